@@ -1,0 +1,300 @@
+"""What is said: messages and the blocks they are made of."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .exceptions import ConfigurationError, ParsingError
+
+Role = Literal["system", "user", "assistant", "tool"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
+
+
+class TextBlock(msgspec.Struct, tag="text", omit_defaults=True):
+    """Plain text. `cache` asks the provider to cache the prompt up to here, where it has such marks."""
+
+    text: str
+    cache: bool = False
+    signature: str | None = None
+    origin: str | None = None
+
+
+class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
+    """An image, by https URL or data URL. `detail` is `auto`, `low` or `high` where the provider takes it."""
+
+    image_url: str
+    detail: str | None = None
+    cache: bool = False
+
+
+class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
+    """A document, by https URL or data URL; `document_type` is `pdf` or `text`."""
+
+    document_url: str
+    document_type: str = "pdf"
+    filename: str | None = None
+    cache: bool = False
+
+
+class AudioBlock(msgspec.Struct, tag="audio", omit_defaults=True):
+    """Recorded sound, base64; `format` is `wav`, `mp3` or another the provider takes."""
+
+    data: str
+    format: str = "wav"
+
+
+class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
+    """The model's reasoning as the provider shows it.
+
+    `signature` and `data` are the provider's own proof of it, sent back unread to the one that made it; `origin`
+    names that one (`provider/dialect`), `id` is its name for the block.
+    """
+
+    text: str = ""
+    signature: str | None = None
+    data: str | None = None
+    id: str | None = None
+    origin: str | None = None
+
+
+class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True):
+    """A part of an answer that has no unified form, as the provider's own JSON.
+
+    It goes back verbatim to the provider that made it (`origin`) and nowhere else.
+    """
+
+    payload: msgspec.Raw
+    origin: str | None = None
+
+    def parsed(self) -> Any:
+        """The provider's JSON as Python values."""
+        return msgspec.json.decode(self.payload)
+
+
+class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
+    """A call the model asks for.
+
+    `arguments` is JSON as the model wrote it, or the text itself for a custom, free-form tool. `id` pairs it with
+    its result; where the provider gives none, one is made.
+    """
+
+    id: str
+    name: str
+    arguments: str = ""
+    custom: bool = False
+    signature: str | None = None
+    item_id: str | None = None
+    origin: str | None = None
+
+    def parsed(self) -> Any:
+        """The arguments as Python values; no arguments at all are `{}`.
+
+        Raises:
+            ParsingError: the model did not write JSON.
+        """
+        if self.arguments.strip() in ("", "null"):
+            return {}
+        try:
+            return msgspec.json.decode(self.arguments)
+        except msgspec.DecodeError as reason:
+            raise ParsingError(
+                f"arguments of tool call {self.name!r} are not JSON: {reason}",
+                text=self.arguments,
+                reason=str(reason),
+            ) from None
+
+
+class ToolResult(msgspec.Struct, tag="tool_result", omit_defaults=True):
+    """What a tool gave back for the call `id`. `name` is the tool's, where it is known."""
+
+    id: str
+    content: list[TextBlock | ImageBlock | DocumentBlock]
+    name: str | None = None
+    is_error: bool = False
+
+    @property
+    def text(self) -> str:
+        """The text of the result."""
+        return "".join(block.text for block in self.content if isinstance(block, TextBlock))
+
+
+Block: TypeAlias = (
+    TextBlock | ImageBlock | DocumentBlock | AudioBlock | ReasoningBlock | OpaqueBlock | ToolCall | ToolResult
+)
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """One turn of a conversation.
+
+    `content` is the text, or a list of blocks. On an answer it is always the text (`""` where there is none), and
+    `parts` holds everything in wire order (text, reasoning with signatures, calls), which is what the next request
+    sends back. `tool_call_id` names the call that a `tool` message answers. `refusal` is what the model said instead
+    of an answer.
+    """
+
+    role: Role
+    content: str | list[Block] = ""
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str | None = None
+    name: str | None = None
+    refusal: str | None = None
+    parts: list[Block] = []
+    is_error: bool = False
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ConfigurationError(f"role {self.role!r} is none of {', '.join(ROLES)}")
+        if self.content is None:
+            self.content = ""
+
+    @classmethod
+    def user(cls, content: str | Sequence[Block], *, name: str | None = None) -> Message:
+        """What the user says."""
+        return cls("user", _content(content), name=name)
+
+    @classmethod
+    def system(cls, content: str | Sequence[Block]) -> Message:
+        """Instructions above the conversation."""
+        return cls("system", _content(content))
+
+    @classmethod
+    def assistant(cls, content: str | Sequence[Block] = "", *, tool_calls: Sequence[ToolCall] = ()) -> Message:
+        """What the model said."""
+        return cls("assistant", _content(content), tool_calls=list(tool_calls))
+
+    @classmethod
+    def tool(
+        cls,
+        content: str | Sequence[Block],
+        tool_call_id: str,
+        *,
+        name: str | None = None,
+        is_error: bool = False,
+    ) -> Message:
+        """A tool's result for the call `tool_call_id`."""
+        return cls("tool", _content(content), tool_call_id=tool_call_id, name=name, is_error=is_error)
+
+    @property
+    def text(self) -> str:
+        """The text of the content, whichever form it has."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(block.text for block in self.content if isinstance(block, TextBlock))
+
+    @property
+    def reasoning(self) -> str:
+        """The text of the reasoning in `parts` or `content`."""
+        blocks = self.parts or (self.content if isinstance(self.content, list) else [])
+        return "".join(block.text for block in blocks if isinstance(block, ReasoningBlock))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-safe values; `from_dict` reads them back without loss."""
+        built = msgspec.json.decode(msgspec.json.encode(self))
+        assert isinstance(built, dict)  # noqa: S101  a struct always encodes as an object
+        built.setdefault("content", "")
+        return built
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Message:
+        """A message from `to_dict`, or from an OpenAI-style dict.
+
+        Raises:
+            ConfigurationError: the dict is no message; the error names the place.
+        """
+        try:
+            return msgspec.convert(_from_openai(dict(data)), cls)
+        except msgspec.ValidationError as reason:
+            raise ConfigurationError(f"not a message: {reason}") from None
+
+    def blocks(self) -> list[Block]:
+        """Everything in the message as blocks, in the order in which it is sent."""
+        if self.parts:
+            return list(self.parts)
+        body: list[Block] = [TextBlock(self.content)] if isinstance(self.content, str) else list(self.content)
+        body = [block for block in body if not (isinstance(block, TextBlock) and block.text == "")]
+        if self.role == "tool":
+            return [self._result(body)]
+        return [*body, *self.tool_calls]
+
+    def _result(self, body: list[Block]) -> ToolResult:
+        if not self.tool_call_id:
+            raise ConfigurationError("a tool message needs tool_call_id, the id of the call that it answers")
+        kept = [block for block in body if isinstance(block, (TextBlock, ImageBlock, DocumentBlock))]
+        if len(kept) != len(body):
+            raise ConfigurationError("a tool result holds text, images and documents only")
+        return ToolResult(self.tool_call_id, kept, self.name, self.is_error)
+
+
+MessageLike: TypeAlias = Message | Mapping[str, Any] | str
+
+
+def as_messages(messages: MessageLike | Sequence[MessageLike]) -> list[Message]:
+    """What users write, as messages: a list of messages or dicts, one of them, or a bare string for one user turn.
+
+    Raises:
+        ConfigurationError: there is none, or one is no message.
+    """
+    if isinstance(messages, (str, Message, Mapping)):
+        messages = [messages]
+    if not messages:
+        raise ConfigurationError("messages is empty: give at least one, e.g. [Message.user('Hello')]")
+    return [_as_message(item, place) for place, item in enumerate(messages)]
+
+
+def _as_message(item: MessageLike, place: int) -> Message:
+    if isinstance(item, Message):
+        return item
+    if isinstance(item, str):
+        return Message.user(item)
+    if isinstance(item, Mapping):
+        return Message.from_dict(item)
+    raise ConfigurationError(
+        f"messages[{place}] is a {type(item).__name__}: a Message, a dict with role and content, or a str is needed"
+    )
+
+
+def _content(content: str | Sequence[Block]) -> str | list[Block]:
+    return content if isinstance(content, str) else list(content)
+
+
+def _from_openai(data: dict[str, Any]) -> dict[str, Any]:
+    if data.get("role") == "developer":
+        data["role"] = "system"
+    if data.get("content") is None:
+        data["content"] = ""
+    if isinstance(data["content"], list):
+        data["content"] = [_block_from_openai(block) for block in data["content"]]
+    if data.get("tool_calls"):
+        data["tool_calls"] = [_call_from_openai(call) for call in data["tool_calls"]]
+    known = Message.__struct_fields__
+    return {key: value for key, value in data.items() if key in known and value is not None}
+
+
+def _call_from_openai(call: Any) -> Any:
+    if not isinstance(call, Mapping) or "function" not in call:
+        return call
+    function = call["function"]
+    arguments = function.get("arguments") or ""
+    if not isinstance(arguments, str):
+        arguments = msgspec.json.encode(arguments).decode()
+    return {"type": "tool_call", "id": call.get("id") or "", "name": function["name"], "arguments": arguments}
+
+
+def _block_from_openai(block: Any) -> Any:
+    if not isinstance(block, Mapping):
+        return {"type": "text", "text": block} if isinstance(block, str) else block
+    image = block.get("image_url")
+    if block.get("type") == "image_url" and isinstance(image, Mapping):
+        return {"type": "image_url", "image_url": image.get("url"), "detail": image.get("detail")}
+    if block.get("type") == "input_audio" and isinstance(block.get("input_audio"), Mapping):
+        return {"type": "audio", **block["input_audio"]}
+    return block
+
+
+def data_url(media_type: str, data: bytes) -> str:
+    """`data:` URL of the bytes."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,70 @@
+"""One call as the client hands it to the engine: unified, provider-blind, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from .messages import Message
+
+
+class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool as a request declares it: `parameters` is JSON Schema, `strict` asks for exact arguments."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class OutputSchema(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The JSON Schema that the answer must follow."""
+
+    name: str
+    schema: dict[str, Any]
+    strict: bool = True
+
+
+class ChatRequest(msgspec.Struct, kw_only=True):
+    """Everything one call can say; `None` means not said.
+
+    `max_tokens` counts the answer with its reasoning. `stop` is a list of strings. `reasoning` is an effort word
+    (`off minimal low medium high max`) or a budget in tokens. `extra_body` is merged into the body last and wins;
+    `extra_headers` likewise.
+    """
+
+    model: str
+    messages: list[Message]
+    stream: bool = False
+    system: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: Sequence[str] | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: Sequence[ToolSpec] | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: str | int | None = None
+    schema: OutputSchema | None = None
+    json_mode: bool | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    metadata: Mapping[str, str] | None = None
+    extra_body: Mapping[str, Any] | None = None
+    extra_headers: Mapping[str, str] | None = None
+
+
+PARAMETERS: tuple[str, ...] = tuple(
+    name
+    for name in ChatRequest.__struct_fields__
+    if name not in ("model", "messages", "stream", "system", "extra_body", "extra_headers")
+)
+"""The settings of a call that a provider may or may not take."""

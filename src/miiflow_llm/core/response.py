@@ -1,0 +1,132 @@
+"""What comes back: the chunks of a stream and the whole response."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from .messages import Message, ToolCall
+from .transcript import Transcript
+from .usage import TokenCount
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "unknown"]
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A piece of a tool call.
+
+    `index` counts the calls of the answer from 0, whatever the wire said. `id` and `name` come with the call's first
+    piece, `arguments` is the new text of the arguments.
+    """
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class StreamChunk(msgspec.Struct, omit_defaults=True):
+    """One step of a streamed answer.
+
+    `delta` is new text, `reasoning_delta` new reasoning, `tool_call_deltas` new pieces of calls, `refusal_delta` new
+    words of a refusal. `finish_reason` and the whole call's `usage` are on the last chunk and only there;
+    `raw_finish_reason` is the provider's own word. `logprobs` and `citations` are in the provider's own form. `raw`
+    is the payload of the frame behind this chunk. `partial_parse` and `structured_output` are set when a schema was
+    given.
+    """
+
+    delta: str = ""
+    reasoning_delta: str = ""
+    tool_call_deltas: list[ToolCallDelta] = []
+    finish_reason: FinishReason | None = None
+    usage: TokenCount | None = None
+    raw: bytes = b""
+    raw_finish_reason: str | None = None
+    refusal_delta: str = ""
+    logprobs: list[Any] | None = None
+    citations: list[Any] | None = None
+    partial_parse: Any = None
+    structured_output: Any = None
+    _log: Transcript | None = None
+    _seen: int = 0
+
+    @property
+    def content(self) -> str:
+        """All text so far, this chunk's included; joined when asked for."""
+        return self.delta if self._log is None else self._log.text(self._seen)
+
+    @property
+    def reasoning(self) -> str:
+        """All reasoning so far, this chunk's included; joined when asked for."""
+        return self.reasoning_delta if self._log is None else self._log.reasoning(self._seen)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """All tool calls so far, as far as they have come; built when asked for."""
+        return [] if self._log is None else self._log.tool_calls(self._seen)
+
+
+class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The provider's own counters, from its headers. `None` where it sends none; resets in seconds from now."""
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens: float | None = None
+
+
+class Attempt(msgspec.Struct, omit_defaults=True):
+    """One request on the wire.
+
+    `target` is `provider/model`, `status` the HTTP status (`None` where none came), `reason` why the attempt did not
+    serve (an exception's name; `None` for the one that did). Times in milliseconds: `connect_ms` to the response's
+    head, `first_output_ms` to the first output, `total_ms` to the end; `waited_ms` was slept before it.
+    """
+
+    target: str
+    status: int | None = None
+    request_id: str | None = None
+    reason: str | None = None
+    connect_ms: float | None = None
+    first_output_ms: float | None = None
+    total_ms: float | None = None
+    waited_ms: float = 0.0
+
+
+class ChatResponse(msgspec.Struct, kw_only=True):
+    """One whole answer.
+
+    `message.content` is its text. `usage` is always there, its fields `None` where nothing was reported.
+    `latency_ms` runs from the call to its end, `time_to_first_token_ms` to the first output (`None` when not
+    streamed). `attempts` are the requests made, in order. `raw` is the body of a non-streamed answer.
+    """
+
+    message: Message
+    usage: TokenCount = TokenCount()
+    finish_reason: FinishReason | None = None
+    raw_finish_reason: str | None = None
+    provider: str = ""
+    model: str = ""
+    id: str | None = None
+    request_id: str | None = None
+    rate_limit: RateLimit | None = None
+    logprobs: list[Any] | None = None
+    citations: list[Any] | None = None
+    structured_output: Any = None
+    latency_ms: float | None = None
+    time_to_first_token_ms: float | None = None
+    attempts: list[Attempt] = []
+    raw: bytes | None = None
+
+    @property
+    def content(self) -> str:
+        """The text of the answer."""
+        return self.message.text
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls that the model asks for."""
+        return self.message.tool_calls

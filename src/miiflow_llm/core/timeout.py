@@ -1,0 +1,37 @@
+"""How long a caller is willing to wait, phase by phase."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Timeout(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits in seconds; `None` means no limit.
+
+    `connect` covers DNS, TCP and TLS; `pool` the wait for a free connection; `write` a pause while the request is
+    sent. `first_output` runs from the request being sent to the first output of the answer, and `idle` from one
+    output to the next: keep-alive comments, pings and empty deltas are not output and reset neither. `total` covers
+    the whole call with its retries and, for a stream, the consumer's own time.
+
+    The defaults suit LLMs: reasoning models are silent for minutes before they begin.
+    """
+
+    connect: float | None = 10.0
+    pool: float | None = 30.0
+    write: float | None = 60.0
+    first_output: float | None = 600.0
+    idle: float | None = 120.0
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (int, float)) and value > 0):
+                raise ValueError(f"Timeout({name}={value!r}): seconds above 0, or None for no limit")
+
+    @classmethod
+    def of(cls, value: Timeout | float | None) -> Timeout:
+        """A `Timeout` from what users write: one, a number (each single wait, as in httpx) or `None` (no limit)."""
+        if isinstance(value, Timeout):
+            return value
+        return cls(connect=value, pool=value, write=value, first_output=value, idle=value)

@@ -1,0 +1,141 @@
+"""The answer so far: an append-only log of what was said, from which text, calls and messages are built when asked.
+
+A chunk keeps the log and the place it stands at, so that a chunk costs the same however long the answer is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .messages import Block, OpaqueBlock, ReasoningBlock, TextBlock, ToolCall
+from .pieces import Opaque, Reasoning, Text, ToolCallPiece
+
+Entry = Text | Reasoning | ToolCallPiece | Opaque
+
+
+class Transcript:
+    """`entries` in wire order; a `ToolCallPiece` in it has the call's ordinal as its `index`, never `None`.
+
+    A piece of arguments that fills an `Opaque` has that block's key as its `id` and no ordinal (`index=-1`).
+    """
+
+    __slots__ = ("calls", "entries", "origin")
+
+    def __init__(self, origin: str | None = None) -> None:
+        self.origin = origin
+        self.entries: list[Entry] = []
+        self.calls = 0
+
+    def text(self, upto: int | None = None) -> str:
+        """All text among the first `upto` entries."""
+        return "".join([e.text for e in self.entries[:upto] if type(e) is Text and e.text])
+
+    def reasoning(self, upto: int | None = None) -> str:
+        """All reasoning among the first `upto` entries."""
+        return "".join([e.text for e in self.entries[:upto] if type(e) is Reasoning and e.text])
+
+    def tool_calls(self, upto: int | None = None) -> list[ToolCall]:
+        """The calls among the first `upto` entries, each as far as it has come."""
+        return [part for part in self.parts(upto) if isinstance(part, ToolCall)]
+
+    def parts(self, upto: int | None = None) -> list[Block]:
+        """Everything among the first `upto` entries as blocks, in wire order."""
+        builder = _Builder(self.origin)
+        for entry in self.entries[:upto]:
+            builder.add(entry)
+        return builder.built()
+
+
+class _Open:
+    """A block under construction: its strings are joined once, at the end."""
+
+    __slots__ = ("arguments", "first", "key", "signed", "strings", "values")
+
+    def __init__(self, first: Entry, key: object) -> None:
+        self.first = first
+        self.key = key
+        self.strings: list[str] = []
+        self.values: dict[str, Any] = {}
+        self.signed = False
+
+    def note(self, **values: str | None) -> None:
+        self.values.update({name: value for name, value in values.items() if value is not None})
+
+
+class _Builder:
+    def __init__(self, origin: str | None) -> None:
+        self.origin = origin
+        self.blocks: list[_Open] = []
+        self.calls: dict[object, _Open] = {}
+        self.opaque: dict[object, _Open] = {}
+
+    def add(self, entry: Entry) -> None:
+        if type(entry) is Text:
+            self._say(entry, entry.signature)
+        elif type(entry) is Reasoning:
+            open_ = self._say(entry, entry.signature)
+            open_.note(data=entry.data, id=entry.id)
+        elif type(entry) is ToolCallPiece:
+            self._call(entry)
+        elif type(entry) is Opaque:
+            self.opaque[str(entry.block)] = self._new(entry, entry.block)
+
+    def _new(self, entry: Entry, key: object) -> _Open:
+        self.blocks.append(_Open(entry, key))
+        return self.blocks[-1]
+
+    def _say(self, entry: Text | Reasoning, signature: str | None) -> _Open:
+        last = self.blocks[-1] if self.blocks else None
+        same = last is not None and type(last.first) is type(entry) and last.key == entry.block
+        open_ = last if same and last is not None and not last.signed else self._new(entry, entry.block)
+        if entry.text:
+            open_.strings.append(entry.text)
+        if signature is not None:
+            open_.signed = True
+            open_.note(signature=signature)
+        return open_
+
+    def _call(self, entry: ToolCallPiece) -> None:
+        if entry.index == -1:
+            open_ = self.opaque[str(entry.id)]
+        elif entry.index in self.calls:
+            open_ = self.calls[entry.index]
+        else:
+            open_ = self.calls[entry.index] = self._new(entry, entry.index)
+        if entry.arguments:
+            open_.strings.append(entry.arguments)
+        if entry.index == -1:
+            return
+        open_.note(id=entry.id, name=entry.name, signature=entry.signature, item_id=entry.item_id)
+
+    def built(self) -> list[Block]:
+        return [self._build(open_) for open_ in self.blocks]
+
+    def _build(self, open_: _Open) -> Block:
+        joined, values = "".join(open_.strings), open_.values
+        first = open_.first
+        if type(first) is Text:
+            return TextBlock(joined, signature=values.get("signature"), origin=self.origin if values else None)
+        if type(first) is Reasoning:
+            return ReasoningBlock(joined, origin=self.origin, **values)
+        if type(first) is ToolCallPiece:
+            origin = self.origin if "signature" in values or "item_id" in values else None
+            name = values.pop("name", "")
+            identity = values.pop("id", None) or f"call_{first.index}"
+            return ToolCall(identity, name, joined, custom=first.custom, origin=origin, **values)
+        assert type(first) is Opaque  # noqa: S101  the four kinds of entry end here
+        return OpaqueBlock(msgspec.Raw(_filled(first, joined)), origin=self.origin)
+
+
+def _filled(opaque: Opaque, joined: str) -> bytes:
+    """The payload, with the argument pieces that came later put under its key `fill`."""
+    if not (opaque.fill and joined):
+        return opaque.payload
+    try:
+        whole = msgspec.json.decode(opaque.payload)
+        whole[opaque.fill] = msgspec.json.decode(joined)
+    except (msgspec.DecodeError, TypeError):
+        return opaque.payload
+    return msgspec.json.encode(whole)

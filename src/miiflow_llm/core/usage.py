@@ -1,0 +1,42 @@
+"""Token counts, the same for every provider."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class TokenCount(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one call. `None` means not reported, never zero.
+
+    `prompt_tokens` includes cached ones, `completion_tokens` includes reasoning, whatever the provider's own habit.
+    `total_tokens` is the provider's figure, or the sum of the two where it reports none.
+    `cache_read_tokens` and `cache_write_tokens` are parts of `prompt_tokens`; `reasoning_tokens` is a part of
+    `completion_tokens`.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def __add__(self, other: TokenCount) -> TokenCount:
+        """The sum field by field; a field that neither side reports stays `None`."""
+        if not isinstance(other, TokenCount):
+            return NotImplemented
+        return TokenCount(*(_plus(mine, theirs) for mine, theirs in zip(_fields(self), _fields(other), strict=True)))
+
+    def __bool__(self) -> bool:
+        """Whether anything was reported at all."""
+        return any(value is not None for value in _fields(self))
+
+
+def _fields(count: TokenCount) -> tuple[int | None, ...]:
+    return msgspec.structs.astuple(count)
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    if a is None:
+        return b
+    return a if b is None else a + b

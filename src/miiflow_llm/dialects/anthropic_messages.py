@@ -1,0 +1,295 @@
+"""Anthropic Messages: `POST /v1/messages`."""
+
+from __future__ import annotations
+
+from ..core import exceptions as error
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    OpaqueBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
+from ..wire.table import (
+    Dialect,
+    Hints,
+    Rule,
+    const,
+    count,
+    drop,
+    each,
+    emit,
+    exists,
+    fault,
+    inside,
+    json,
+    other_than,
+    refused,
+    take,
+    when,
+)
+from ._media import anthropic_source
+
+KINDS = other_than("text", "thinking", "redacted_thinking", "tool_use")
+"""Blocks of the provider's own tools and bookkeeping have no unified form: they are kept as they came, and echoed."""
+
+START = "content_block_start"
+DELTA = "content_block_delta"
+
+
+def usage(at: str, *on: str) -> Rule:
+    """The counters at `at`. Those of a stream are cumulative: the last of each counts."""
+    return emit(
+        "usage",
+        when=at,
+        on=on,
+        row=f"{at.replace('.', '_')}",
+        input=f"{at}.input_tokens",
+        output=f"{at}.output_tokens",
+        cache_read=f"{at}.cache_read_input_tokens",
+        cache_write=f"{at}.cache_creation_input_tokens",
+        thinking=f"{at}.output_tokens_details.thinking_tokens",
+    )
+
+
+ERROR = emit(
+    "failure",
+    when="error",
+    message="error.message",
+    code="error.details.error_code",
+    type="error.type",
+    request_id="request_id",
+)
+
+ANTHROPIC_MESSAGES = Dialect(
+    name="anthropic_messages",
+    docs="https://platform.claude.com/docs/en/api/messages",
+    path="/v1/messages",
+    headers={"anthropic-version": "2023-06-01"},
+    event="type",
+    system="hoist",
+    merge=True,
+    roles={"tool": "user"},
+    body={
+        "model": take("model"),
+        "max_tokens": take("max_tokens", default=4096),
+        "system": take("system"),
+        "messages": take("messages"),
+        "temperature": take("temperature"),
+        "top_p": take("top_p"),
+        "top_k": take("top_k"),
+        "stop_sequences": take("stop"),
+        "tools": take(
+            "tools",
+            each={
+                "name": take("name"),
+                "description": take("description"),
+                "input_schema": take("parameters", default={"type": "object", "properties": {}}),
+                "strict": take("strict"),
+            },
+        ),
+        "tool_choice": take(
+            "tool_choice",
+            values={
+                "auto": {"type": "auto"},
+                "none": {"type": "none"},
+                "required": {"type": "any"},
+                ...: {"type": "tool", "name": take("tool_choice")},
+            },
+        ),
+        "metadata": {"user_id": take("user")},
+        "service_tier": take("service_tier"),
+        "stream": take("stream"),
+    },
+    message={"role": take("role"), "content": take("content")},
+    parts={
+        TextBlock: inside(
+            {"type": "text", "text": take("text"), "cache_control": when("cache", {"type": "ephemeral"})}
+        ),
+        ImageBlock: inside({"type": "image", "source": take("media", through=anthropic_source)}),
+        DocumentBlock: inside(
+            {"type": "document", "source": take("media", through=anthropic_source), "title": take("filename")}
+        ),
+        AudioBlock: refused("Anthropic takes no audio; send a transcript as text"),
+        ReasoningBlock: inside(
+            when(
+                "data",
+                {"type": "redacted_thinking", "data": take("data")},
+                {"type": "thinking", "thinking": take("text"), "signature": take("signature")},
+            ),
+            own=True,
+        ),
+        OpaqueBlock: inside(take("payload"), own=True),
+        ToolCall: inside({"type": "tool_use", "id": take("id"), "name": take("name"), "input": take("input")}),
+        ToolResult: inside(
+            {
+                "type": "tool_result",
+                "tool_use_id": take("id"),
+                "content": take("content"),
+                "is_error": when("is_error", True),
+            }
+        ),
+    },
+    events=(
+        emit("meta", when="message", on="message_start", id="message.id", model="message.model"),
+        usage("message.usage", "message_start"),
+        each(
+            "message.content",
+            emit(
+                "tool_call",
+                where=("type", "tool_use"),
+                id="id",
+                name="name",
+                arguments=json("input"),
+                whole=const(True),
+                row="tool_call_at_start",
+                unproven="programmatic tool calling sends whole calls in message_start (sheet, section 8)",
+            ),
+            on="message_start",
+        ),
+        emit("text", "content_block.text", block="index", on=START, row="text_at_start"),
+        emit(
+            "reasoning",
+            "content_block.thinking",
+            block="index",
+            on=START,
+            row="thinking_at_start",
+            unproven="the first piece of thinking may come with its block; the sheet shows it empty",
+        ),
+        emit("reasoning", on=START, data="content_block.data", block="index", row="redacted_thinking"),
+        emit(
+            "tool_call",
+            where=("content_block.type", "tool_use"),
+            on=START,
+            index="index",
+            id="content_block.id",
+            name="content_block.name",
+            arguments=json("content_block.input", skip_empty=True),
+            row="tool_call_start",
+        ),
+        emit(
+            "opaque",
+            json("content_block"),
+            block="index",
+            fill=const("input"),
+            where=("content_block.type", KINDS),
+            on=START,
+        ),
+        emit("text", "delta.text", block="index", on=DELTA),
+        emit("reasoning", "delta.thinking", block="index", on=DELTA),
+        emit(
+            "reasoning",
+            on=DELTA,
+            when="delta.signature",
+            signature="delta.signature",
+            block="index",
+            row="signature",
+        ),
+        emit(
+            "tool_call",
+            on=DELTA,
+            when="delta.partial_json",
+            index="index",
+            arguments="delta.partial_json",
+            row="input",
+        ),
+        emit("citation", "delta.citation", on=DELTA),
+        emit("finish", "delta.stop_reason", on="message_delta"),
+        usage("usage", "message_delta"),
+        ERROR,
+    ),
+    whole=(
+        emit("meta", when="id", id="id", model="model"),
+        each(
+            "content",
+            emit("text", "text", where=("type", "text")),
+            emit("citation", "citations", where=("type", "text")),
+            emit(
+                "reasoning",
+                "thinking",
+                when=exists("thinking"),
+                signature="signature",
+                where=("type", "thinking"),
+            ),
+            emit("reasoning", data="data", where=("type", "redacted_thinking"), row="redacted_thinking"),
+            emit(
+                "tool_call",
+                where=("type", "tool_use"),
+                id="id",
+                name="name",
+                arguments=json("input"),
+                whole=const(True),
+            ),
+            emit("opaque", json("."), where=("type", KINDS)),
+        ),
+        emit("finish", "stop_reason"),
+        usage("usage"),
+        ERROR,
+    ),
+    failure=(
+        ERROR,
+        emit("failure", when="message", row="flat_failure", message="message", type="type"),
+    ),
+    ignored=("ping", "content_block_stop", "error"),
+    finish={
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "pause_turn": "stop",
+        "compaction": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "refusal": "content_filter",
+    },
+    usage={
+        "prompt_tokens": count("input", "cache_read", "cache_write"),
+        "completion_tokens": count("output"),
+        "cache_read_tokens": count("cache_read"),
+        "cache_write_tokens": count("cache_write"),
+        "reasoning_tokens": count("thinking"),
+    },
+    complete=("message_stop",),
+    end=("message_stop",),
+    errors=(
+        fault(
+            error.QuotaExceededError,
+            "enforced_spend_limit_reached",
+            "contract_spend_limit_reached",
+            stands_for=429,
+        ),
+        fault(error.QuotaExceededError, "billing_error", stands_for=402),
+        fault(error.ContextLengthError, status=(400, 413), says=r"prompt is too long|exceed context limit"),
+        fault(error.ServiceUnavailableError, "overloaded_error", stands_for=529),
+        fault(error.RateLimitError, "rate_limit_error", stands_for=429),
+        fault(error.ServiceUnavailableError, "api_error", stands_for=500),
+        fault(error.ServiceUnavailableError, "timeout_error", stands_for=504),
+        fault(error.AuthenticationError, "authentication_error", "invalid_authentication_error", stands_for=401),
+        fault(error.PermissionDeniedError, "permission_error", stands_for=403),
+        fault(error.ModelNotFoundError, "not_found_error", "resource_not_found_error", stands_for=404),
+        fault(error.InvalidRequestError, "request_too_large", stands_for=413),
+        fault(error.InvalidRequestError, "invalid_request_error", stands_for=400),
+    ),
+    drops=(
+        drop(
+            "temperature",
+            "top_p",
+            "top_k",
+            models=r"claude-(opus-(4-[78]|5)|sonnet-5|haiku-5|fable|mythos)",
+            reason="this model refuses sampling parameters; steer it in the prompt",
+        ),
+    ),
+    hints=Hints(
+        request_id=("request-id", "x-request-id"),
+        limits={
+            "limit_requests": ("anthropic-ratelimit-requests-limit",),
+            "remaining_requests": ("anthropic-ratelimit-requests-remaining",),
+            "reset_requests": ("anthropic-ratelimit-requests-reset",),
+            "limit_tokens": ("anthropic-ratelimit-tokens-limit",),
+            "remaining_tokens": ("anthropic-ratelimit-tokens-remaining",),
+            "reset_tokens": ("anthropic-ratelimit-tokens-reset",),
+        },
+    ),
+)

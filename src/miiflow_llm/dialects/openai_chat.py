@@ -1,0 +1,280 @@
+"""OpenAI Chat Completions, the wire format of a whole family: `POST /chat/completions`.
+
+The base table takes what the servers of the family send beside OpenAI's own: reasoning under either name, tool calls
+without index or id, content that is a list of parts.
+"""
+
+from __future__ import annotations
+
+from ..core import exceptions as error
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    OpaqueBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
+from ..wire.table import (
+    Dialect,
+    Hints,
+    Rule,
+    apart,
+    beside,
+    const,
+    count,
+    count_unless_in_total,
+    each,
+    emit,
+    fault,
+    first,
+    inside,
+    left_out,
+    take,
+    when,
+)
+
+ERROR = emit(
+    "failure",
+    when="error",
+    message=first("error.message", "error"),
+    code=first("error.code", "code"),
+    type=first("error.type", "error.metadata.error_type"),
+)
+
+USAGE = emit(
+    "usage",
+    when="usage",
+    prompt="usage.prompt_tokens",
+    completion="usage.completion_tokens",
+    total="usage.total_tokens",
+    cached=first("usage.prompt_tokens_details.cached_tokens", "usage.prompt_cache_hit_tokens", "usage.cached_tokens"),
+    cache_write="usage.prompt_tokens_details.cache_write_tokens",
+    reasoning=first("usage.completion_tokens_details.reasoning_tokens", "usage.reasoning_tokens"),
+)
+
+META = emit("meta", when=first("id", "model"), id="id", model="model")
+
+
+def said(at: str) -> tuple[Rule, ...]:
+    """The rules for what a choice says, under `delta` in a stream and `message` in a whole answer."""
+    return (
+        emit("reasoning", first(f"{at}.reasoning_content", f"{at}.reasoning")),
+        emit("text", f"{at}.content"),
+        emit("refusal", f"{at}.refusal"),
+    )
+
+
+def called(*, whole: bool) -> tuple[Rule, ...]:
+    """The rules for an element of `tool_calls`; in a whole answer each is a call of its own."""
+    function = emit(
+        "tool_call",
+        when="function",
+        index="index",
+        id="id",
+        name="function.name",
+        arguments="function.arguments",
+        whole=const(whole),
+    )
+    custom = emit(
+        "tool_call",
+        when="custom",
+        row="custom_tool_call",
+        index="index",
+        id="id",
+        name="custom.name",
+        arguments="custom.input",
+        whole=const(whole),
+        custom=const(True),
+    )
+    return function, custom
+
+
+OPENAI_CHAT = Dialect(
+    name="openai_chat",
+    docs="https://platform.openai.com/docs/api-reference/chat",
+    path="/chat/completions",
+    done="[DONE]",
+    body={
+        "model": take("model"),
+        "messages": take("messages"),
+        "max_completion_tokens": take("max_tokens"),
+        "temperature": take("temperature"),
+        "top_p": take("top_p"),
+        "stop": take("stop"),
+        "seed": take("seed"),
+        "presence_penalty": take("presence_penalty"),
+        "frequency_penalty": take("frequency_penalty"),
+        "logprobs": take("logprobs"),
+        "top_logprobs": take("top_logprobs"),
+        "tools": take(
+            "tools",
+            each={
+                "type": "function",
+                "function": {
+                    "name": take("name"),
+                    "description": take("description"),
+                    "parameters": take("parameters"),
+                    "strict": take("strict"),
+                },
+            },
+        ),
+        "tool_choice": take(
+            "tool_choice",
+            values={
+                "auto": "auto",
+                "none": "none",
+                "required": "required",
+                ...: {"type": "function", "function": {"name": take("tool_choice")}},
+            },
+        ),
+        "parallel_tool_calls": take("parallel_tool_calls"),
+        "reasoning_effort": take("reasoning", values={"off": "none", ...: take("reasoning")}),
+        "response_format": when(
+            "schema",
+            {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": take("schema.name"),
+                    "schema": take("schema.schema"),
+                    "strict": take("schema.strict"),
+                },
+            },
+            when("json_mode", {"type": "json_object"}),
+        ),
+        "service_tier": take("service_tier"),
+        "user": take("user"),
+        "metadata": take("metadata"),
+        "stream": take("stream"),
+        "stream_options": {"include_usage": when("stream", True)},
+    },
+    message={"role": take("role"), "content": take("content"), "name": take("name")},
+    parts={
+        TextBlock: inside({"type": "text", "text": take("text")}),
+        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("image_url"), "detail": take("detail")}}),
+        DocumentBlock: inside(
+            {
+                "type": "file",
+                "file": {
+                    "filename": take("filename", default="document.pdf"),
+                    "file_data": take("document_url"),
+                },
+            }
+        ),
+        AudioBlock: inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}}),
+        ReasoningBlock: left_out(),
+        OpaqueBlock: left_out(),
+        ToolCall: beside(
+            "tool_calls",
+            {
+                "id": take("id"),
+                "type": "function",
+                "function": {"name": take("name"), "arguments": take("arguments")},
+            },
+        ),
+        ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),
+    },
+    events=(
+        META,
+        each(
+            "choices",
+            *said("delta"),
+            each(
+                "delta.content",
+                each("thinking", emit("reasoning", "text", row="thinking_parts")),
+                emit("text", "text", where=("type", "text"), row="text_parts"),
+            ),
+            each("delta.tool_calls", *called(whole=False)),
+            emit("citation", "delta.annotations"),
+            emit("logprobs", "logprobs.content"),
+            emit("finish", "finish_reason"),
+            where=("index", 0),
+        ),
+        USAGE,
+        ERROR,
+    ),
+    whole=(
+        META,
+        each(
+            "choices",
+            *said("message"),
+            each(
+                "message.content",
+                each("thinking", emit("reasoning", "text", row="thinking_parts")),
+                emit("text", "text", where=("type", "text"), row="text_parts"),
+            ),
+            each("message.tool_calls", *called(whole=True)),
+            emit("citation", "message.annotations"),
+            emit("logprobs", "logprobs.content"),
+            emit("finish", "finish_reason"),
+            where=("index", 0),
+        ),
+        USAGE,
+        ERROR,
+    ),
+    failure=(
+        ERROR,
+        emit("failure", when="message", row="flat_failure", message="message", code="code", type="type"),
+        emit("failure", when="detail", row="detail_failure", message="detail"),
+    ),
+    finish={
+        "stop": "stop",
+        "eos": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "function_call": "tool_calls",
+        "content_filter": "content_filter",
+        "error": "error",
+    },
+    usage={
+        "prompt_tokens": count("prompt"),
+        "completion_tokens": count_unless_in_total("completion", "reasoning", beside="prompt", total="total"),
+        "total_tokens": count("total"),
+        "cache_read_tokens": count("cached"),
+        "cache_write_tokens": count("cache_write"),
+        "reasoning_tokens": count("reasoning"),
+    },
+    complete=("finish", "[DONE]"),
+    end=("[DONE]",),
+    errors=(
+        fault(error.QuotaExceededError, "insufficient_quota", "billing_hard_limit_reached"),
+        fault(
+            error.ContextLengthError,
+            "context_length_exceeded",
+            "exceed_context_size_error",
+            "max_tokens_exceeded",
+            "token_limit_exceeded",
+            stands_for=400,
+        ),
+        fault(
+            error.ContextLengthError,
+            status=(400, 413, 422),
+            says=r"maximum context length|context (length|window|size)|too many (input )?tokens|prompt is too long",
+        ),
+        fault(
+            error.ContentFilterError,
+            "content_filter",
+            "content_policy_violation",
+            "ResponsibleAIPolicyViolation",
+            "image_content_policy_violation",
+        ),
+        fault(error.AuthenticationError, "invalid_api_key", "authentication_error", stands_for=401),
+        fault(error.ModelNotFoundError, "model_not_found", "model_not_exist", stands_for=404),
+        fault(error.RateLimitError, "rate_limit_exceeded", "too_many_requests", "no_capacity", stands_for=429),
+        fault(error.ServiceUnavailableError, "server_error", "api_error", "overloaded_error", stands_for=500),
+        fault(error.ServiceUnavailableError, "timeout", "slow_down", "service_unavailable", stands_for=503),
+        fault(error.InvalidRequestError, "invalid_request_error", status=400),
+    ),
+    hints=Hints(
+        limits={
+            "limit_requests": ("x-ratelimit-limit-requests",),
+            "remaining_requests": ("x-ratelimit-remaining-requests",),
+            "reset_requests": ("x-ratelimit-reset-requests",),
+            "limit_tokens": ("x-ratelimit-limit-tokens",),
+            "remaining_tokens": ("x-ratelimit-remaining-tokens",),
+            "reset_tokens": ("x-ratelimit-reset-tokens",),
+        }
+    ),
+)

@@ -1,0 +1,15 @@
+"""Anthropic: the Messages API."""
+
+from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from ..wire.table import Auth, BaseUrlFrom, Provider
+
+PROVIDER = Provider(
+    name="anthropic",
+    dialect=ANTHROPIC_MESSAGES,
+    base_url="https://api.anthropic.com",
+    docs="https://platform.claude.com/docs/en/api",
+    env=("ANTHROPIC_API_KEY",),
+    auth=Auth(header="x-api-key", prefix=""),
+    base_url_env=(BaseUrlFrom("ANTHROPIC_BASE_URL"),),
+    example_model="claude-haiku-5-5",
+)

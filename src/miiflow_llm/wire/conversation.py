@@ -1,0 +1,195 @@
+"""Write the conversation: messages in, the dialect's list of messages or items out (law 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+from ..core.messages import Block, Message, TextBlock, ToolCall, ToolResult
+from ..core.request import ChatRequest
+from .media import media
+from .table import ByRole, Dialect, Place
+from .template import NOTHING, attribute, fill
+
+Note = Callable[[str], None]
+
+
+class _Shell(msgspec.Struct):
+    """A message under construction: its wire role, what stands in its content, and what beside it."""
+
+    message: Message
+    role: str
+    inside: list[Any]
+    texts: list[str]
+    beside: dict[str, list[Any]]
+    plain: bool = True
+
+
+def write(dialect: Dialect, request: ChatRequest, *, origin: str, note: Note) -> list[Any]:
+    """The conversation as the wire wants it.
+
+    Raises:
+        UnsupportedParameterError: a block that the dialect refuses; the message says what would work.
+    """
+    return _Writer(dialect, request, origin, note).items()
+
+
+class _Writer:
+    def __init__(self, dialect: Dialect, request: ChatRequest, origin: str, note: Note) -> None:
+        self.dialect = dialect
+        self.request = request
+        self.origin = origin
+        self.note = note
+        self.names: dict[str, str] = {}
+        self.out: list[_Shell | Any] = []
+
+    def items(self) -> list[Any]:
+        for message in self.request.messages:
+            self._message(message)
+        return [item for item in (self._rendered(item) for item in self.out) if item is not NOTHING]
+
+    def _message(self, message: Message) -> None:
+        role = self.dialect.roles.get(message.role, message.role)
+        blocks = message.blocks()
+        shell = self._shell(message, role) if not blocks else None
+        for block in blocks:
+            if isinstance(block, ToolCall):
+                self.names[block.id] = block.name
+            elif isinstance(block, ToolResult) and block.name is None:
+                block = msgspec.structs.replace(block, name=self.names.get(block.id))
+            shell = self._place(block, message, role, shell)
+
+    def _shell(self, message: Message, role: str) -> _Shell:
+        last = self.out[-1] if self.out else None
+        if self.dialect.merge and isinstance(last, _Shell) and last.role == role:
+            return last
+        shell = _Shell(message, role, [], [], {})
+        self.out.append(shell)
+        return shell
+
+    def _place(self, block: Block, message: Message, role: str, shell: _Shell | None) -> _Shell | None:
+        place = self._where(block, message)
+        if place.where == "left_out" or (place.origin and getattr(block, "origin", None) != self.origin):
+            self.note(f"left out: {type(block).__name__} ({_why_left_out(place)})")
+            return shell
+        value = fill(place.template, self._view(block, message))
+        if value is NOTHING:
+            return shell
+        if place.where == "apart":
+            self.out.append(value)
+            return None
+        shell = shell or self._shell(message, role)
+        self._put(place, block, value, shell)
+        return shell
+
+    def _put(self, place: Place, block: Block, value: Any, shell: _Shell) -> None:
+        if place.where == "beside":
+            shell.beside.setdefault(place.key, []).append(value)
+            return
+        shell.inside.append(value)
+        if isinstance(block, TextBlock) and not block.cache:
+            shell.texts.append(block.text)
+        else:
+            shell.plain = False
+
+    def _where(self, block: Block, message: Message) -> Place:
+        place = self.dialect.parts[type(block)]
+        if isinstance(place, ByRole):
+            roles = ", ".join(place.places)
+            absent = Place("refused", reason=f"it is taken in messages of role {roles} only")
+            place = place.places.get(message.role, absent)
+        if place.where == "refused":
+            name = type(block).__name__
+            raise UnsupportedParameterError(f"{name} in a {message.role} message: {place.reason}", parameter=name)
+        return place
+
+    def _view(self, block: Block, message: Message) -> Callable[[str], Any]:
+        def view(name: str) -> Any:
+            if name == "model":
+                return self.request.model
+            if name == "role":
+                return message.role
+            if isinstance(block, ToolCall) and name == "input":
+                return arguments_object(block)
+            if isinstance(block, ToolResult) and name in ("content", "parts"):
+                return self._nested(block, collapse=name == "content")
+            if name.partition(".")[0] == "media":
+                found = media(block)
+                return found if name == "media" else attribute(found, name[6:])
+            return attribute(block, name)
+
+        return view
+
+    def _nested(self, result: ToolResult, *, collapse: bool) -> Any:
+        """The content of a tool's result, its blocks placed as in any message."""
+        if collapse and all(isinstance(block, TextBlock) and not block.cache for block in result.content):
+            return result.text
+        inner = Message("tool", list(result.content))
+        values = []
+        for block in result.content:
+            place = self._where(block, inner)
+            if place.where != "inside":
+                name = type(block).__name__
+                raise UnsupportedParameterError(f"{name} is not taken in a tool's result here", parameter=name)
+            values.append(fill(place.template, self._view(block, inner)))
+        return values
+
+    def _rendered(self, item: _Shell | Any) -> Any:
+        if not isinstance(item, _Shell):
+            return item
+        content = self._content(item)
+        view: dict[str, Any] = {
+            "role": item.role,
+            "content": content,
+            "parts": item.inside or None,
+            "text": "".join(item.texts),
+            "name": item.message.name,
+            "model": self.request.model,
+        }
+        filled = fill(self.dialect.message, view.get)
+        if filled is NOTHING or (not self.dialect.plain and not item.inside and not item.beside):
+            self.note(f"left out: an empty {item.message.role} message")
+            return NOTHING
+        return {**filled, **item.beside}
+
+    def _content(self, shell: _Shell) -> Any:
+        if not shell.inside:
+            return None if shell.beside else ""
+        if self.dialect.plain and shell.plain and len(shell.inside) == 1:
+            return shell.texts[0]
+        return shell.inside
+
+
+def _why_left_out(place: Place) -> str:
+    return "made by another provider or model" if place.origin else "not part of this wire format"
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any]:
+    """The arguments as the object that some wires demand; what is no object is kept under one key."""
+    if call.arguments.strip() in ("", "null"):
+        return {}
+    try:
+        value = msgspec.json.decode(call.arguments)
+    except msgspec.DecodeError:
+        return {"malformed_arguments": call.arguments}
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def hoisted(request: ChatRequest) -> ChatRequest:
+    """The request with its system messages taken out of the conversation and joined into `system`.
+
+    Raises:
+        ConfigurationError: nothing else is left to say, or a system message holds more than text.
+    """
+    system = [message for message in request.messages if message.role == "system"]
+    rest = [message for message in request.messages if message.role != "system"]
+    for message in system:
+        if isinstance(message.content, list) and not all(isinstance(block, TextBlock) for block in message.content):
+            raise ConfigurationError("a system message holds text only")
+    if not rest:
+        raise ConfigurationError("messages holds system messages only: add a user message")
+    text = "\n\n".join(message.text for message in system if message.text)
+    return msgspec.structs.replace(request, messages=rest, system=text or None)

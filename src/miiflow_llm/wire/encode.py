@@ -1,0 +1,114 @@
+"""Write requests by a dialect's table: a unified request in, path, body and what was done to it out.
+
+Knows no provider and no network; whatever cannot be said raises before anything is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+from ..core.request import PARAMETERS, ChatRequest
+from . import conversation
+from .table import Dialect, Drop
+from .template import NOTHING, View, attribute, fill, holes
+
+Unsupported = Literal["raise", "drop"]
+
+
+class Encoded(msgspec.Struct):
+    """A request ready for its address: `path` follows the base URL; `notes` say what was renamed or dropped."""
+
+    path: str
+    body: dict[str, Any]
+    notes: list[str]
+
+
+def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: Unsupported = "raise") -> Encoded:
+    """The request as this dialect writes it.
+
+    Raises:
+        UnsupportedParameterError: a parameter or block that the dialect, or this model, does not take.
+        ConfigurationError: the conversation cannot be said in this dialect.
+    """
+    notes: list[str] = []
+    for prepare in dialect.prepare:
+        request = prepare(request)
+    if dialect.system == "hoist":
+        request = conversation.hoisted(request)
+    request = _supported(dialect, request, unsupported, notes)
+    messages = conversation.write(dialect, request, origin=origin, note=notes.append)
+    body = fill(dialect.body, _view(request, messages))
+    if body is NOTHING:
+        raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
+    notes += _renamed(dialect, request)
+    if request.extra_body:
+        body = merged(body, request.extra_body)
+        notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
+    return Encoded(_path(dialect, request), body, notes)
+
+
+def _view(request: ChatRequest, messages: list[Any]) -> View:
+    return lambda name: messages if name == "messages" else attribute(request, name)
+
+
+def _path(dialect: Dialect, request: ChatRequest) -> str:
+    path = dialect.stream_path if request.stream and dialect.stream_path else dialect.path
+    return path.replace("{model}", quote(request.model, safe=""))
+
+
+def parameters(dialect: Dialect) -> frozenset[str]:
+    """The parameters of a call that the dialect has a place for."""
+    return frozenset(name.partition(".")[0] for name, _ in holes(dialect.body))
+
+
+def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: list[str]) -> ChatRequest:
+    """The request without what is not taken, or an error that names it."""
+    taken = parameters(dialect)
+    for name in PARAMETERS:
+        if getattr(request, name) is None:
+            continue
+        row = _dropped(dialect, request, name)
+        if row is None and name in taken:
+            continue
+        reason = row.reason if row else f"the {dialect.name} format has no place for it"
+        if unsupported == "raise":
+            raise UnsupportedParameterError(
+                f"{name} is not taken: {reason} (leave it out, or pass unsupported='drop')", parameter=name
+            )
+        request = msgspec.structs.replace(request, **{name: None})
+        notes.append(f"dropped: {name} ({reason})")
+    return request
+
+
+def _dropped(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
+    return next((row for row in dialect.drops if name in row.parameters and _applies(row, request)), None)
+
+
+def _applies(row: Drop, request: ChatRequest) -> bool:
+    if row.models and not re.match(row.models, request.model):
+        return False
+    return row.unless is None or getattr(request, row.unless[0]) != row.unless[1]
+
+
+def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:
+    seen = dict(reversed(list(holes(dialect.body))))
+    return [
+        f"renamed: {name} -> {seen[name]}"
+        for name in PARAMETERS
+        if getattr(request, name) is not None and seen.get(name, name) != name
+    ]
+
+
+def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra` merged into `base`, objects key by key; `extra` has the last word."""
+    out = dict(base)
+    for key, value in extra.items():
+        mine = out.get(key)
+        out[key] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return out

@@ -1,0 +1,311 @@
+"""The engine joins the rooms: request to call, bytes to chunks, status and body to error. No I/O happens here.
+
+It is made once for a provider's dialect and shared; what belongs to one stream lives in its `StreamReader`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from ..core.exceptions import (
+    MiiflowLLMError,
+    ProviderError,
+    ServiceUnavailableError,
+    StreamInterruptedError,
+    StreamProtocolError,
+)
+from ..core.messages import Message
+from ..core.pieces import Failure, Piece
+from ..core.request import ChatRequest
+from ..core.response import ChatResponse, StreamChunk
+from . import faults
+from .decode import Decoder
+from .encode import Encoded, Unsupported, encode
+from .fold import Fold
+from .frames import FRAMINGS, MAX_FRAME, Frame, too_large
+from .table import Dialect
+
+Raised = TypeVar("Raised", bound=MiiflowLLMError)
+
+FINISH = "finish"
+"""The word of the `complete` and `end` rows for a finish reason having been read."""
+
+
+class Engine:
+    """One provider's dialect, ready to use. `origin` (`provider/dialect`) marks what goes back to it alone."""
+
+    def __init__(self, dialect: Dialect, provider: str) -> None:
+        self.dialect = dialect
+        self.provider = provider
+        self.origin = f"{provider}/{dialect.name}"
+        self.decoder = Decoder(dialect)
+
+    def encode(self, request: ChatRequest, *, unsupported: Unsupported = "raise") -> Encoded:
+        """The request as this provider wants it; see `encode.encode`."""
+        try:
+            return encode(self.dialect, request, origin=self.origin, unsupported=unsupported)
+        except MiiflowLLMError as raised:
+            raise self._named(raised, request.model) from None
+
+    def stream(
+        self,
+        model: str,
+        messages: list[Message] | None = None,
+        *,
+        content_type: str = "",
+        keep_raw: bool = False,
+        max_frame: int = MAX_FRAME,
+    ) -> StreamReader:
+        """A reader for one streamed answer; `content_type` is what the response says it is."""
+        return StreamReader(self, model, messages, content_type, keep_raw, max_frame)
+
+    def read_whole(self, body: bytes, model: str, messages: list[Message] | None = None) -> ChatResponse:
+        """The response in a non-streamed body.
+
+        Raises:
+            ProviderError: the body, under a status of 200, is the provider's error.
+            StreamProtocolError: it is no answer of this format.
+        """
+        fold = Fold(self.dialect, self.origin, salt=salt_of(messages))
+        try:
+            fold.push(self.decoder.read_whole(body.strip()), body)
+        except StreamProtocolError as raised:
+            raise self._named(raised, model) from None
+        failure = self.failure_in(fold, body, model)
+        if failure is not None:
+            raise failure
+        response = fold.response(self.provider, model, finished=True)
+        response.raw = body
+        return response
+
+    def failure_in(self, fold: Fold, body: bytes, model: str) -> ProviderError | None:
+        """The error that a whole answer is, `None` for an answer."""
+        failure = fold.failure
+        if failure is None and not fold.finished and not fold.output:
+            failure = faults.read_failure(self.dialect, body)
+            if failure is None:
+                return ServiceUnavailableError(
+                    "the answer holds neither content nor a finish reason",
+                    provider=self.provider,
+                    model=model,
+                    body=body[: faults.MAX_BODY],
+                    retryable=True,
+                )
+        if failure is None:
+            return None
+        raised = self.reported(failure, model)
+        raised.body = body[: faults.MAX_BODY]
+        return raised
+
+    def reported(self, failure: Failure, model: str) -> ProviderError:
+        """The error that a failure inside an answer means."""
+        return faults.from_failure(self.dialect, failure, status=None, provider=self.provider, model=model)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ProviderError:
+        """The error that an HTTP answer other than 2xx means; `headers` are by lower-case name."""
+        return faults.from_response(self.dialect, status, headers, body, provider=self.provider, model=model)
+
+    def normalize(self, payload: bytes) -> StreamChunk | None:
+        """All that one frame's payload says, without memory; `None` when it says nothing.
+
+        Raises:
+            ProviderError: the payload reports one.
+            StreamProtocolError: it is no payload of this format.
+        """
+        if payload.strip() == (self.dialect.done or "").encode():
+            return None
+        fold = Fold(self.dialect, self.origin)
+        event = self.decoder.event_of(Frame(None, payload))
+        chunk = fold.push(self.decoder.read(event, payload), payload)
+        if fold.failure is not None:
+            raise self.reported(fold.failure, fold.meta.model or "")
+        usage = fold.usage
+        if fold.finished:
+            chunk = fold.close()
+        elif usage:
+            chunk = chunk or StreamChunk(raw=payload)
+            chunk.usage = usage
+        return chunk
+
+    def _named(self, raised: MiiflowLLMError, model: str) -> MiiflowLLMError:
+        raised.provider = raised.provider or self.provider
+        raised.model = raised.model or model
+        return raised
+
+
+def salt_of(messages: list[Message] | None) -> Callable[[], str]:
+    """What makes the ids of calls without one differ from turn to turn, yet the same for the same request."""
+
+    def salt() -> str:
+        return f"{zlib.crc32(msgspec.json.encode(messages)):08x}" if messages else ""
+
+    return salt
+
+
+class StreamReader:
+    """One streamed answer, sans-I/O: `feed` bytes, take chunks; `finish` at the end of the bytes.
+
+    `ended` says that nothing more will come and reading may stop. `error` is the failure to raise once the chunks given
+    so far are handed out. `output` counts what was output or progress, for deadlines.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        model: str,
+        messages: list[Message] | None,
+        content_type: str,
+        keep_raw: bool,
+        max_frame: int,
+    ) -> None:
+        self.engine = engine
+        self.model = model
+        self.fold = Fold(engine.dialect, engine.origin, keep_raw=keep_raw, salt=salt_of(messages))
+        self.ended = False
+        self.complete = False
+        self.error: MiiflowLLMError | None = None
+        self._framer = FRAMINGS[engine.dialect.framing](max_frame)
+        self._done = engine.dialect.done.encode() if engine.dialect.done else None
+        self._marks = frozenset((*engine.dialect.complete, *engine.dialect.end))
+        self._page = _is_page(content_type, engine.dialect)
+        self._body: list[bytes] = []
+        self._kept = 0
+        self._max = max_frame
+
+    @property
+    def output(self) -> int:
+        """How many pieces were output or progress so far."""
+        return self.fold.output
+
+    def feed(self, data: bytes) -> list[StreamChunk]:
+        """The chunks that `data` completes."""
+        if self.ended or self.error is not None:
+            return []
+        if self._page:
+            return self._keep(data)
+        out: list[StreamChunk] = []
+        try:
+            self._read(self._framer.feed(data), out)
+        except StreamProtocolError as raised:
+            self._fail(raised, out)
+        return out
+
+    def finish(self) -> list[StreamChunk]:
+        """The chunks that the end of the bytes completes; sets `error` where the answer was not complete."""
+        out: list[StreamChunk] = []
+        if self.ended or self.error is not None:
+            return out
+        if self._page:
+            self._read_page(b"".join(self._body), out)
+            return out
+        self._read_tail(out)
+        return out
+
+    def _read_tail(self, out: list[StreamChunk]) -> None:
+        try:
+            self._read(self._framer.finish(), out)
+        except StreamProtocolError as raised:
+            # a last frame that is cut in two is an early end, no breach of the format
+            if not self.complete and not raised.payload.startswith(("{", "[")):
+                self._fail(raised, out)
+        if not self.ended and self.error is None:
+            self._end_of_bytes(out)
+
+    def interrupted(self, why: str) -> StreamInterruptedError:
+        """The error for a stream that broke off because of `why`, with what came."""
+        return self._with_partial(StreamInterruptedError(f"the stream ended before the answer was complete: {why}"))
+
+    def response(self, *, finished: bool = True) -> ChatResponse:
+        """The answer, or with `finished=False` as far as it has come."""
+        return self.fold.response(self.engine.provider, self.model, finished=finished)
+
+    def _read(self, frames: list[Frame], out: list[StreamChunk]) -> None:
+        for frame in frames:
+            if frame.data == self._done:
+                self._mark(self.engine.dialect.done, out)
+            else:
+                self._frame(frame, out)
+            if self.ended or self.error is not None:
+                return
+
+    def _frame(self, frame: Frame, out: list[StreamChunk]) -> None:
+        fold, decoder = self.fold, self.engine.decoder
+        event = decoder.event_of(frame)
+        pieces = decoder.read(event, frame.data, meta=not fold.named)
+        if frame.stray and not any(isinstance(piece, Failure) for piece in pieces):
+            pieces = self._stray(frame)
+        chunk = fold.push(pieces, frame.data)
+        if chunk is not None:
+            out.append(chunk)
+        if fold.failure is not None:
+            self._fail(self.engine.reported(fold.failure, self.model), out, frame.data)
+        elif fold.finished or event in self._marks:
+            self._mark(event if event in self._marks else FINISH, out)
+
+    def _stray(self, frame: Frame) -> list[Piece]:
+        """An object outside the framing: an error, or a whole answer from a server that does not stream."""
+        failure = faults.read_failure(self.engine.dialect, frame.data)
+        return [failure] if failure else self.engine.decoder.read_whole(frame.data)
+
+    def _mark(self, mark: str | None, out: list[StreamChunk]) -> None:
+        dialect = self.engine.dialect
+        if mark in dialect.complete or (FINISH in dialect.complete and self.fold.finished):
+            self.complete = True
+        if mark in dialect.end:
+            self._end_of_bytes(out)
+
+    def _end_of_bytes(self, out: list[StreamChunk]) -> None:
+        if self.complete:
+            self.ended = True
+            out.append(self.fold.close())
+        else:
+            self._fail(self.interrupted("no mark of completeness had come"), out)
+
+    def _fail(self, raised: MiiflowLLMError, out: list[StreamChunk], body: bytes = b"") -> None:
+        held = self.fold.flush()
+        if held is not None:
+            out.append(held)
+        if isinstance(raised, ProviderError):
+            raised.body = body[: faults.MAX_BODY]
+            raised.request_id = raised.request_id or self.fold.meta.request_id
+        self.error = self._with_partial(raised)
+
+    def _with_partial(self, raised: Raised) -> Raised:
+        raised.provider = raised.provider or self.engine.provider
+        raised.model = raised.model or self.model
+        raised.partial = self.response(finished=False)
+        return raised
+
+    def _keep(self, data: bytes) -> list[StreamChunk]:
+        self._body.append(data)
+        self._kept += len(data)
+        out: list[StreamChunk] = []
+        if self._kept > self._max:
+            self._fail(too_large(self._max), out)
+        return out
+
+    def _read_page(self, body: bytes, out: list[StreamChunk]) -> None:
+        """A body that is no stream: a whole answer, an error, or a page from something in between."""
+        try:
+            chunk = self.fold.push(self.engine.decoder.read_whole(body.strip()), body)
+        except StreamProtocolError as raised:
+            self._fail(raised, out)
+            return
+        failure = self.engine.failure_in(self.fold, body, self.model)
+        if failure is not None:
+            self._fail(failure, out, body)
+            return
+        if chunk is not None:
+            out.append(chunk)
+        self.complete = True
+        self._end_of_bytes(out)
+
+
+def _is_page(content_type: str, dialect: Dialect) -> bool:
+    """Whether the body is one document rather than the dialect's stream."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return dialect.framing == "sse" and kind in ("application/json", "text/html")

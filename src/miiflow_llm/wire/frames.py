@@ -1,0 +1,226 @@
+"""Cut a byte stream into frames: bytes in, `(event name, payload)` out, however the bytes were cut.
+
+Knows SSE (WHATWG HTML 9.2.6) and NDJSON, and nothing of what a payload means. Lines end at LF, CRLF or CR and nowhere
+else: U+2028, U+2029 and U+0085 are text. Each byte is looked at once, however large a frame is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Protocol
+
+from ..core.exceptions import StreamProtocolError
+
+MAX_FRAME = 32 * 1024 * 1024
+"""The largest frame taken, in bytes, unless a caller says otherwise: Gemini sends images of tens of MB in one line."""
+
+_BOM = b"\xef\xbb\xbf"
+_LINE = re.compile(rb"\r\n|\n|\r")
+_JSON_START = (b"{", b"[")
+
+
+class Frame(NamedTuple):
+    """One event: its name (`None` where the stream gives none) and its payload.
+
+    `stray` is a payload that stood outside the framing: an error page or a bare JSON object.
+    """
+
+    event: str | None
+    data: bytes
+    stray: bool = False
+
+
+class Framer(Protocol):
+    """Bytes in, whole frames out; `finish` gives what the end of the stream completes."""
+
+    def feed(self, data: bytes) -> list[Frame]: ...
+
+    def finish(self) -> list[Frame]: ...
+
+
+class SSEFramer:
+    """Server-sent events, with two kindnesses that real servers need.
+
+    A last event without its blank line is given at the end. JSON lines that are no SSE field (an error object under a
+    200) are given as one `stray` frame, and a field `error:` counts as an event of that name.
+    """
+
+    def __init__(self, max_frame: int = MAX_FRAME) -> None:
+        self._max = max_frame
+        self._held: list[bytes] = []
+        self._size = 0
+        self._started = False
+        self._cr = False
+        self._event: str | None = None
+        self._data: list[bytes] = []
+        self._stray: list[bytes] = []
+        self._block = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes.
+
+        Raises:
+            StreamProtocolError: a frame is larger than `max_frame`.
+        """
+        if not self._started:
+            data = self._after_bom(data)
+        if self._cr or b"\r" in data:
+            return self._feed_lines(data)
+        closed = data.endswith(b"\n\n")
+        if closed:
+            whole, rest = data[:-2], b""
+        else:
+            whole, separator, rest = data.rpartition(b"\n")
+            if not separator:
+                self._hold(data)
+                return []
+        blocks = (self._released(whole) if self._held else whole).split(b"\n\n")
+        self._hold(rest)
+        unfinished = [] if closed else blocks.pop().split(b"\n")
+        frames: list[Frame] = []
+        for block in blocks:
+            if block.startswith(b"data: ") and not self._block and b"\n" not in block:
+                if len(block) > 6:
+                    frames.append(Frame(None, block[6:]))
+                continue
+            for line in block.split(b"\n"):
+                self._line(line, frames)
+            self._line(b"", frames)
+        for line in unfinished:
+            self._line(line, frames)
+        return frames
+
+    def finish(self) -> list[Frame]:
+        """What the end of the bytes completes: an event without its blank line, a bare object."""
+        frames: list[Frame] = []
+        tail = self._released(b"")
+        if tail:
+            self._line(tail.rstrip(b"\r"), frames)
+        self._dispatch(frames)
+        return frames
+
+    def _after_bom(self, data: bytes) -> bytes:
+        data = self._released(data)
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._hold(data)
+            return b""
+        self._started = True
+        return data.removeprefix(_BOM)
+
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._held.append(data)
+            self._size += len(data)
+            if self._size + self._block > self._max:
+                raise too_large(self._max)
+
+    def _released(self, data: bytes) -> bytes:
+        if not self._held:
+            return data
+        self._held.append(data)
+        whole = b"".join(self._held)
+        self._held.clear()
+        self._size = 0
+        return whole
+
+    def _feed_lines(self, data: bytes) -> list[Frame]:
+        """The slow way, once a CR was seen: any of the three line ends."""
+        self._cr = True
+        if _LINE.search(data) is None and not (self._held and self._held[-1].endswith(b"\r")):
+            self._hold(data)
+            return []
+        whole = self._released(data)
+        frames: list[Frame] = []
+        start = 0
+        for match in _LINE.finditer(whole):
+            if match.group() == b"\r" and match.end() == len(whole):
+                break
+            self._line(whole[start : match.start()], frames)
+            start = match.end()
+        self._hold(whole[start:])
+        return frames
+
+    def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if not line:
+            self._dispatch(frames)
+            return
+        self._block += len(line)
+        if self._block > self._max:
+            raise too_large(self._max)
+        name, colon, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if self._stray or line.startswith(_JSON_START):
+            self._stray.append(line)
+        elif name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"error" and colon:
+            self._event = "error"
+            self._data.append(value)
+
+    def _dispatch(self, frames: list[Frame]) -> None:
+        if self._data:
+            payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            if payload:
+                frames.append(Frame(self._event, payload))
+        if self._stray:
+            frames.append(Frame(None, b"\n".join(self._stray), True))
+        self._event = None
+        self._data = []
+        self._stray = []
+        self._block = 0
+
+
+class NDJSONFramer:
+    """One JSON value a line; empty lines mean nothing."""
+
+    def __init__(self, max_frame: int = MAX_FRAME) -> None:
+        self._max = max_frame
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes.
+
+        Raises:
+            StreamProtocolError: a line is larger than `max_frame`.
+        """
+        head, separator, rest = data.rpartition(b"\n")
+        if not separator:
+            self._hold(data)
+            return []
+        if self._held:
+            self._held.append(head)
+            head = b"".join(self._held)
+            self._held.clear()
+            self._size = 0
+        self._hold(rest)
+        return [Frame(None, line) for raw in head.split(b"\n") if (line := self._clean(raw))]
+
+    def finish(self) -> list[Frame]:
+        """A last line without its line end."""
+        line = self._clean(b"".join(self._held))
+        self._held.clear()
+        return [Frame(None, line)] if line else []
+
+    def _clean(self, line: bytes) -> bytes:
+        return line.strip(b" \t\r").removeprefix(_BOM)
+
+    def _hold(self, data: bytes) -> None:
+        if data:
+            self._held.append(data)
+            self._size += len(data)
+            if self._size > self._max:
+                raise too_large(self._max)
+
+
+def too_large(limit: int) -> StreamProtocolError:
+    """The error for a frame above the limit."""
+    return StreamProtocolError(
+        f"a frame of the stream is larger than {limit} bytes; raise max_frame_bytes if this is expected"
+    )
+
+
+FRAMINGS: dict[str, type[SSEFramer | NDJSONFramer]] = {"sse": SSEFramer, "ndjson": NDJSONFramer}
+"""The framings by the name that a dialect uses."""

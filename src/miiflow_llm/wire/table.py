@@ -1,0 +1,481 @@
+"""The grammar of the tables: how a dialect says, as data, how a request is written and how an event is read.
+
+The laws:
+
+1. A *body* is the wire JSON itself with holes. A hole with no value vanishes, and so does a container of the template
+   left empty by that; what the caller gave is never pruned.
+2. A *part* is placed `inside` the message's content, `beside` it under a key, `apart` as an item of its own, `left_out`
+   on purpose, or `refused` with a reason. Every block type is listed: silence is not an answer.
+3. A *rule* fires when its first path (or its `when`) is present: a string or list not empty, a number or object not
+   null, a boolean true; and when `on` (the event's name) and `where` (one equality, or `other_than`; an absent value
+   equals the empty one of its type) hold. `when=exists(path)` is content with anything but null.
+4. Rules of one frame fire in table order; the rules of an `each` run element by element, so that wire order is kept.
+5. A frame is read without memory. Memory lives in `fold`.
+6. A provider replaces rows; it holds no function that reads frames.
+7. Whole answers are read by the same grammar (`whole`), not by a second parser.
+
+A *path* is `choices[0].delta.content`: keys and list positions from the frame, or from the element inside an `each`;
+`.` is the element itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from ..core import exceptions, messages, pieces
+from ..core.request import ChatRequest
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A word of the grammar."""
+
+
+class Take(Word, frozen=True):
+    """A hole, filled with the request's, message's or block's `name`.
+
+    `through` converts the value, `values` maps it to a template, `each` makes a list of one template an element.
+    """
+
+    name: str
+    through: Callable[[Any], Any] | None = None
+    values: Mapping[Any, Any] | None = None
+    each: Any = None
+    default: Any = None
+
+
+class When(Word, frozen=True):
+    """`template` where `name` is truthy, else `otherwise`; nothing at all where that is `None`."""
+
+    name: str
+    template: Any
+    otherwise: Any = None
+
+
+class ByModel(Word, frozen=True):
+    """The first template whose pattern matches the start of the model's name (`""` matches all)."""
+
+    templates: Mapping[str, Any]
+
+
+def take(
+    name: str,
+    *,
+    through: Callable[[Any], Any] | None = None,
+    values: Mapping[Any, Any] | None = None,
+    each: Any = None,
+    default: Any = None,
+) -> Take:
+    """A hole for `name`, which may be dotted (`schema.name`).
+
+    `values` maps the value to a template; a value not among them is an error that lists them, unless there is the key
+    `...` for all others. `each` is a template for every element of a list. `default` is what the wire demands where
+    the caller said nothing; it may be a template.
+    """
+    return Take(name, through, values, each, default)
+
+
+def when(name: str, template: Any, otherwise: Any = None) -> When:
+    """`template` where the request has a truthy `name`."""
+    return When(name, template, otherwise)
+
+
+def by_model(templates: Mapping[str, Any]) -> ByModel:
+    """A template chosen by the model's name, patterns tried in order."""
+    return ByModel(templates)
+
+
+class Place(Word, frozen=True):
+    """Where a block goes in a request."""
+
+    where: Literal["inside", "beside", "apart", "left_out", "refused"]
+    template: Any = None
+    key: str = ""
+    reason: str = ""
+    origin: bool = False
+
+
+def inside(template: Any, *, own: bool = False) -> Place:
+    """In the message's content. `own`: only where this provider made the block; elsewhere it is left out."""
+    return Place("inside", template, origin=own)
+
+
+def beside(key: str, template: Any, *, own: bool = False) -> Place:
+    """In a list beside the content, under `key`."""
+    return Place("beside", template, key, origin=own)
+
+
+def apart(template: Any, *, own: bool = False) -> Place:
+    """An item of its own in the list of messages."""
+    return Place("apart", template, origin=own)
+
+
+def left_out() -> Place:
+    """Not sent, on purpose."""
+    return Place("left_out")
+
+
+def refused(reason: str) -> Place:
+    """An error before anything is sent; `reason` says what would work."""
+    return Place("refused", reason=reason)
+
+
+class ByRole(Word, frozen=True):
+    """A place that depends on the role of the message."""
+
+    places: Mapping[str, Place]
+
+
+def by_role(**places: Place) -> ByRole:
+    """A place for each role; a role not named refuses the block."""
+    return ByRole(places)
+
+
+BLOCKS: tuple[type, ...] = (
+    messages.TextBlock,
+    messages.ImageBlock,
+    messages.DocumentBlock,
+    messages.AudioBlock,
+    messages.ReasoningBlock,
+    messages.OpaqueBlock,
+    messages.ToolCall,
+    messages.ToolResult,
+)
+
+
+class First(Word, frozen=True):
+    """The first of several paths that is present."""
+
+    paths: tuple[str, ...]
+
+
+class Json(Word, frozen=True):
+    """The JSON at a path as the provider wrote it; with `skip_empty` an empty object is nothing."""
+
+    path: str
+    skip_empty: bool = False
+
+
+class Const(Word, frozen=True):
+    """A value that the rule itself says."""
+
+    value: Any
+
+
+class Exists(Word, frozen=True):
+    """Present when not null, even if empty."""
+
+    path: str
+
+
+class Other(Word, frozen=True):
+    """In a `where`: any value but these."""
+
+    values: tuple[str, ...]
+
+
+def other_than(*values: str) -> Other:
+    """In a `where`: any value but these, an absent one included; what is new on the wire passes."""
+    return Other(values)
+
+
+Value: TypeAlias = str | First | Json | Const
+
+
+def first(*paths: str) -> First:
+    """The first of `paths` that is present."""
+    return First(paths)
+
+
+def json(path: str, *, skip_empty: bool = False) -> Json:
+    """The value at `path` as JSON text, for arguments that come as an object; `skip_empty`: `{}` only holds a place."""
+    return Json(path, skip_empty)
+
+
+def const(value: Any) -> Const:
+    """A constant."""
+    return Const(value)
+
+
+def exists(path: str) -> Exists:
+    """A condition: the path is there and not null, even if empty."""
+    return Exists(path)
+
+
+PIECES: dict[str, type[msgspec.Struct]] = {
+    "text": pieces.Text,
+    "reasoning": pieces.Reasoning,
+    "refusal": pieces.Refusal,
+    "tool_call": pieces.ToolCallPiece,
+    "opaque": pieces.Opaque,
+    "finish": pieces.Finish,
+    "usage": pieces.Usage,
+    "failure": pieces.Failure,
+    "meta": pieces.Meta,
+    "logprobs": pieces.Logprobs,
+    "citation": pieces.Citation,
+    "progress": pieces.Progress,
+}
+"""What a rule can emit. `usage` takes counters under any names; the others their piece's fields."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One `emit`. `row` is the name that a provider replaces it by; `unproven` says why no capture fires it."""
+
+    kind: str
+    fields: Mapping[str, Value]
+    when: str | First | Exists | None
+    where: tuple[str, Any] | None
+    on: tuple[str, ...]
+    row: str
+    unproven: str = ""
+
+
+class Each(msgspec.Struct, frozen=True):
+    """Rules run for each element of the list at `path` that `where` allows."""
+
+    path: str
+    rules: tuple[Rule | Each, ...]
+    where: tuple[str, Any] | None
+    on: tuple[str, ...]
+
+
+RuleLike: TypeAlias = Rule | Each
+
+
+def emit(
+    kind: str,
+    value: Value | None = None,
+    *,
+    when: str | First | Exists | None = None,
+    where: tuple[str, Any] | None = None,
+    on: tuple[str, ...] | str = (),
+    row: str = "",
+    unproven: str = "",
+    **fields: Value,
+) -> Rule:
+    """Say `kind` with `fields`; `value` is the kind's first field and, without `when`, the condition.
+
+    Raises:
+        ConfigurationError: no such kind or field; the message names the legal ones.
+    """
+    if kind not in PIECES:
+        raise exceptions.ConfigurationError(f"emit({kind!r}): no such kind; there are {', '.join(PIECES)}")
+    legal = PIECES[kind].__struct_fields__
+    if value is not None:
+        fields = {legal[0]: value, **fields}
+    wrong = next((field for field in fields if kind != "usage" and field not in legal), None)
+    if wrong:
+        raise exceptions.ConfigurationError(f"emit({kind}): no field {wrong!r}; it has {', '.join(legal)}")
+    if when is None:
+        when = next((_condition(field) for field in fields.values() if not isinstance(field, Const)), None)
+    return Rule(kind, fields, when, where, (on,) if isinstance(on, str) else on, row or kind, unproven)
+
+
+def _condition(value: Value) -> str | First | Exists:
+    if isinstance(value, Json):
+        return Exists(value.path)
+    assert not isinstance(value, Const)  # noqa: S101  the caller passes none
+    return value
+
+
+def each(path: str, *rules: RuleLike, where: tuple[str, Any] | None = None, on: tuple[str, ...] | str = ()) -> Each:
+    """Run `rules` for each element of the list at `path`."""
+    return Each(path, rules, where, (on,) if isinstance(on, str) else on)
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """A unified count: the sum of raw counters, `None` where the first of them (or all, with `any_of`) is missing.
+
+    `extra` are added only when `total` is not reached without them: a provider that leaves reasoning out of the
+    completion shows it by its own total.
+    """
+
+    names: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+    total: str = ""
+    with_prompt: str = ""
+
+
+def count(*names: str) -> Counter:
+    """The sum of the raw counters that were reported; nothing where none was."""
+    return Counter(names)
+
+
+def count_unless_in_total(name: str, extra: str, *, beside: str, total: str) -> Counter:
+    """`name`, plus `extra` where `beside + name + extra` is exactly the reported `total`."""
+    return Counter((name,), (extra,), total, beside)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A row from status, code, type and words of a failure to its exception; all that is given must hold.
+
+    `says` is a regular expression looked for in the message. `retry` overrides what the exception would say.
+    """
+
+    error: type[exceptions.ProviderError]
+    status: tuple[int, ...] = ()
+    code: tuple[str, ...] = ()
+    says: str = ""
+    retry: bool | None = None
+    stands_for: int | None = None
+
+
+def fault(
+    error: type[exceptions.ProviderError],
+    *codes: str,
+    status: int | tuple[int, ...] = (),
+    says: str = "",
+    retry: bool | None = None,
+    stands_for: int | None = None,
+) -> Fault:
+    """A row of the error table; `codes` are looked for in the failure's code and type.
+
+    `stands_for` is the HTTP status that this failure has when it comes inside a stream.
+    """
+    return Fault(error, (status,) if isinstance(status, int) else status, codes, says, retry, stands_for)
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Parameters that models matching `models` refuse, with the reason; `unless` is a parameter=value that lifts it."""
+
+    parameters: tuple[str, ...]
+    reason: str
+    models: str = ""
+    unless: tuple[str, Any] | None = None
+
+
+def drop(*parameters: str, reason: str, models: str = "", unless: tuple[str, Any] | None = None) -> Drop:
+    """Parameters not taken (by models whose name matches the pattern `models`), and what would work."""
+    return Drop(parameters, reason, models, unless)
+
+
+class Hints(msgspec.Struct, frozen=True):
+    """Where the headers hold what the caller may want. Each is a list of header names, the first found wins.
+
+    `retry_after` values are seconds, dates or durations, in milliseconds where the name ends in `-ms`.
+    """
+
+    request_id: tuple[str, ...] = ("x-request-id", "request-id")
+    retry_after: tuple[str, ...] = ("retry-after-ms", "x-ms-retry-after-ms", "retry-after")
+    retry_flag: tuple[str, ...] = ("x-should-retry",)
+    limits: Mapping[str, tuple[str, ...]] = {}
+
+
+class Rows(msgspec.Struct, kw_only=True):
+    """Rows that a provider replaces in, or adds to, the dialect it speaks.
+
+    `events` and `whole` replace rules by name (`None` removes) wherever they stand; `more_events` and `more_whole` are
+    added at the end; mappings are merged key by key, a body key of `None` is taken out.
+    """
+
+    path: str | None = None
+    stream_path: str | None = None
+    headers: Mapping[str, str] = {}
+    body: Mapping[str, Any] = {}
+    message: Mapping[str, Any] = {}
+    parts: Mapping[type, Place | ByRole] = {}
+    roles: Mapping[str, str] = {}
+    events: Mapping[str, RuleLike | None] = {}
+    whole: Mapping[str, RuleLike | None] = {}
+    more_events: tuple[RuleLike, ...] = ()
+    more_whole: tuple[RuleLike, ...] = ()
+    ignored: tuple[str, ...] = ()
+    finish: Mapping[str, str] = {}
+    usage: Mapping[str, Counter] = {}
+    complete: tuple[str, ...] | None = None
+    end: tuple[str, ...] | None = None
+    errors: tuple[Fault, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    hints: Hints | None = None
+
+
+class Dialect(msgspec.Struct, kw_only=True):
+    """A wire format.
+
+    `path` (and `stream_path`, where it differs) follows the base URL; `{model}` in it is filled in, escaped.
+    `framing` is `sse` or `ndjson`; `done` the payload that ends a stream without being JSON. `event` is the path of the
+    event's name in the payload, for streams whose events have names.
+    `system` is `inline` (a message like others) or `hoist` (taken out, for a hole of the body). `merge` joins
+    neighbouring messages of one wire role. `plain` says whether content of text alone is a bare string.
+    `complete` and `end` name what makes an answer whole, and what ends it: `finish` (a finish reason was read), the
+    `done` payload, or an event's name.
+    `finish` maps the provider's words to `stop length tool_calls content_filter unknown`, or `error`; `ignored` lists
+    the events that no rule reads.
+    `failure` are the rules that read an error body, tried in order.
+    """
+
+    name: str
+    path: str
+    docs: str
+    body: Mapping[str, Any]
+    parts: Mapping[type, Place | ByRole]
+    message: Mapping[str, Any] | None = None
+    stream_path: str | None = None
+    headers: Mapping[str, str] = {}
+    framing: Literal["sse", "ndjson"] = "sse"
+    done: str | None = None
+    event: str | None = None
+    system: Literal["inline", "hoist"] = "inline"
+    merge: bool = False
+    plain: bool = True
+    roles: Mapping[str, str] = {}
+    prepare: tuple[Callable[[ChatRequest], ChatRequest], ...] = ()
+    events: tuple[RuleLike, ...] = ()
+    whole: tuple[RuleLike, ...] = ()
+    failure: tuple[Rule, ...] = ()
+    ignored: tuple[str, ...] = ()
+    finish: Mapping[str, str] = {}
+    usage: Mapping[str, Counter] = {}
+    complete: tuple[str, ...] = ("finish",)
+    end: tuple[str, ...] = ()
+    errors: tuple[Fault, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    hints: Hints = Hints()
+
+
+class Also(Rows, kw_only=True):
+    """Another dialect that a provider speaks; `models` is a pattern of the models that need it."""
+
+    dialect: Dialect
+    base_url: str | None = None
+    models: str = ""
+
+
+class Auth(msgspec.Struct, frozen=True):
+    """How a key is sent: in `header`, after `prefix`."""
+
+    header: str = "authorization"
+    prefix: str = "Bearer "
+
+
+class BaseUrlFrom(msgspec.Struct, frozen=True):
+    """An environment variable that holds a base URL, read as the vendor's own client reads it: `suffix` is added where
+    the URL does not end in it."""
+
+    name: str
+    suffix: str = ""
+
+
+class Provider(Rows, kw_only=True):
+    """Who speaks a dialect, and where: what a user writes to add one.
+
+    `env` are the variables looked at for the key, in order; `key` says whether one is needed. `base_url_env` likewise
+    for the address. `also` are further dialects, chosen by `dialect=` or by the model's name.
+    """
+
+    name: str
+    dialect: Dialect
+    base_url: str | None
+    docs: str
+    env: tuple[str, ...] = ()
+    key: Literal["required", "optional"] = "required"
+    aliases: tuple[str, ...] = ()
+    auth: Auth = Auth()
+    base_url_env: tuple[BaseUrlFrom, ...] = ()
+    also: tuple[Also, ...] = ()
+    example_model: str = ""
+    through: Callable[[str], str] | None = None
+    sign: Callable[[str, str, dict[str, str], bytes, str], Mapping[str, str]] | None = None

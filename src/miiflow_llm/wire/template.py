@@ -1,0 +1,116 @@
+"""Fill a template: a template with holes and a view of the values in, wire JSON out (law 1).
+
+A view is a function from a name to a value, `None` for no value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from ..core.exceptions import ConfigurationError
+from .table import ByModel, Take, When
+
+View = Callable[[str], Any]
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = _Nothing()
+"""What a hole without a value gives: it vanishes."""
+
+
+def fill(template: Any, view: View) -> Any:
+    """The template with its holes filled; `NOTHING` where nothing is left of it.
+
+    Raises:
+        ConfigurationError: a value has no place in the hole's `values`.
+    """
+    if isinstance(template, Take):
+        return _take(template, view)
+    if isinstance(template, When):
+        return fill(template.template if view(template.name) else _or_nothing(template.otherwise), view)
+    if isinstance(template, ByModel):
+        return fill(_or_nothing(choose(template.templates, view("model"))), view)
+    if isinstance(template, Mapping):
+        filled = {
+            key: value for key, value in ((k, fill(v, view)) for k, v in template.items()) if value is not NOTHING
+        }
+        return filled if filled or not template else NOTHING
+    if isinstance(template, list):
+        items = [value for value in (fill(item, view) for item in template) if value is not NOTHING]
+        return items if items or not template else NOTHING
+    return template
+
+
+def _or_nothing(template: Any) -> Any:
+    return NOTHING if template is None else template
+
+
+def choose(templates: Mapping[str, Any], model: str | None) -> Any:
+    """The first of `templates` whose pattern matches the start of the model's name."""
+    return next((found for pattern, found in templates.items() if re.match(pattern, model or "")), None)
+
+
+def _take(take: Take, view: View) -> Any:
+    value = view(take.name)
+    if value is None:
+        return NOTHING if take.default is None else fill(take.default, view)
+    if take.through is not None:
+        value = take.through(value)
+        if value is None:
+            return NOTHING
+    if take.each is not None:
+        return [fill(take.each, item_view(item, view)) for item in value]
+    return value if take.values is None else _mapped(take, value, view)
+
+
+def _mapped(take: Take, value: Any, view: View) -> Any:
+    values = take.values
+    assert values is not None  # noqa: S101  the caller looked
+    if value in values:
+        return fill(_or_nothing(values[value]), view)
+    if ... in values:
+        return fill(_or_nothing(values[...]), view)
+    legal = ", ".join(str(key) for key in values)
+    raise ConfigurationError(f"{take.name}={value!r} is none of {legal}")
+
+
+def item_view(item: Any, outer: View) -> View:
+    """A view of an element: its own attributes, and `model` from outside."""
+    return lambda name: outer(name) if name == "model" else attribute(item, name)
+
+
+def attribute(value: Any, name: str) -> Any:
+    """The attribute (or key) at a dotted name, `None` where there is none."""
+    for part in name.split("."):
+        if value is None:
+            return None
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+    return value
+
+
+def holes(template: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every hole of a template as (name of the value, place on the wire)."""
+    if isinstance(template, Take):
+        yield template.name, path
+        if template.values:
+            for value in template.values.values():
+                yield from holes(value, path)
+    elif isinstance(template, When):
+        yield template.name, path
+        yield from holes(template.template, path)
+        yield from holes(template.otherwise, path)
+    elif isinstance(template, ByModel):
+        for option in template.templates.values():
+            yield from holes(option, path)
+    elif isinstance(template, Mapping):
+        for key, value in template.items():
+            yield from holes(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(template, list):
+        for value in template:
+            yield from holes(value, f"{path}[]")
