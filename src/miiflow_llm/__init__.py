@@ -1,1 +1,53 @@
-"""One Python API over every LLM provider."""
+"""One Python API over every LLM provider, with no vendor SDK underneath."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .client import LLMClient
+    from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
+    from .normalize import ProviderStreamNormalizer
+    from .providers import register
+
+logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
+
+__all__ = [
+    "ChatResponse",
+    "LLMClient",
+    "Message",
+    "ProviderStreamNormalizer",
+    "StreamChunk",
+    "Timeout",
+    "TokenCount",
+    "__version__",
+    "register",
+]
+
+# each name is imported when first used: `import miiflow_llm` alone costs nothing, not even httpx
+_HOMES = {
+    "LLMClient": "client",
+    "ChatResponse": "core",
+    "Message": "core",
+    "StreamChunk": "core",
+    "Timeout": "core",
+    "TokenCount": "core",
+    "ProviderStreamNormalizer": "normalize",
+    "register": "providers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

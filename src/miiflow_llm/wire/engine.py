@@ -174,6 +174,7 @@ class StreamReader:
         self._page = _is_page(content_type, engine.dialect)
         self._body: list[bytes] = []
         self._kept = 0
+        self._why = ""
         self._max = max_frame
 
     @property
@@ -194,8 +195,12 @@ class StreamReader:
             self._fail(raised, out)
         return out
 
-    def finish(self) -> list[StreamChunk]:
-        """The chunks that the end of the bytes completes; sets `error` where the answer was not complete."""
+    def finish(self, why: str = "") -> list[StreamChunk]:
+        """The chunks that the end of the bytes completes; sets `error` where the answer was not complete.
+
+        `why` the bytes ended, where the connection broke.
+        """
+        self._why = why or "no mark of completeness had come"
         out: list[StreamChunk] = []
         if self.ended or self.error is not None:
             return out
@@ -263,7 +268,7 @@ class StreamReader:
             self.ended = True
             out.append(self.fold.close())
         else:
-            self._fail(self.interrupted("no mark of completeness had come"), out)
+            self._fail(self.interrupted(self._why), out)
 
     def _fail(self, raised: MiiflowLLMError, out: list[StreamChunk], body: bytes = b"") -> None:
         held = self.fold.flush()

@@ -1,0 +1,149 @@
+"""What a caller may say beside the messages: keyword arguments in, one checked `ChatRequest` out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import msgspec
+
+from .core.exceptions import ConfigurationError
+from .core.messages import MessageLike, as_messages
+from .core.request import ChatRequest, OutputSchema, ToolSpec
+
+Messages = MessageLike | Sequence[MessageLike]
+
+
+class Parameters(TypedDict, total=False):
+    """The settings of one call, all optional; `None` is the same as not said.
+
+    `model` replaces the client's. `max_tokens` counts the answer and its reasoning. `temperature`, `top_p`, `top_k`,
+    `seed`, `presence_penalty` and `frequency_penalty` steer sampling where the provider and model take them. `stop` is
+    a string or several. `tools` are functions, `Tool`s or schemas; `tool_choice` is `auto`, `none`, `required` or a
+    tool's name. `reasoning` is an effort (`off minimal low medium high xhigh max`) or a budget in tokens. `schema` is
+    the JSON Schema, or type, that the answer must follow; `json_mode` asks for any JSON. `user` is your user's id.
+    `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
+    """
+
+    model: str | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    tools: Sequence[Any] | None
+    tool_choice: str | None
+    parallel_tool_calls: bool | None
+    reasoning: str | int | None
+    schema: Any
+    json_mode: bool | None
+    user: str | None
+    service_tier: str | None
+    metadata: Mapping[str, str] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+NAMES = tuple(Parameters.__annotations__)
+_NOT_TAKEN = {
+    "n": "one call is one answer; make several calls",
+    "stream": "call stream_chat() for a stream, chat() for a whole answer",
+    "messages": "messages is the first argument",
+    "api_key": "the key is given to create()",
+    "max_retries": "max_retries is given to create()",
+    "max_completion_tokens": "it is max_tokens here, whatever the provider's word",
+    "reasoning_effort": "it is reasoning here, whatever the provider's word",
+    "response_format": "it is schema (or json_mode) here, whatever the provider's word",
+}
+
+
+def build_request(
+    messages: Messages, parameters: Mapping[str, Any], *, model: str | None, stream: bool, provider: str
+) -> ChatRequest:
+    """The unified request of a call.
+
+    Raises:
+        ConfigurationError: no messages, no model, an unknown parameter or a value of the wrong kind.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    for name in parameters:
+        if name not in NAMES:
+            raise ConfigurationError(_unknown(name), provider=provider, model=model)
+    chosen = given.pop("model", None) or model
+    if not chosen or not isinstance(chosen, str):
+        raise ConfigurationError("no model: pass model=... to create() or to the call", provider=provider)
+    try:
+        return ChatRequest(model=chosen, messages=as_messages(messages), stream=stream, **_converted(given))
+    except ConfigurationError as error:
+        error.provider, error.model = provider, chosen
+        raise
+
+
+def _unknown(name: str) -> str:
+    if name in _NOT_TAKEN:
+        return f"{name} is no parameter of a call: {_NOT_TAKEN[name]}"
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{name} is no parameter of a call: {hint}The provider's own fields go into extra_body={{...}}"
+
+
+def _converted(given: dict[str, Any]) -> dict[str, Any]:
+    out = dict(given)
+    if "stop" in out:
+        out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(out["stop"])
+    if "tools" in out:
+        out["tools"] = _tools(out["tools"]) or None
+    if "schema" in out:
+        out["schema"] = _schema(out["schema"])
+    for name, value in out.items():
+        _check(name, value)
+    return out
+
+
+_SIMPLE: dict[str, Any] = {
+    field.name: field.type
+    for field in msgspec.structs.fields(ChatRequest)
+    if field.name in NAMES and field.name not in ("tools", "schema", "extra_body", "extra_headers")
+}
+
+
+def _check(name: str, value: Any) -> None:
+    if name not in _SIMPLE:
+        return
+    try:
+        msgspec.convert(value, _SIMPLE[name])
+    except msgspec.ValidationError as reason:
+        raise ConfigurationError(f"{name}={value!r}: {reason}") from None
+
+
+def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
+    from .core.tools import as_tool
+
+    specs = []
+    for tool in tools:
+        found = tool if isinstance(tool, ToolSpec) else as_tool(tool)
+        specs.append(
+            found
+            if isinstance(found, ToolSpec)
+            else ToolSpec(found.name, found.description, found.parameters, found.strict or None)
+        )
+    names = [spec.name for spec in specs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigurationError(f"tools: two are named {twice!r}")
+    return specs
+
+
+def _schema(schema: Any) -> OutputSchema:
+    from .core.json_schema import name_of, schema_of, wrap_root
+
+    if isinstance(schema, OutputSchema):
+        return schema
+    wrapped, _ = wrap_root(schema_of(schema))
+    return OutputSchema(name_of(schema), wrapped)

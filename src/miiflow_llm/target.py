@@ -1,0 +1,143 @@
+"""Where a client's calls go: a provider's name and the caller's settings in, a ready engine, address and key out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from threading import Lock
+
+import msgspec
+
+from . import providers
+from ._version import __version__
+from .core.exceptions import ConfigurationError
+from .wire.engine import Engine
+from .wire.rows import with_rows
+from .wire.table import Also, BaseUrlFrom, Dialect, Provider
+from .wire.transport import Credential, checked_headers, checked_url
+
+_engines: dict[tuple[int, str], tuple[Provider, Engine]] = {}
+_lock = Lock()
+
+
+class Route(msgspec.Struct):
+    """One dialect of a provider, at its address."""
+
+    engine: Engine
+    base_url: str
+
+
+class Target(msgspec.Struct):
+    """A provider as one client uses it: `route` gives the dialect and address for a model."""
+
+    provider: Provider
+    headers: dict[str, str]
+    credential: Credential | None
+    dialect: str | None
+    base_url: str | None
+    allow_http: bool
+
+    @classmethod
+    def of(
+        cls,
+        provider: str | Provider,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        dialect: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        allow_http: bool = False,
+    ) -> Target:
+        """The target that the settings describe, checked.
+
+        Raises:
+            ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
+        """
+        found = providers.get(provider) if isinstance(provider, str) else provider
+        target = cls(found, checked_headers(headers or {}), _credential(found, api_key), dialect, base_url, allow_http)
+        target.route("")
+        return target
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.provider.name
+
+    def route(self, model: str) -> Route:
+        """The dialect for `model`, and where it is spoken."""
+        speaks = _spoken(self.provider, self.dialect, model)
+        url = self.base_url or _from_env(self.provider) or speaks_at(self.provider, speaks)
+        if url is None:
+            raise ConfigurationError(f"{self.name}: base_url is needed, for example http://localhost:8000/v1")
+        checked = checked_url(url, with_key=self.credential is not None, allow_http=self.allow_http)
+        return Route(engine_for(self.provider, speaks), checked)
+
+    def request_headers(self, dialect: Dialect, *, stream: bool, extra: Mapping[str, str] | None) -> dict[str, str]:
+        """Every header of a request but the key's."""
+        kind = "application/json"
+        if stream:
+            kind = "application/x-ndjson" if dialect.framing == "ndjson" else "text/event-stream"
+        return {
+            "accept": kind,
+            "content-type": "application/json",
+            "user-agent": f"miiflow-llm/{__version__}",
+            **{name.lower(): value for name, value in dialect.headers.items()},
+            **self.headers,
+            **checked_headers(extra or {}),
+        }
+
+
+def speaks_at(provider: Provider, speaks: Provider | Also) -> str | None:
+    """The table's address of one of the provider's dialects."""
+    return speaks.base_url or provider.base_url
+
+
+def _spoken(provider: Provider, dialect: str | None, model: str) -> Provider | Also:
+    options: tuple[Provider | Also, ...] = (provider, *provider.also)
+    if dialect is None:
+        needed = (also for also in provider.also if also.models and re.match(also.models, model))
+        return next(needed, provider)
+    for option in options:
+        if option.dialect.name == dialect:
+            return option
+    names = ", ".join(option.dialect.name for option in options)
+    raise ConfigurationError(f"{provider.name} does not speak {dialect!r}; it speaks {names}")
+
+
+def spoken_by(provider: str, dialect: str | None) -> tuple[Provider, Provider | Also]:
+    """The provider of that name, and its rows for the dialect; its first where `None`."""
+    found = providers.get(provider)
+    return found, _spoken(found, dialect, "")
+
+
+def engine_for(provider: Provider, speaks: Provider | Also) -> Engine:
+    """The engine of one dialect as the provider speaks it; compiled at its first use, shared ever after."""
+    key = (id(provider), speaks.dialect.name)
+    with _lock:
+        if key not in _engines:
+            _engines[key] = (provider, Engine(with_rows(speaks.dialect, speaks), provider.name))
+        return _engines[key][1]
+
+
+def _credential(provider: Provider, api_key: str | None) -> Credential | None:
+    key = api_key if api_key is not None else next(filter(None, map(os.environ.get, provider.env)), None)
+    if key:
+        return Credential(provider.auth.header, provider.auth.prefix, key.strip())
+    if provider.key == "optional":
+        return None
+    looked = " or ".join(provider.env) or "no variable"
+    raise ConfigurationError(f"{provider.name}: no API key; pass api_key=... or set {looked}")
+
+
+def _from_env(provider: Provider) -> str | None:
+    for row in provider.base_url_env:
+        value = os.environ.get(row.name, "").strip()
+        if value:
+            return _read_as(row, value)
+    return None
+
+
+def _read_as(row: BaseUrlFrom, value: str) -> str:
+    url = value.rstrip("/")
+    return url if url.endswith(row.suffix) else url + row.suffix

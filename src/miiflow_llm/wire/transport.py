@@ -1,0 +1,382 @@
+"""Send a request and read its answer: the one place that names httpx.
+
+A URL, headers and a body in; a status, headers and a body to read out; every httpx exception becomes one of ours. It
+knows neither providers nor what a body means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import ipaddress
+import logging
+import re
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Generator, Mapping
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+import httpx
+import msgspec
+
+from ..core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
+from ..core.timeout import Timeout
+from .faults import clean
+
+log = logging.getLogger("miiflow_llm.transport")
+
+MAX_CONNECTIONS = 1000
+"""Connections of one client at once; a call above it waits, at most `Timeout.pool` seconds."""
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_HTTPX_SEND = httpx.AsyncHTTPTransport.handle_async_request
+
+TransportName = Literal["auto", "lean", "httpx"]
+
+
+class Credential(httpx.Auth):
+    """A key and the header it goes into. It never shows: not in repr, not as a local of ours, not in a pickle."""
+
+    def __init__(self, header: str, prefix: str, key: str) -> None:
+        if _UNSAFE.search(key) or not key.isascii():
+            raise ConfigurationError("the API key holds characters that no header may hold; was it copied whole?")
+        self.header = header
+        self.prefix = prefix
+        self._key = key
+
+    def __repr__(self) -> str:
+        return f"Credential({self.header!r}, '***')"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a credential is not pickled; make the client where it is used")
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Put the key on the request."""
+        request.headers[self.header] = self.prefix + self._key
+        yield request
+
+    def hidden(self) -> str:
+        """The header's value as `plan()` shows it."""
+        return f"{self.prefix}***"
+
+    def within(self, text: str) -> bool:
+        """Whether the key stands in `text`."""
+        return self._key in text
+
+
+class Body(Protocol):
+    """An answer's body. `deadline` is a time of `time.monotonic`, moved by plain assignment."""
+
+    deadline: float | None
+
+    async def read(self) -> bytes:
+        """What came since the last read; `b""` at the end."""
+
+    async def aclose(self) -> None:
+        """Let go: the connection is kept when the body is complete."""
+
+    def abort(self) -> None:
+        """Close the connection now, without waiting."""
+
+
+class Answer(msgspec.Struct):
+    """The head of an answer, and its body to read; `headers` are by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Body
+
+    @property
+    def content_type(self) -> str:
+        """What the answer says its body is."""
+        return self.headers.get("content-type", "")
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by lower-case name.
+
+    Raises:
+        ConfigurationError: a name or value would break out of its line.
+    """
+    for name, value in headers.items():
+        if (
+            not isinstance(value, str)
+            or _UNSAFE.search(value)
+            or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
+        ):
+            raise ConfigurationError(f"header {name!r}: names are tokens, values are str without control characters")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
+    """The base URL without a trailing slash.
+
+    Raises:
+        ConfigurationError: it is no http(s) URL, or a key would go in the clear to a host that is not this machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or _UNSAFE.search(url) or " " in url:
+        raise ConfigurationError(f"base_url={url[:200]!r} is no http(s) URL, such as https://api.example.com/v1")
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url holds a user name or password; give the key as api_key")
+    if parts.scheme == "http" and with_key and not allow_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"base_url sends the API key over plain http to {parts.hostname}; use https, or pass allow_http=True"
+        )
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class Transport:
+    """Connections of one client, opened when first needed; each event loop has its own.
+
+    A caller's own `client` is used as it is and not closed. `kind` chooses the lean transport or httpx's own; `auto` is
+    the lean one but for proxies from the environment, and where httpx's has been replaced from outside (by a mock).
+    """
+
+    def __init__(self, client: httpx.AsyncClient | None = None, kind: TransportName = "auto") -> None:
+        self._own = client is None
+        self._given = client
+        self._kind = kind
+        self._clients: anyio.lowlevel.RunVar[dict[str, httpx.AsyncClient]] = anyio.lowlevel.RunVar("miiflow_llm")
+        self.closed = False
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        credential: Credential | None,
+        timeout: Timeout,
+        total: float | None,
+    ) -> Answer:
+        """Send the request and wait for the head of the answer; `total` is what is left of the whole call, in seconds.
+
+        Raises:
+            TimeoutError: a phase took too long.
+            NetworkError: the connection could not be made, or broke.
+        """
+        client = self._client()
+        request = client.build_request(
+            method, url, headers=dict(headers), content=body, timeout=_phases(timeout, total)
+        )
+        limit = _at_most(timeout, total)
+        try:
+            with anyio.fail_after(limit):
+                response = await client.send(request, stream=True, auth=credential, follow_redirects=False)
+        except builtins.TimeoutError:
+            phase: TimeoutPhase = "total" if limit == total else "first_output"
+            raise timed_out(phase, total if phase == "total" else timeout.first_output) from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
+            raise translated(reason, timeout, total) from None
+        return Answer(response.status_code, _lower(response.headers), _body_of(response))
+
+    def _client(self) -> httpx.AsyncClient:
+        if self.closed:
+            raise ConfigurationError("this client is closed; make a new one")
+        if self._given is not None:
+            return self._given
+        kind = "httpx" if self._kind == "httpx" else self._choice()
+        clients = self._clients.get(None)
+        if clients is None:
+            clients = {}
+            self._clients.set(clients)
+        if kind not in clients:
+            clients[kind] = _new_client(kind)
+        return clients[kind]
+
+    def _choice(self) -> str:
+        if self._kind == "lean":
+            return "lean"
+        replaced = httpx.AsyncHTTPTransport.handle_async_request is not _HTTPX_SEND
+        return "httpx" if replaced or urllib.request.getproxies() or not _lean_works() else "lean"
+
+    async def aclose(self) -> None:
+        """Close the connections made on this event loop; a client that the caller gave stays open."""
+        self.closed = True
+        try:
+            clients = self._clients.get(None) or {}
+        except LookupError:
+            return
+        for client in list(clients.values()):
+            await client.aclose()
+        clients.clear()
+
+
+def _lean_works() -> bool:
+    try:
+        from . import lean  # noqa: F401  the import is the question
+    except ImportError:
+        log.debug("httptools is not installed: httpx's own transport serves")
+        return False
+    return True
+
+
+def _new_client(kind: str) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=60.0)
+    if kind == "lean":
+        from .lean import LeanTransport
+
+        return httpx.AsyncClient(transport=LeanTransport(limits=limits), follow_redirects=False)
+    return httpx.AsyncClient(limits=limits, follow_redirects=False)
+
+
+def _phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
+    """httpx's form of the limits; none longer than what is left in all."""
+
+    def within(value: float | None) -> float | None:
+        return value if total is None else min(value if value is not None else total, max(total, 0.001))
+
+    return httpx.Timeout(
+        connect=within(timeout.connect),
+        pool=within(timeout.pool),
+        write=within(timeout.write),
+        read=within(timeout.first_output),
+    )
+
+
+def _at_most(timeout: Timeout, total: float | None) -> float | None:
+    """The longest that a head may take, all phases together: a bound on servers that trickle it."""
+    phases = (timeout.pool, timeout.connect, timeout.write, timeout.first_output)
+    known = [phase for phase in phases if phase is not None]
+    longest = sum(known) if len(known) == len(phases) else None
+    return longest if total is None else min(total, longest if longest is not None else total)
+
+
+def timed_out(phase: TimeoutPhase, seconds: float | None) -> TimeoutError:
+    """The error for a phase that took too long."""
+    waited = {
+        "connect": "connecting took longer than",
+        "pool": "no connection became free within",
+        "write": "sending the request paused for more than",
+        "first_output": "no output came within",
+        "idle": "the answer paused for more than",
+        "total": "the whole call took longer than",
+    }[phase]
+    shown = f"{seconds:g} s" if seconds is not None else "its limit"
+    return TimeoutError(f"{waited} {shown} (Timeout({phase}=...))", phase=phase, seconds=seconds)
+
+
+def translated(reason: BaseException, timeout: Timeout, total: float | None = None) -> MiiflowLLMError:
+    """Our error for one of httpx's."""
+    if isinstance(reason, httpx.TimeoutException):
+        return _phase_of(reason, timeout, total)
+    words = clean(str(reason)) or type(reason).__name__
+    if isinstance(reason, httpx.ConnectError):
+        return NetworkError(f"could not connect: {words}. Is base_url right, and the server reachable from here?")
+    if isinstance(reason, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
+        return ConfigurationError(f"the request could not be sent: {words}")
+    return NetworkError(f"the connection broke: {words}")
+
+
+def _phase_of(reason: httpx.TimeoutException, timeout: Timeout, total: float | None) -> TimeoutError:
+    phases: tuple[tuple[type[httpx.TimeoutException], TimeoutPhase], ...] = (
+        (httpx.ConnectTimeout, "connect"),
+        (httpx.PoolTimeout, "pool"),
+        (httpx.WriteTimeout, "write"),
+        (httpx.ReadTimeout, "first_output"),
+    )
+    phase = next(name for kind, name in phases if isinstance(reason, kind))
+    limit: float | None = getattr(timeout, phase)
+    if total is not None and (limit is None or total < limit):
+        return timed_out("total", timeout.total)
+    return timed_out(phase, limit)
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _body_of(response: httpx.Response) -> Body:
+    lean = response.extensions.get("miiflow_stream")
+    if lean is not None and not response.headers.get("content-encoding"):
+        return _LeanBody(response, lean)
+    return _HttpxBody(response)
+
+
+class _LeanBody:
+    """The lean transport's own stream: no timer, no copy and no layer between."""
+
+    __slots__ = ("_response", "_stream", "abort", "read")
+
+    def __init__(self, response: httpx.Response, stream: Any) -> None:
+        self._response = response
+        self._stream = stream
+        self.read = stream.read
+        self.abort = stream.abort
+
+    @property
+    def deadline(self) -> float | None:
+        value: float | None = self._stream.deadline
+        return value
+
+    @deadline.setter
+    def deadline(self, when: float | None) -> None:
+        self._stream.deadline = when
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+class _HttpxBody:
+    """Any httpx response: its decoded bytes, with a cancel scope around each read that has a deadline."""
+
+    __slots__ = ("_iterator", "_response", "deadline")
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._iterator: AsyncIterator[bytes] = response.aiter_bytes()
+        self.deadline: float | None = None
+
+    async def read(self) -> bytes:
+        delay = None if self.deadline is None else self.deadline - time.monotonic()
+        try:
+            with anyio.fail_after(delay):
+                async for data in self._iterator:
+                    if data:
+                        return data
+        except builtins.TimeoutError:
+            raise httpx.ReadTimeout("the deadline passed", request=self._response.request) from None
+        return b""
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+    def abort(self) -> None:
+        _in_background(self._response)
+
+
+def _in_background(response: httpx.Response) -> None:
+    """Close from where nothing can be awaited, on the event loop that runs; elsewhere the collector closes it."""
+    try:
+        task = asyncio.get_running_loop().create_task(response.aclose())
+    except RuntimeError:
+        _in_trio(response)
+        return
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+def _in_trio(response: httpx.Response) -> None:
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return
+    try:
+        trio.lowlevel.spawn_system_task(response.aclose)
+    except RuntimeError:  # no trio loop runs in this thread
+        return
+
+
+_closing: set[asyncio.Task[None]] = set()
