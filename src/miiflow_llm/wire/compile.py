@@ -257,7 +257,7 @@ def _test(name: str, node: Node) -> str:
         return name
     if node.leaf == "number" or (node.leaf is None and (node.children or node.item is not None)):
         return f"{name} is not None" if node.item is None else name
-    return f"present({name})"
+    return f"({name} is not None and present({name}))"
 
 
 def _text(raw: bytes | None) -> str | None:

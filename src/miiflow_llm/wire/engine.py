@@ -229,32 +229,32 @@ class StreamReader:
         return self.fold.response(self.engine.provider, self.model, finished=finished)
 
     def _read(self, frames: list[Frame], out: list[StreamChunk]) -> None:
+        fold, decoder, marks = self.fold, self.engine.decoder, self._marks
         for frame in frames:
-            if frame.data == self._done:
+            data = frame.data
+            if data == self._done:
                 self._mark(self.engine.dialect.done, out)
             else:
-                self._frame(frame, out)
+                event = decoder.event_of(frame)
+                pieces = decoder.read(event, data, meta=not fold.named)
+                if frame.stray:
+                    pieces = self._stray(pieces, data)
+                chunk = fold.push(pieces, data)
+                if chunk is not None:
+                    out.append(chunk)
+                if fold.failure is not None:
+                    self._fail(self.engine.reported(fold.failure, self.model), out, data)
+                elif fold.finished or event in marks:
+                    self._mark(event if event in marks else FINISH, out)
             if self.ended or self.error is not None:
                 return
 
-    def _frame(self, frame: Frame, out: list[StreamChunk]) -> None:
-        fold, decoder = self.fold, self.engine.decoder
-        event = decoder.event_of(frame)
-        pieces = decoder.read(event, frame.data, meta=not fold.named)
-        if frame.stray and not any(isinstance(piece, Failure) for piece in pieces):
-            pieces = self._stray(frame)
-        chunk = fold.push(pieces, frame.data)
-        if chunk is not None:
-            out.append(chunk)
-        if fold.failure is not None:
-            self._fail(self.engine.reported(fold.failure, self.model), out, frame.data)
-        elif fold.finished or event in self._marks:
-            self._mark(event if event in self._marks else FINISH, out)
-
-    def _stray(self, frame: Frame) -> list[Piece]:
+    def _stray(self, pieces: list[Piece], data: bytes) -> list[Piece]:
         """An object outside the framing: an error, or a whole answer from a server that does not stream."""
-        failure = faults.read_failure(self.engine.dialect, frame.data)
-        return [failure] if failure else self.engine.decoder.read_whole(frame.data)
+        if any(isinstance(piece, Failure) for piece in pieces):
+            return pieces
+        failure = faults.read_failure(self.engine.dialect, data)
+        return [failure] if failure else self.engine.decoder.read_whole(data)
 
     def _mark(self, mark: str | None, out: list[StreamChunk]) -> None:
         dialect = self.engine.dialect

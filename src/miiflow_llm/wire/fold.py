@@ -45,7 +45,8 @@ class Fold:
     """What one answer has said so far.
 
     `output` counts the pieces that were output or progress, for deadlines; `failure` is the error that the provider
-    reported; `finished` says that a finish reason was read. `salt` makes the ids of calls that came without one.
+    reported; `finished` says that a finish reason was read, `named` that the model is known and need not be asked for.
+    `salt` makes the ids of calls that came without one.
     """
 
     def __init__(self, dialect: Dialect, origin: str, *, keep_raw: bool = False, salt: Callable[[], str] = str) -> None:
@@ -57,6 +58,7 @@ class Fold:
         self.failure: Failure | None = None
         self.finished = False
         self.meta = Meta()
+        self.named = False
         self.logprobs: list[Any] = []
         self.citations: list[Any] = []
         self.refusal: list[str] = []
@@ -70,11 +72,6 @@ class Fold:
         self._closed: set[int] = set()
         self._id_of: list[str | None] = []
         self._held: StreamChunk | None = None
-
-    @property
-    def named(self) -> bool:
-        """Whether the answer's model is known, so that later frames need not be asked."""
-        return self.meta.model is not None
 
     def push(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
         """Take one frame's pieces; the chunk they make, `None` when they say nothing to hand out."""
@@ -97,11 +94,7 @@ class Fold:
         entries = self.transcript.entries
         entries.append(piece)
         self.output += 1
-        chunk = StreamChunk(piece.text)
-        chunk.raw = raw
-        chunk._log = self.transcript
-        chunk._seen = len(entries)
-        return chunk
+        return StreamChunk(piece.text, raw=raw, _log=self.transcript, _seen=len(entries))
 
     def _hold(self, chunk: StreamChunk) -> StreamChunk | None:
         held, self._held = self._held, chunk
@@ -192,6 +185,7 @@ class Fold:
         self.meta.id = piece.id or self.meta.id
         self.meta.model = piece.model or self.meta.model
         self.meta.request_id = piece.request_id or self.meta.request_id
+        self.named = self.meta.model is not None
 
     def _finish(self, piece: Finish) -> None:
         self.finished = True

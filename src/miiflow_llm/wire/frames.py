@@ -7,7 +7,9 @@ else: U+2028, U+2029 and U+0085 are text. Each byte is looked at once, however l
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from ..core.exceptions import StreamProtocolError
 
@@ -19,7 +21,7 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 _JSON_START = (b"{", b"[")
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One event: its name (`None` where the stream gives none) and its payload.
 
     `stray` is a payload that stood outside the framing: an error page or a bare JSON object.
@@ -50,6 +52,7 @@ class SSEFramer:
         self._held: list[bytes] = []
         self._size = 0
         self._started = False
+        self._quiet = False
         self._cr = False
         self._event: str | None = None
         self._data: list[bytes] = []
@@ -62,6 +65,15 @@ class SSEFramer:
         Raises:
             StreamProtocolError: a frame is larger than `max_frame`.
         """
+        if self._quiet and data.endswith(b"\n\n") and b"\r" not in data:
+            frame = _lone(data[:-2])
+            if frame is not None:
+                return [frame]
+        frames = self._feed(data)
+        self._quiet = self._started and not (self._held or self._cr or self._block or self._event or self._data)
+        return frames
+
+    def _feed(self, data: bytes) -> list[Frame]:
         if not self._started:
             data = self._after_bom(data)
         if self._cr or b"\r" in data:
@@ -79,9 +91,9 @@ class SSEFramer:
         unfinished = [] if closed else blocks.pop().split(b"\n")
         frames: list[Frame] = []
         for block in blocks:
-            if block.startswith(b"data: ") and not self._block and b"\n" not in block:
-                if len(block) > 6:
-                    frames.append(Frame(None, block[6:]))
+            frame = None if self._block else _lone(block)
+            if frame is not None:
+                frames.append(frame)
                 continue
             for line in block.split(b"\n"):
                 self._line(line, frames)
@@ -170,6 +182,17 @@ class SSEFramer:
         self._data = []
         self._stray = []
         self._block = 0
+
+
+def _lone(block: bytes) -> Frame | None:
+    """The frame of an event written in the usual way, in one line or with its name before; `None` for any other."""
+    if block.startswith(b"data: "):
+        return Frame(None, block[6:]) if b"\n" not in block and len(block) > 6 else None
+    if block.startswith(b"event: "):
+        name, _, line = block.partition(b"\n")
+        if line.startswith(b"data: ") and b"\n" not in line and len(line) > 6:
+            return Frame(name[7:].decode("utf-8", "replace"), line[6:])
+    return None
 
 
 class NDJSONFramer:

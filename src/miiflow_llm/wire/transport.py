@@ -33,6 +33,7 @@ MAX_CONNECTIONS = 1000
 """Connections of one client at once; a call above it waits, at most `Timeout.pool` seconds."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HTTPX_SEND = httpx.AsyncHTTPTransport.handle_async_request
 
 TransportName = Literal["auto", "lean", "httpx"]
@@ -96,20 +97,18 @@ class Answer(msgspec.Struct):
         return self.headers.get("content-type", "")
 
 
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def checked_headers(headers: Mapping[str, object]) -> dict[str, str]:
     """The headers by lower-case name.
 
     Raises:
-        ConfigurationError: a name or value would break out of its line.
+        ConfigurationError: a name or value would break out of its line, or is no ASCII text.
     """
+    checked: dict[str, str] = {}
     for name, value in headers.items():
-        if (
-            not isinstance(value, str)
-            or _UNSAFE.search(value)
-            or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
-        ):
-            raise ConfigurationError(f"header {name!r}: names are tokens, values are str without control characters")
-    return {name.lower(): value for name, value in headers.items()}
+        if not isinstance(value, str) or _UNSAFE.search(value) or not value.isascii() or not _TOKEN.fullmatch(name):
+            raise ConfigurationError(f"header {name!r}: names are tokens, values ASCII text without control characters")
+        checked[name.lower()] = value
+    return checked
 
 
 def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
