@@ -29,7 +29,8 @@ def engine_of(dialect: str, provider: str | None) -> Engine:
     spoken: dict[str, tuple[Provider, Provider | Also]] = {}
     for name in [provider] if provider else ["openai", *providers.names()]:
         found = providers.get(name)
-        for option in (found, *found.also):
+        options: tuple[Provider | Also, ...] = (found, *found.also)
+        for option in options:
             spoken.setdefault(option.dialect.name, (found, option))
     if dialect not in spoken:
         raise ConfigurationError(f"no dialect {dialect!r}; there are {', '.join(sorted(spoken))}")

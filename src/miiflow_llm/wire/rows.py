@@ -39,6 +39,7 @@ def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
             usage={**dialect.usage, **rows.usage},
             errors=(*rows.errors, *dialect.errors),
             drops=(*rows.drops, *dialect.drops),
+            structured={**rows.structured, **{k: v for k, v in dialect.structured.items() if k not in rows.structured}},
             **given,
         )
     )

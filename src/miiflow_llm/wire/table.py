@@ -8,7 +8,8 @@ The laws:
    on purpose, or `refused` with a reason. Every block type is listed: silence is not an answer.
 3. A *rule* fires when its first path (or its `when`) is present: a string or list not empty, a number or object not
    null, a boolean true; and when `on` (the event's name) and `where` (one equality, or `other_than`; an absent value
-   equals the empty one of its type) hold. `when=exists(path)` is content with anything but null.
+   equals the empty one of its type) hold. `when=exists(path)` is content with anything but null, `when=absent(...)`
+   with nothing at any of its paths.
 4. Rules of one frame fire in table order; the rules of an `each` run element by element, so that wire order is kept.
 5. A frame is read without memory. Memory lives in `fold`.
 6. A provider replaces rows; it holds no function that reads frames.
@@ -87,6 +88,9 @@ def by_model(templates: Mapping[str, Any]) -> ByModel:
     return ByModel(templates)
 
 
+Own: TypeAlias = Literal[False, True, "model"]
+
+
 class Place(Word, frozen=True):
     """Where a block goes in a request."""
 
@@ -94,20 +98,24 @@ class Place(Word, frozen=True):
     template: Any = None
     key: str = ""
     reason: str = ""
-    origin: bool = False
+    origin: Own = False
 
 
-def inside(template: Any, *, own: bool = False) -> Place:
-    """In the message's content. `own`: only where this provider made the block; elsewhere it is left out."""
+def inside(template: Any, *, own: Own = False) -> Place:
+    """In the message's content.
+
+    `own`: only where this provider and dialect made the block, or with `"model"` only this very model of theirs;
+    elsewhere it is left out.
+    """
     return Place("inside", template, origin=own)
 
 
-def beside(key: str, template: Any, *, own: bool = False) -> Place:
+def beside(key: str, template: Any, *, own: Own = False) -> Place:
     """In a list beside the content, under `key`."""
     return Place("beside", template, key, origin=own)
 
 
-def apart(template: Any, *, own: bool = False) -> Place:
+def apart(template: Any, *, own: Own = False) -> Place:
     """An item of its own in the list of messages."""
     return Place("apart", template, origin=own)
 
@@ -170,6 +178,12 @@ class Exists(Word, frozen=True):
     path: str
 
 
+class Absent(Word, frozen=True):
+    """None of the paths is there."""
+
+    paths: tuple[str, ...]
+
+
 class Other(Word, frozen=True):
     """In a `where`: any value but these."""
 
@@ -182,6 +196,7 @@ def other_than(*values: str) -> Other:
 
 
 Value: TypeAlias = str | First | Json | Const
+Condition: TypeAlias = str | First | Exists | Absent
 
 
 def first(*paths: str) -> First:
@@ -202,6 +217,11 @@ def const(value: Any) -> Const:
 def exists(path: str) -> Exists:
     """A condition: the path is there and not null, even if empty."""
     return Exists(path)
+
+
+def absent(*paths: str) -> Absent:
+    """A condition: nothing, or null, is at any of `paths`; for what no other rule reads."""
+    return Absent(paths)
 
 
 PIECES: dict[str, type[msgspec.Struct]] = {
@@ -226,7 +246,7 @@ class Rule(msgspec.Struct, frozen=True):
 
     kind: str
     fields: Mapping[str, Value]
-    when: str | First | Exists | None
+    when: Condition | None
     where: tuple[str, Any] | None
     on: tuple[str, ...]
     row: str
@@ -249,7 +269,7 @@ def emit(
     kind: str,
     value: Value | None = None,
     *,
-    when: str | First | Exists | None = None,
+    when: Condition | None = None,
     where: tuple[str, Any] | None = None,
     on: tuple[str, ...] | str = (),
     row: str = "",
@@ -312,7 +332,7 @@ def count_unless_in_total(name: str, extra: str, *, beside: str, total: str) -> 
 class Fault(msgspec.Struct, frozen=True):
     """A row from status, code, type and words of a failure to its exception; all that is given must hold.
 
-    `says` is a regular expression looked for in the message. `retry` overrides what the exception would say.
+    `says` is a regular expression looked for in the message and in the failure's details. `retry` overrides what the exception would say.
     """
 
     error: type[exceptions.ProviderError]
@@ -364,6 +384,10 @@ class Hints(msgspec.Struct, frozen=True):
     limits: Mapping[str, tuple[str, ...]] = {}
 
 
+Structured = Literal["native", "tool", "prompt"]
+"""How a model is made to follow a schema: the wire's own field, a tool it must call, or words in the prompt."""
+
+
 class Rows(msgspec.Struct, kw_only=True):
     """Rows that a provider replaces in, or adds to, the dialect it speaks.
 
@@ -389,6 +413,7 @@ class Rows(msgspec.Struct, kw_only=True):
     end: tuple[str, ...] | None = None
     errors: tuple[Fault, ...] = ()
     drops: tuple[Drop, ...] = ()
+    structured: Mapping[str, Structured] = {}
     hints: Hints | None = None
 
 
@@ -405,6 +430,7 @@ class Dialect(msgspec.Struct, kw_only=True):
     `finish` maps the provider's words to `stop length tool_calls content_filter unknown`, or `error`; `ignored` lists
     the events that no rule reads.
     `failure` are the rules that read an error body, tried in order.
+    `structured` says by the model's name (patterns tried in order) how a schema is enforced.
     """
 
     name: str
@@ -433,6 +459,7 @@ class Dialect(msgspec.Struct, kw_only=True):
     end: tuple[str, ...] = ()
     errors: tuple[Fault, ...] = ()
     drops: tuple[Drop, ...] = ()
+    structured: Mapping[str, Structured] = {"": "native"}
     hints: Hints = Hints()
 
 
