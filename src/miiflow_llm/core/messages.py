@@ -51,7 +51,7 @@ class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
     """The model's reasoning as the provider shows it.
 
     `signature` and `data` are the provider's own proof of it, sent back unread to the one that made it; `origin`
-    names that one (`provider/dialect`), `id` is its name for the block.
+    names that one (`provider/dialect/model`; without the model, any model of theirs), `id` is its name for the block.
     """
 
     text: str = ""
@@ -215,7 +215,7 @@ class Message(msgspec.Struct, omit_defaults=True):
         if self.parts:
             return list(self.parts)
         body: list[Block] = [TextBlock(self.content)] if isinstance(self.content, str) else list(self.content)
-        body = [block for block in body if not (isinstance(block, TextBlock) and block.text == "")]
+        body = [block for block in body if not (isinstance(block, TextBlock) and not (block.text or block.signature))]
         if self.role == "tool":
             return [self._result(body)]
         return [*body, *self.tool_calls]

@@ -13,7 +13,7 @@ BlockKey = int | float | str | None
 
 
 class Text(msgspec.Struct, gc=False):
-    """New text of the answer; `signature` closes and signs the part."""
+    """New text of the answer; with a `signature` it is a signed part of its own, even when empty."""
 
     text: str | None = ""
     block: BlockKey = None
@@ -50,18 +50,23 @@ class ToolCallPiece(msgspec.Struct, gc=False):
 
 
 class Opaque(msgspec.Struct):
-    """A part with no unified form, kept as the provider's JSON; argument pieces for `block` become its key `fill`."""
+    """A part with no unified form, kept as the provider's JSON; argument pieces for `block` become its key `fill`.
 
-    payload: bytes
+    Without a payload it is nothing.
+    """
+
+    payload: bytes | None
     block: BlockKey = None
     fill: str | None = None
 
 
 class Finish(msgspec.Struct, gc=False):
-    """The provider's word for why the answer ended; `unified` is ours where the rule itself says it."""
+    """The provider's word for why the answer ended, and its `message` on it; `unified` is ours where the rule itself
+    says it."""
 
     reason: str | None = None
     unified: str | None = None
+    message: str | None = None
 
 
 class Usage(msgspec.Struct):
@@ -71,7 +76,7 @@ class Usage(msgspec.Struct):
 
 
 class Failure(msgspec.Struct):
-    """The provider reports an error."""
+    """The provider reports an error; `details` is what else it says of it, as JSON text."""
 
     message: Any = None
     code: Any = None
@@ -79,6 +84,7 @@ class Failure(msgspec.Struct):
     status: Any = None
     request_id: Any = None
     retry_after: Any = None
+    details: Any = None
 
 
 class Meta(msgspec.Struct, gc=False):

@@ -89,6 +89,8 @@ class _Builder:
     def _say(self, entry: Text | Reasoning, signature: str | None) -> _Open:
         last = self.blocks[-1] if self.blocks else None
         same = last is not None and type(last.first) is type(entry) and last.key == entry.block
+        if signature is not None and type(entry) is Text:
+            same = False
         open_ = last if same and last is not None and not last.signed else self._new(entry, entry.block)
         if entry.text:
             open_.strings.append(entry.text)
@@ -131,11 +133,12 @@ class _Builder:
 
 def _filled(opaque: Opaque, joined: str) -> bytes:
     """The payload, with the argument pieces that came later put under its key `fill`."""
+    payload = opaque.payload or b"{}"
     if not (opaque.fill and joined):
-        return opaque.payload
+        return payload
     try:
-        whole = msgspec.json.decode(opaque.payload)
+        whole = msgspec.json.decode(payload)
         whole[opaque.fill] = msgspec.json.decode(joined)
     except (msgspec.DecodeError, TypeError):
-        return opaque.payload
+        return payload
     return msgspec.json.encode(whole)

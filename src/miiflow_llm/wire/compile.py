@@ -14,7 +14,7 @@ import msgspec
 from ..core.pieces import Piece
 from .paths import steps
 from .shapes import Node, paths_of, shape
-from .table import PIECES, Const, Each, Exists, First, Json, Other, Rule, RuleLike, Value
+from .table import PIECES, Absent, Condition, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 
 
 class Reader(msgspec.Struct):
@@ -139,10 +139,12 @@ class _Writer:
         empty = 0 if isinstance(wanted, (int, float)) else ""
         return f"({value} or {empty!r}) == {self._constant(wanted)}"
 
-    def _condition(self, depth: int, when: str | First | Exists, scope: _Scope, *, of_value: bool) -> str:
+    def _condition(self, depth: int, when: Condition, scope: _Scope, *, of_value: bool) -> str:
         names = [self._path(depth, path, scope) for path in paths_of(when)]
         if isinstance(when, Exists):
             return f"{names[0][0]} is not None"
+        if isinstance(when, Absent):
+            return " and ".join(f"{name} is None" for name, _ in names)
         test = _leaf_test if of_value else _test
         tests = [test(name, node) for name, node in names]
         return f"({' or '.join(tests)})" if len(tests) > 1 else tests[0]

@@ -11,7 +11,7 @@ from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.messages import Block, Message, TextBlock, ToolCall, ToolResult
 from ..core.request import ChatRequest
 from .media import media
-from .table import ByRole, Dialect, Place
+from .table import ByRole, Dialect, Own, Place
 from .template import NOTHING, attribute, fill
 
 Note = Callable[[str], None]
@@ -42,8 +42,10 @@ class _Writer:
         self.dialect = dialect
         self.request = request
         self.origin = origin
+        self.house = "/".join(origin.split("/", 2)[:2])
         self.note = note
-        self.names: dict[str, str] = {}
+        self.calls: dict[str, ToolCall] = {}
+        self.leads = True
         self.out: list[_Shell | Any] = []
 
     def items(self) -> list[Any]:
@@ -55,12 +57,14 @@ class _Writer:
         role = self.dialect.roles.get(message.role, message.role)
         blocks = message.blocks()
         shell = self._shell(message, role) if not blocks else None
+        self.leads = True
         for block in blocks:
             if isinstance(block, ToolCall):
-                self.names[block.id] = block.name
-            elif isinstance(block, ToolResult) and block.name is None:
-                block = msgspec.structs.replace(block, name=self.names.get(block.id))
+                self.calls[block.id] = block
+            elif isinstance(block, ToolResult) and block.name is None and block.id in self.calls:
+                block = msgspec.structs.replace(block, name=self.calls[block.id].name)
             shell = self._place(block, message, role, shell)
+            self.leads = self.leads and not isinstance(block, ToolCall)
 
     def _shell(self, message: Message, role: str) -> _Shell:
         last = self.out[-1] if self.out else None
@@ -72,7 +76,9 @@ class _Writer:
 
     def _place(self, block: Block, message: Message, role: str, shell: _Shell | None) -> _Shell | None:
         place = self._where(block, message)
-        if place.where == "left_out" or (place.origin and getattr(block, "origin", None) != self.origin):
+        if isinstance(block, TextBlock) and not (block.text or self._own(block, "model")):
+            return shell
+        if place.where == "left_out" or not self._own(block, place.origin):
             self.note(f"left out: {type(block).__name__} ({_why_left_out(place)})")
             return shell
         value = fill(place.template, self._view(block, message))
@@ -84,6 +90,13 @@ class _Writer:
         shell = shell or self._shell(message, role)
         self._put(place, block, value, shell)
         return shell
+
+    def _own(self, block: Block, own: Own) -> bool:
+        """Whether the block was made here, as far as `own` asks."""
+        origin = getattr(block, "origin", None) or ""
+        if own == "model":
+            return origin in (self.house, self.origin)
+        return not own or origin == self.house or origin.startswith(f"{self.house}/")
 
     def _put(self, place: Place, block: Block, value: Any, shell: _Shell) -> None:
         if place.where == "beside":
@@ -112,6 +125,8 @@ class _Writer:
                 return self.request.model
             if name == "role":
                 return message.role
+            if name in ("signature", "item_id", "leads"):
+                return self._proof(block, name)
             if isinstance(block, ToolCall) and name == "input":
                 return arguments_object(block)
             if isinstance(block, ToolResult) and name in ("content", "parts"):
@@ -122,6 +137,16 @@ class _Writer:
             return attribute(block, name)
 
         return view
+
+    def _proof(self, block: Block, name: str) -> Any:
+        """What the maker alone understands; a result has the item id of its call.
+
+        `leads` is true of the first call of a turn, which alone some makers sign.
+        """
+        if name == "leads":
+            return self.leads
+        source = self.calls.get(block.id) if isinstance(block, ToolResult) else block
+        return getattr(source, name, None) if source is not None and self._own(source, "model") else None
 
     def _nested(self, result: ToolResult, *, collapse: bool) -> Any:
         """The content of a tool's result, its blocks placed as in any message."""

@@ -30,7 +30,7 @@ class Encoded(msgspec.Struct):
 
 
 def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: Unsupported = "raise") -> Encoded:
-    """The request as this dialect writes it.
+    """The request as this dialect writes it; `origin` (`provider/dialect/model`) is who gets its own blocks back.
 
     Raises:
         UnsupportedParameterError: a parameter or block that the dialect, or this model, does not take.

@@ -36,7 +36,7 @@ FINISH = "finish"
 
 
 class Engine:
-    """One provider's dialect, ready to use. `origin` (`provider/dialect`) marks what goes back to it alone."""
+    """One provider's dialect, ready to use. `origin` (`provider/dialect`), with the model, marks its own blocks."""
 
     def __init__(self, dialect: Dialect, provider: str) -> None:
         self.dialect = dialect
@@ -47,9 +47,13 @@ class Engine:
     def encode(self, request: ChatRequest, *, unsupported: Unsupported = "raise") -> Encoded:
         """The request as this provider wants it; see `encode.encode`."""
         try:
-            return encode(self.dialect, request, origin=self.origin, unsupported=unsupported)
+            return encode(self.dialect, request, origin=self.mark(request.model), unsupported=unsupported)
         except MiiflowLLMError as raised:
             raise self._named(raised, request.model) from None
+
+    def mark(self, model: str) -> str:
+        """Who made an answer: the mark on its signed and opaque blocks."""
+        return f"{self.origin}/{model}"
 
     def stream(
         self,
@@ -70,7 +74,7 @@ class Engine:
             ProviderError: the body, under a status of 200, is the provider's error.
             StreamProtocolError: it is no answer of this format.
         """
-        fold = Fold(self.dialect, self.origin, salt=salt_of(messages))
+        fold = Fold(self.dialect, self.mark(model), salt=salt_of(messages))
         try:
             fold.push(self.decoder.read_whole(body.strip()), body)
         except StreamProtocolError as raised:
@@ -164,7 +168,7 @@ class StreamReader:
     ) -> None:
         self.engine = engine
         self.model = model
-        self.fold = Fold(engine.dialect, engine.origin, keep_raw=keep_raw, salt=salt_of(messages))
+        self.fold = Fold(engine.dialect, engine.mark(model), keep_raw=keep_raw, salt=salt_of(messages))
         self.ended = False
         self.complete = False
         self.error: MiiflowLLMError | None = None

@@ -59,7 +59,8 @@ def from_failure(
     words = [str(word) for word in (failure.code, failure.type) if word not in (None, "")]
     message = clean(_as_text(failure.message)) or "the provider reported an error without a message"
     named = status or _status_in(failure)
-    row = next((row for row in dialect.errors if _holds(row, named, words, message)), None)
+    said = message if failure.details is None else f"{message}\n{failure.details}"
+    row = next((row for row in dialect.errors if _holds(row, named, words, said)), None)
     kind = row.error if row else _kind(named, failure)
     if row and named is None:
         named = row.stands_for
@@ -96,12 +97,12 @@ def read_failure(dialect: Dialect, body: bytes) -> Failure | None:
     return None
 
 
-def _holds(row: Fault, status: int | None, words: list[str], message: str) -> bool:
+def _holds(row: Fault, status: int | None, words: list[str], said: str) -> bool:
     if row.status and status not in row.status:
         return False
     if row.code and not any(word in row.code for word in words):
         return False
-    return not row.says or re.search(row.says, message, re.IGNORECASE) is not None
+    return not row.says or re.search(row.says, said, re.IGNORECASE) is not None
 
 
 def _kind(status: int | None, failure: Failure) -> type[error.ProviderError]:

@@ -134,6 +134,8 @@ class Fold:
         return bool(piece.text)
 
     def _reasoning(self, piece: Reasoning, chunk: StreamChunk) -> bool:
+        if not (piece.text or piece.signature or piece.data or piece.id):
+            return False
         self.transcript.entries.append(piece)
         if not piece.text:
             return False
@@ -150,7 +152,7 @@ class Fold:
             self._counters.update(piece.counters)
         elif isinstance(piece, Refusal):
             return self._refuse(piece, chunk)
-        elif isinstance(piece, Opaque):
+        elif isinstance(piece, Opaque) and piece.payload:
             self.transcript.entries.append(piece)
             self._opaque.add(piece.block)
             self._calls.pop(piece.block, None)
@@ -166,14 +168,16 @@ class Fold:
         return False
 
     def _extra(self, piece: Logprobs | Citation, chunk: StreamChunk) -> bool:
-        values = piece.value if isinstance(piece.value, list) else [piece.value]
+        values = piece.value if isinstance(piece.value, list) else [piece.value] if piece.value else []
+        if not values:
+            return False
         if isinstance(piece, Logprobs):
             self.logprobs += values
             chunk.logprobs = [*(chunk.logprobs or ()), *values]
         else:
             self.citations += values
             chunk.citations = [*(chunk.citations or ()), *values]
-        return bool(values)
+        return True
 
     def _refuse(self, piece: Refusal, chunk: StreamChunk) -> bool:
         self.refusal.append(piece.text)
@@ -195,7 +199,7 @@ class Fold:
         elif self._unified is None or piece.reason:
             self._unified = self._unified_for(piece.reason or "")
         if self._unified == ERROR and self.failure is None:
-            self.failure = Failure(message=f"the answer ended as {piece.reason!r}", code=piece.reason)
+            self.failure = Failure(piece.message or f"the answer ended as {piece.reason!r}", code=piece.reason)
 
     def _unified_for(self, reason: str) -> str:
         return self.dialect.finish.get(reason, "unknown")

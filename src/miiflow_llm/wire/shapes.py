@@ -13,7 +13,7 @@ import msgspec
 from ..core import pieces
 from ..core.exceptions import ConfigurationError
 from .paths import Step, steps
-from .table import PIECES, Const, Each, Exists, First, Json, Rule, RuleLike, Value
+from .table import PIECES, Absent, Condition, Const, Each, Exists, First, Json, Rule, RuleLike, Value
 
 Kind = Literal["text", "number", "flag", "key", "any", "json", "exists"]
 
@@ -37,11 +37,11 @@ def field_kind(rule: Rule, field: str) -> Kind:
     return "any" if PIECES[rule.kind] in _ANY_PIECES and field != "message" else "text"
 
 
-def paths_of(value: Value | Exists | None) -> tuple[str, ...]:
+def paths_of(value: Value | Condition | None) -> tuple[str, ...]:
     """The paths that a value looks at, in order."""
     if value is None or isinstance(value, Const):
         return ()
-    if isinstance(value, First):
+    if isinstance(value, (First, Absent)):
         return value.paths
     return (value.path,) if isinstance(value, (Json, Exists)) else (value,)
 

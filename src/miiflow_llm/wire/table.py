@@ -332,7 +332,8 @@ def count_unless_in_total(name: str, extra: str, *, beside: str, total: str) -> 
 class Fault(msgspec.Struct, frozen=True):
     """A row from status, code, type and words of a failure to its exception; all that is given must hold.
 
-    `says` is a regular expression looked for in the message and in the failure's details. `retry` overrides what the exception would say.
+    `says` is a regular expression looked for in the message and in the failure's details. `retry` overrides what the
+    exception would say.
     """
 
     error: type[exceptions.ProviderError]
@@ -459,7 +460,7 @@ class Dialect(msgspec.Struct, kw_only=True):
     end: tuple[str, ...] = ()
     errors: tuple[Fault, ...] = ()
     drops: tuple[Drop, ...] = ()
-    structured: Mapping[str, Structured] = {"": "native"}
+    structured: Mapping[str, Structured] = msgspec.field(default_factory=lambda: {"": "native"})
     hints: Hints = Hints()
 
 

@@ -14,7 +14,7 @@ from ..core.pieces import Piece, Usage
 from .compile import present
 from .paths import steps
 from .shapes import Kind, field_kind, paths_of
-from .table import PIECES, Const, Each, Exists, First, Json, Other, Rule, RuleLike, Value
+from .table import PIECES, Absent, Condition, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 
 
 class Mismatch(Exception):
@@ -75,11 +75,13 @@ def _where(where: tuple[str, Any] | None, at: Any) -> bool:
     return bool((value or "") == wanted)
 
 
-def _fires(when: str | First | Exists | None, at: Any) -> bool:
+def _fires(when: Condition | None, at: Any) -> bool:
     if when is None:
         return True
     if isinstance(when, Exists):
         return _find(at, when.path) is not None
+    if isinstance(when, Absent):
+        return all(_find(at, path) is None for path in when.paths)
     return any(present(_find(at, path)) for path in paths_of(when))
 
 
