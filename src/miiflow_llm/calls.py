@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
@@ -19,10 +19,14 @@ from .metrics import MetricsRecorder
 from .target import Target
 from .wire import hints
 from .wire.encode import Unsupported
-from .wire.engine import Engine
+from .wire.engine import Engine, StreamReader
 from .wire.faults import MAX_BODY
 from .wire.retry import Retries, RetryBudget
+from .wire.table import Structured
 from .wire.transport import Answer, Body, Transport, timed_out, translated
+
+if TYPE_CHECKING:
+    from .structured import Shape, ShapeReader
 
 log = logging.getLogger("miiflow_llm")
 
@@ -60,9 +64,11 @@ class Setup(msgspec.Struct):
 class Call:
     """One call being made. `attempts` grow; `started` is on the monotonic clock, in seconds."""
 
-    def __init__(self, setup: Setup, request: ChatRequest, timeout: Timeout | None) -> None:
+    def __init__(self, setup: Setup, request: ChatRequest, timeout: Timeout | None, shape: Shape | None = None) -> None:
         self.setup = setup
         self.request = request
+        self.shape = shape
+        self.mode: Structured | None = None
         self.timeout = timeout or setup.timeout
         self.engine: Engine
         self.attempts: list[Attempt] = []
@@ -73,9 +79,12 @@ class Call:
         self._settled = False
 
     def _planned(self) -> Plan:
-        target, request = self.setup.target, self.request
-        route = target.route(request.model)
+        target = self.setup.target
+        route = target.route(self.request.model)
         self.engine = route.engine
+        if self.shape is not None:
+            self._ask_for(self.shape)
+        request = self.request
         encoded = route.engine.encode(request, unsupported=self.setup.unsupported)
         headers = target.request_headers(route.engine.dialect, stream=request.stream, extra=request.extra_headers)
         for note in encoded.notes:
@@ -84,6 +93,35 @@ class Call:
         return Plan(
             "POST", route.base_url + encoded.path, headers, encoded.body, encoded.notes, route.engine.dialect.name
         )
+
+    def _ask_for(self, shape: Shape) -> None:
+        from .structured import asked
+
+        self.request, self.mode = asked(self.request, shape, self.engine.dialect)
+
+    def reader(self, content_type: str, *, raw: bool) -> StreamReader:
+        """A reader for the streamed answer of one attempt."""
+        return self.engine.stream(
+            self.request.model,
+            self.request.messages,
+            content_type=content_type,
+            keep_raw=raw,
+            answer_in_call=self.mode == "tool",
+            max_frame=self.setup.max_frame,
+        )
+
+    def read_whole(self, body: bytes) -> ChatResponse:
+        """The response in a whole body."""
+        request = self.request
+        return self.engine.read_whole(body, request.model, request.messages, answer_in_call=self.mode == "tool")
+
+    def shape_reader(self) -> ShapeReader | None:
+        """What reads the caller's type out of the answer; `None` where none was asked for."""
+        if self.shape is None or self.mode is None:
+            return None
+        from .structured import ShapeReader
+
+        return ShapeReader(self.shape, self.mode)
 
     @property
     def name(self) -> str:

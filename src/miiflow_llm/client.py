@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
 from .calls import Call, Plan, Setup
 from .core.exceptions import ConfigurationError, MiiflowLLMError
+from .core.messages import Message, as_messages
 from .core.response import ChatResponse
 from .core.timeout import Timeout
 from .metrics import Metrics, MetricsRecorder
-from .parameters import Messages, Parameters, build_request
+from .parameters import CommonParameters, Messages, Parameters, ToolParameters, build_request
 from .streams import ChatStream
 from .target import Target
 from .wire.encode import Unsupported
@@ -21,6 +22,10 @@ from .wire.frames import MAX_FRAME
 from .wire.retry import RetryBudget
 from .wire.table import Provider
 from .wire.transport import Transport, TransportName
+
+if TYPE_CHECKING:
+    from .structured import Shape
+    from .tool_loop import ToolRun
 
 DEFAULT_TIMEOUT = Timeout()
 """The limits of a client that names none: see `Timeout`."""
@@ -110,19 +115,23 @@ class LLMClient:
         """
         call = self._call(messages, timeout, stream=False, parameters=parameters)
         try:
-            return await self._whole(call)
+            response = await self._whole(call)
         except MiiflowLLMError:
             raise
         except BaseException:
             call.abandoned()
             raise
+        reader = call.shape_reader()
+        if reader is not None:
+            reader.finish(response)
+        return response
 
     async def _whole(self, call: Call) -> ChatResponse:
         while True:
             answer = await call.send()
             try:
                 body = await call.whole_body(answer)
-                response = call.engine.read_whole(body, call.request.model, call.request.messages)
+                response = call.read_whole(body)
             except MiiflowLLMError as error:
                 await call.again(error)
             else:
@@ -144,6 +153,55 @@ class LLMClient:
             MiiflowLLMError: the request cannot be said; what goes wrong later is raised by the iteration.
         """
         return ChatStream(self._call(messages, timeout, stream=True, parameters=parameters), raw=raw)
+
+    def stream_with_schema(
+        self,
+        messages: Messages,
+        schema: Any,
+        *,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatStream:
+        """The answer as it comes, as a value of the type `schema`.
+
+        `schema` is a dataclass, msgspec Struct, TypedDict, pydantic model, a generic of these (`list[T]`, unions), or a
+        JSON Schema as a dict. Each chunk's `partial_parse` is the value so far, in plain dicts and lists; the last
+        chunk's `structured_output` is the whole value, of the type itself.
+
+        Raises:
+            ParsingError: by the iteration, in place of the last chunk, where the answer does not follow the type.
+            MiiflowLLMError: as for `stream_chat`.
+        """
+        return self.stream_chat(messages, timeout=timeout, schema=schema, **parameters)
+
+    async def run_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        schema: Any = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> ToolRun:
+        """Ask, run the calls that the model makes, and go on until it makes none.
+
+        `tools` are typed functions, sync or async, or `Tool`s with one. The calls of one answer run side by side, at
+        most `max_concurrency` at once; what a tool raises is told to the model. At most `max_rounds` answers are asked
+        for. Cancelling it cancels the tools.
+
+        Raises:
+            ConfigurationError: a tool has no function to run.
+            MiiflowLLMError: as for `chat`.
+        """
+        from .tool_loop import run_tools
+
+        async def ask(conversation: list[Message]) -> ChatResponse:
+            return await self.chat(conversation, tools=tools, schema=schema, **parameters)
+
+        return await run_tools(
+            ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency
+        )
 
     def plan(self, messages: Messages, *, stream: bool = False, **parameters: Unpack[Parameters]) -> Plan:
         """The exact request that `chat` (or `stream_chat`) would send, without sending it; the key is hidden.
@@ -180,4 +238,13 @@ class LLMClient:
         self, messages: Messages, timeout: Timeout | float | None, *, stream: bool, parameters: Parameters
     ) -> Call:
         request = build_request(messages, parameters, model=self.model, stream=stream, provider=self.provider)
-        return Call(self._setup, request, Timeout.of(timeout) if timeout is not None else None)
+        limits = Timeout.of(timeout) if timeout is not None else None
+        return Call(self._setup, request, limits, _shape(parameters.get("schema")))
+
+
+def _shape(schema: Any) -> Shape | None:
+    if schema is None:
+        return None
+    from .structured import Shape
+
+    return Shape.of(schema)

@@ -74,7 +74,7 @@ class _Histogram:
         for place, number in enumerate(self.counts):
             seen += number
             if seen >= rank:
-                return round(_STEP ** (place + 0.5) / 10, 3)
+                return round(float(_STEP ** (place + 0.5)) / 10, 3)
         return None
 
     def summary(self) -> Latency:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_type_hints
 
 import msgspec
 
 from .core.exceptions import ConfigurationError
 from .core.messages import MessageLike, as_messages
-from .core.request import ChatRequest, OutputSchema, ToolSpec
+from .core.request import ChatRequest, ToolSpec
 
 Messages = MessageLike | Sequence[MessageLike]
 
 
-class Parameters(TypedDict, total=False):
+class CommonParameters(TypedDict, total=False):
     """The settings of one call, all optional; `None` is the same as not said.
 
     `model` replaces the client's. `max_tokens` counts the answer and its reasoning. `temperature`, `top_p`, `top_k`,
     `seed`, `presence_penalty` and `frequency_penalty` steer sampling where the provider and model take them. `stop` is
-    a string or several. `tools` are functions, `Tool`s or schemas; `tool_choice` is `auto`, `none`, `required` or a
-    tool's name. `reasoning` is an effort (`off minimal low medium high xhigh max`) or a budget in tokens. `schema` is
-    the JSON Schema, or type, that the answer must follow; `json_mode` asks for any JSON. `user` is your user's id.
-    `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
+    a string or several. `tool_choice` is `auto`, `none`, `required` or a tool's name. `reasoning` is an effort
+    (`off minimal low medium high xhigh max`) or a budget in tokens. `json_mode` asks for any JSON. `user` is your user's
+    id. `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
     """
 
     model: str | None
@@ -37,11 +36,9 @@ class Parameters(TypedDict, total=False):
     frequency_penalty: float | None
     logprobs: bool | None
     top_logprobs: int | None
-    tools: Sequence[Any] | None
     tool_choice: str | None
     parallel_tool_calls: bool | None
     reasoning: str | int | None
-    schema: Any
     json_mode: bool | None
     user: str | None
     service_tier: str | None
@@ -50,7 +47,19 @@ class Parameters(TypedDict, total=False):
     extra_headers: Mapping[str, str] | None
 
 
-NAMES = tuple(Parameters.__annotations__)
+class ToolParameters(CommonParameters, total=False):
+    """`tools` are functions, `Tool`s or schemas."""
+
+    tools: Sequence[Any] | None
+
+
+class Parameters(ToolParameters, total=False):
+    """`schema` is the JSON Schema, or the type, that the answer must follow."""
+
+    schema: Any
+
+
+NAMES = tuple(get_type_hints(Parameters))
 _NOT_TAKEN = {
     "n": "one call is one answer; make several calls",
     "stream": "call stream_chat() for a stream, chat() for a whole answer",
@@ -99,8 +108,7 @@ def _converted(given: dict[str, Any]) -> dict[str, Any]:
         out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(out["stop"])
     if "tools" in out:
         out["tools"] = _tools(out["tools"]) or None
-    if "schema" in out:
-        out["schema"] = _schema(out["schema"])
+    out.pop("schema", None)  # the call asks for it in the way that the model's table says
     for name, value in out.items():
         _check(name, value)
     return out
@@ -138,12 +146,3 @@ def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
     if twice:
         raise ConfigurationError(f"tools: two are named {twice!r}")
     return specs
-
-
-def _schema(schema: Any) -> OutputSchema:
-    from .core.json_schema import name_of, schema_of, wrap_root
-
-    if isinstance(schema, OutputSchema):
-        return schema
-    wrapped, _ = wrap_root(schema_of(schema))
-    return OutputSchema(name_of(schema), wrapped)

@@ -7,16 +7,19 @@ import warnings
 from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio.lowlevel
 import httpx
 
 from .calls import Call, let_go
-from .core.exceptions import ConfigurationError, MiiflowLLMError
+from .core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
 from .core.response import ChatResponse, StreamChunk
 from .wire.engine import StreamReader
 from .wire.transport import Answer, timed_out
+
+if TYPE_CHECKING:
+    from .structured import ShapeReader
 
 DRAIN_SECONDS = 0.1
 DRAIN_BYTES = 64 * 1024
@@ -48,6 +51,8 @@ class ChatStream(AsyncIterator[StreamChunk]):
         self._burst = 0
         self._given = False
         self._broke = ""
+        self._shape: ShapeReader | None = None
+        self._mismatch: ParsingError | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -98,6 +103,9 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._burst = 0
             await anyio.lowlevel.checkpoint()
         while not self._ready:
+            if self._mismatch is not None:
+                mismatch, self._mismatch = self._mismatch, None
+                raise mismatch
             if self._over:
                 raise StopAsyncIteration
             await self._guarded(self._advance)
@@ -128,13 +136,8 @@ class ChatStream(AsyncIterator[StreamChunk]):
     async def _open(self) -> None:
         self._answer = await self._call.send()
         call = self._call
-        self._reader = call.engine.stream(
-            call.request.model,
-            call.request.messages,
-            content_type=self._answer.content_type,
-            keep_raw=self._raw,
-            max_frame=call.setup.max_frame,
-        )
+        self._reader = call.reader(self._answer.content_type, raw=self._raw)
+        self._shape = call.shape_reader()
         self._phase = "first_output"
         self._answer.body.deadline = call.deadline(call.timeout.first_output, call._began)
 
@@ -152,7 +155,11 @@ class ChatStream(AsyncIterator[StreamChunk]):
         except MiiflowLLMError as error:
             await self._failed(error)
             return
-        self._ready.extend(reader.feed(data) if data else reader.finish(self._broke))
+        chunks = reader.feed(data) if data else reader.finish(self._broke)
+        if self._shape is not None:
+            for chunk in chunks:
+                self._shape.read(chunk)
+        self._ready.extend(chunks)
         if reader.output != before:
             self._progressed(before == 0)
         if reader.ended:
@@ -203,6 +210,19 @@ class ChatStream(AsyncIterator[StreamChunk]):
         self._response = self._call.finished(response, headers)
         if answer is not None:
             await _drain(answer)
+        if self._shape is not None:
+            self._give_shape(self._shape, self._response)
+
+    def _give_shape(self, reader: ShapeReader, response: ChatResponse) -> None:
+        """Put the value of the caller's type on the last chunk; where there is none, raise in its stead."""
+        try:
+            value = reader.finish(response)
+        except ParsingError as error:
+            error.attempts = self._call.attempts
+            self._ready.pop()
+            self._mismatch = error
+        else:
+            self._ready[-1].structured_output = value
 
     def _check_total(self) -> None:
         left = self._call.left()

@@ -62,12 +62,25 @@ class Engine:
         *,
         content_type: str = "",
         keep_raw: bool = False,
+        answer_in_call: bool = False,
         max_frame: int = MAX_FRAME,
     ) -> StreamReader:
         """A reader for one streamed answer; `content_type` is what the response says it is."""
-        return StreamReader(self, model, messages, content_type, keep_raw, max_frame)
+        fold = self._fold(messages, keep_raw=keep_raw, answer_in_call=answer_in_call)
+        return StreamReader(self, model, fold, content_type, max_frame)
 
-    def read_whole(self, body: bytes, model: str, messages: list[Message] | None = None) -> ChatResponse:
+    def _fold(self, messages: list[Message] | None, *, keep_raw: bool = False, answer_in_call: bool = False) -> Fold:
+        return Fold(
+            self.dialect,
+            self.origin,
+            keep_raw=keep_raw,
+            salt=salt_of(messages),
+            answer_in_call=answer_in_call,
+        )
+
+    def read_whole(
+        self, body: bytes, model: str, messages: list[Message] | None = None, *, answer_in_call: bool = False
+    ) -> ChatResponse:
         """The response in a non-streamed body.
 
         Raises:
@@ -157,18 +170,10 @@ class StreamReader:
     so far are handed out. `output` counts what was output or progress, for deadlines.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        model: str,
-        messages: list[Message] | None,
-        content_type: str,
-        keep_raw: bool,
-        max_frame: int,
-    ) -> None:
+    def __init__(self, engine: Engine, model: str, fold: Fold, content_type: str, max_frame: int) -> None:
         self.engine = engine
         self.model = model
-        self.fold = Fold(engine.dialect, engine.mark(model), keep_raw=keep_raw, salt=salt_of(messages))
+        self.fold = fold
         self.ended = False
         self.complete = False
         self.error: MiiflowLLMError | None = None

@@ -46,14 +46,24 @@ class Fold:
 
     `output` counts the pieces that were output or progress, for deadlines; `failure` is the error that the provider
     reported; `finished` says that a finish reason was read, `named` that the model is known and need not be asked for.
-    `salt` makes the ids of calls that came without one.
+    `salt` makes the ids of calls that came without one. With `answer_in_call` the model was made to answer by calling a
+    tool: the arguments are the text of the answer.
     """
 
-    def __init__(self, dialect: Dialect, origin: str, *, keep_raw: bool = False, salt: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        origin: str,
+        *,
+        keep_raw: bool = False,
+        salt: Callable[[], str] = str,
+        answer_in_call: bool = False,
+    ) -> None:
         self.dialect = dialect
         self.transcript = Transcript(origin)
         self.keep_raw = keep_raw
         self._salt = salt
+        self._answer_in_call = answer_in_call
         self.output = 0
         self.failure: Failure | None = None
         self.finished = False
@@ -289,6 +299,8 @@ class Fold:
     def finish_reason(self) -> FinishReason:
         """The unified reason: a refusal is `content_filter`, a stop with calls is `tool_calls`."""
         reason = self._unified if self._unified != ERROR else "unknown"
+        if self._answer_in_call and reason == "tool_calls":
+            reason = "stop"
         if self.refusal:
             reason = "content_filter"
         elif self.transcript.calls and reason in ("stop", None):

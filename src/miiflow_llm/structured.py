@@ -1,0 +1,152 @@
+"""Answers that follow a type: a request and a type in, the request that asks for it and a reader of the answer out.
+
+How the provider is made to follow the schema (its own field, a forced tool, words in the prompt) is a row of its table;
+the answer is always checked against the caller's own type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .core.exceptions import ConfigurationError, ParsingError
+from .core.json_schema import decode_as, name_of, schema_of, wrap_root
+from .core.messages import Message
+from .core.partial_json import NOTHING, PartialJSON
+from .core.request import ChatRequest, OutputSchema, ToolSpec
+from .core.response import ChatResponse, StreamChunk
+from .wire.encode import parameters
+from .wire.table import Dialect, Structured
+from .wire.template import choose
+
+_PROMPT = (
+    "Answer with one JSON value and nothing else: no prose, no code fence. It must follow this JSON Schema:\n{schema}"
+)
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A type to answer in: its JSON Schema, and the key its value stands under where the root had to be wrapped."""
+
+    type: Any
+    name: str
+    schema: dict[str, Any]
+    unwrap: str | None
+
+    @classmethod
+    def of(cls, type_: Any) -> Shape:
+        """The shape of a type, or of a JSON Schema given as a dict.
+
+        Raises:
+            ConfigurationError: no JSON Schema can be made of it.
+        """
+        if isinstance(type_, OutputSchema):
+            return cls(type_.schema, type_.name, type_.schema, None)
+        schema, unwrap = wrap_root(schema_of(type_))
+        return cls(type_, name_of(type_), schema, unwrap)
+
+
+def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatRequest, Structured]:
+    """The request that asks for the shape, and by which way.
+
+    Raises:
+        ConfigurationError: tools are given too, and this model has no other way than a tool.
+    """
+    mode: Structured = choose(dialect.structured, request.model) or "prompt"
+    output = OutputSchema(shape.name, shape.schema)
+    if mode == "native":
+        return msgspec.structs.replace(request, schema=output), mode
+    if mode == "tool":
+        return _by_tool(request, output), mode
+    return _by_prompt(request, output, dialect), mode
+
+
+def _by_tool(request: ChatRequest, output: OutputSchema) -> ChatRequest:
+    if request.tools:
+        raise ConfigurationError(
+            f"{request.model} follows a schema only through a tool of its own, so it takes no other tools with one"
+        )
+    tool = ToolSpec(output.name, "Give the answer in this form.", output.schema, None)
+    return msgspec.structs.replace(request, tools=[tool], tool_choice=output.name, schema=None)
+
+
+def _by_prompt(request: ChatRequest, output: OutputSchema, dialect: Dialect) -> ChatRequest:
+    words = _PROMPT.format(schema=msgspec.json.encode(output.schema).decode())
+    json_mode = True if "json_mode" in parameters(dialect) else None
+    messages = [Message.system(words), *request.messages]
+    return msgspec.structs.replace(request, messages=messages, schema=None, json_mode=json_mode)
+
+
+class ShapeReader:
+    """Reads the shape out of an answer, chunk by chunk; each new character is looked at once."""
+
+    def __init__(self, shape: Shape, mode: Structured) -> None:
+        self.shape = shape
+        self.lenient = mode != "native"
+        self._json = PartialJSON(lenient=self.lenient)
+        self._broken = False
+
+    def read(self, chunk: StreamChunk) -> None:
+        """Give the chunk the value so far."""
+        if chunk.delta and not self._broken:
+            self._feed(chunk.delta)
+        value = self._json.value
+        if value is not NOTHING:
+            chunk.partial_parse = self._unwrapped(value)
+
+    def _feed(self, new: str) -> None:
+        try:
+            self._json.feed(new)
+        except ParsingError:
+            self._broken = True  # the final check says what is wrong, with the whole text
+
+    def _unwrapped(self, value: Any) -> Any:
+        if self.shape.unwrap is None:
+            return value
+        return value.get(self.shape.unwrap) if isinstance(value, dict) else None
+
+    def finish(self, response: ChatResponse) -> Any:
+        """The value of the whole answer, of the caller's own type.
+
+        Raises:
+            ParsingError: the answer does not follow it; the error says where, and has the text.
+        """
+        try:
+            value = decode_shape(self.shape, response.message.text, lenient=self.lenient)
+        except ParsingError as error:
+            raise _explained(error, response) from None
+        response.structured_output = value
+        return value
+
+
+def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
+    """The JSON in `text` as the shape's type; lenient takes it out of a code fence or prose.
+
+    Raises:
+        ParsingError: it does not follow the type.
+    """
+    if lenient:
+        text = extracted(text)
+    if shape.unwrap is None:
+        return decode_as(shape.type, text)
+    outer = decode_as(dict[str, msgspec.Raw], text)
+    if shape.unwrap not in outer:
+        raise ParsingError(f"the answer has no {shape.unwrap!r}", text=text, reason=f"missing {shape.unwrap!r}")
+    return decode_as(shape.type, bytes(outer[shape.unwrap]))
+
+
+def extracted(text: str) -> str:
+    """The first JSON value in `text`, whatever stands around it."""
+    reader = PartialJSON(lenient=True)
+    reader.feed(text)
+    return msgspec.json.encode(reader.value).decode() if reader.complete else text
+
+
+def _explained(error: ParsingError, response: ChatResponse) -> ParsingError:
+    error.provider, error.model = response.provider, response.model
+    error.partial = response
+    if response.finish_reason == "length":
+        error.message = f"the answer was cut off by max_tokens before it was complete: {error.message}"
+    elif response.finish_reason == "content_filter":
+        error.message = f"the model refused, so there is no answer in this form: {error.message}"
+    return error

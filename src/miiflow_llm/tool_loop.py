@@ -1,0 +1,106 @@
+"""Run the calls that a model asks for, and go on until it stops: a conversation and tools in, the last answer out.
+
+No agent framework: one bounded loop, its calls made side by side, their errors told to the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import msgspec
+
+from .core.exceptions import ConfigurationError
+from .core.messages import Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolCall
+from .core.response import ChatResponse
+from .core.tools import Tool, as_tool
+from .core.usage import TokenCount
+
+Ask = Callable[[list[Message]], Awaitable[ChatResponse]]
+
+
+class ToolRun(msgspec.Struct):
+    """How it went. `response` is the last answer, `messages` the whole conversation with it, `usage` the sum of all
+    answers, `rounds` their number. `finished` is false where `max_rounds` ended the loop while the model wanted more.
+    """
+
+    response: ChatResponse
+    messages: list[Message]
+    usage: TokenCount
+    rounds: int
+    finished: bool
+
+
+async def run_tools(
+    ask: Ask, messages: list[Message], tools: Sequence[Any], *, max_rounds: int, max_concurrency: int
+) -> ToolRun:
+    """Ask, run the calls, ask again, until an answer holds no call.
+
+    Raises:
+        ConfigurationError: a tool has no function to run, or a bound is below 1.
+        MiiflowLLMError: an answer could not be had.
+    """
+    if max_rounds < 1 or max_concurrency < 1:
+        raise ConfigurationError("max_rounds and max_concurrency: 1 or more")
+    known = _by_name(tools)
+    conversation, usage = list(messages), TokenCount()
+    for number in range(1, max_rounds + 1):
+        response = await ask(conversation)
+        usage += response.usage
+        conversation.append(response.message)
+        calls = response.message.tool_calls
+        if not calls:
+            return ToolRun(response, conversation, usage, number, True)
+        if number < max_rounds:
+            conversation += await _results(calls, known, max_concurrency)
+    return ToolRun(response, conversation, usage, max_rounds, False)
+
+
+def _by_name(tools: Sequence[Any]) -> dict[str, Tool]:
+    known = {tool.name: tool for tool in map(as_tool, tools)}
+    missing = [name for name, tool in known.items() if tool.function is None]
+    if missing:
+        raise ConfigurationError(f"run_tools: {', '.join(missing)} has no function to run; give a function or a @tool")
+    return known
+
+
+async def _results(calls: list[ToolCall], known: dict[str, Tool], most: int) -> list[Message]:
+    """The results in the order of the calls, however long each took."""
+    results: dict[int, Message] = {}
+    limit = anyio.CapacityLimiter(most)
+
+    async def run(place: int, call: ToolCall) -> None:
+        async with limit:
+            results[place] = await _result(call, known.get(call.name), list(known))
+
+    async with anyio.create_task_group() as group:
+        for place, call in enumerate(calls):
+            group.start_soon(run, place, call)
+    return [results[place] for place in range(len(calls))]
+
+
+async def _result(call: ToolCall, tool: Tool | None, names: list[str]) -> Message:
+    if tool is None:
+        words = f"there is no tool {call.name!r}; there are {', '.join(names)}"
+        return Message.tool(words, call.id, name=call.name, is_error=True)
+    try:
+        value = await tool.run(call.arguments)
+    except Exception as error:  # whatever a tool raises is the model's to read
+        return Message.tool(f"{type(error).__name__}: {error}", call.id, name=call.name, is_error=True)
+    return Message.tool(_content(value), call.id, name=call.name)
+
+
+def _content(value: Any) -> str | list[Block]:
+    """What a tool gave back, as a message says it: text, blocks, or JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (TextBlock, ImageBlock, DocumentBlock)):
+        return [value]
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(one, (TextBlock, ImageBlock, DocumentBlock)) for one in value)
+    ):
+        return list(value)
+    return msgspec.json.encode(value, enc_hook=str).decode()
