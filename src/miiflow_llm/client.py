@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
-from .calls import Call, Plan, Setup
+from .calls import Call
 from .core.exceptions import ConfigurationError, MiiflowLLMError
 from .core.messages import Message, as_messages
 from .core.response import ChatResponse
 from .core.timeout import Timeout
+from .exchange import Plan, Setup
 from .metrics import Metrics, MetricsRecorder
 from .parameters import CommonParameters, Messages, Parameters, ToolParameters, build_request
 from .streams import ChatStream

@@ -21,8 +21,8 @@ class CommonParameters(TypedDict, total=False):
     `model` replaces the client's. `max_tokens` counts the answer and its reasoning. `temperature`, `top_p`, `top_k`,
     `seed`, `presence_penalty` and `frequency_penalty` steer sampling where the provider and model take them. `stop` is
     a string or several. `tool_choice` is `auto`, `none`, `required` or a tool's name. `reasoning` is an effort
-    (`off minimal low medium high xhigh max`) or a budget in tokens. `json_mode` asks for any JSON. `user` is your user's
-    id. `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
+    (`off minimal low medium high xhigh max`) or a budget in tokens. `json_mode` asks for any JSON. `user` is your
+    user's id. `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
     """
 
     model: str | None

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio.lowlevel
 import httpx
 
-from .calls import Call, let_go
+from .calls import Call
 from .core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
 from .core.response import ChatResponse, StreamChunk
+from .exchange import let_go
 from .wire.engine import StreamReader
 from .wire.transport import Answer, timed_out
 
@@ -139,7 +140,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
         self._reader = call.reader(self._answer.content_type, raw=self._raw)
         self._shape = call.shape_reader()
         self._phase = "first_output"
-        self._answer.body.deadline = call.deadline(call.timeout.first_output, call._began)
+        self._answer.body.deadline = call.deadline(call.timeout.first_output, call.began)
 
     async def _advance(self) -> None:
         """Read once and keep the chunks it brings; raise what the reader found once those are handed out."""
