@@ -72,7 +72,7 @@ class Engine:
     def _fold(self, messages: list[Message] | None, *, keep_raw: bool = False, answer_in_call: bool = False) -> Fold:
         return Fold(
             self.dialect,
-            self.origin,
+            self.mark(model),
             keep_raw=keep_raw,
             salt=salt_of(messages),
             answer_in_call=answer_in_call,
