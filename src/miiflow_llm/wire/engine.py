@@ -66,10 +66,17 @@ class Engine:
         max_frame: int = MAX_FRAME,
     ) -> StreamReader:
         """A reader for one streamed answer; `content_type` is what the response says it is."""
-        fold = self._fold(messages, keep_raw=keep_raw, answer_in_call=answer_in_call)
+        fold = self._fold(model, messages, keep_raw=keep_raw, answer_in_call=answer_in_call)
         return StreamReader(self, model, fold, content_type, max_frame)
 
-    def _fold(self, messages: list[Message] | None, *, keep_raw: bool = False, answer_in_call: bool = False) -> Fold:
+    def _fold(
+        self,
+        model: str,
+        messages: list[Message] | None,
+        *,
+        keep_raw: bool = False,
+        answer_in_call: bool = False,
+    ) -> Fold:
         return Fold(
             self.dialect,
             self.mark(model),
