@@ -1,0 +1,201 @@
+"""Gemini generateContent, as the Gemini API and Vertex speak it: `POST /models/{model}:generateContent`.
+
+A stream's frames are whole answers in small: the same rules read both. Parts tell their kind by their keys.
+"""
+
+from __future__ import annotations
+
+from ..core import exceptions as error
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    OpaqueBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
+from ..wire.table import (
+    Dialect,
+    First,
+    absent,
+    const,
+    count,
+    each,
+    emit,
+    exists,
+    fault,
+    first,
+    inside,
+    json,
+    take,
+    when,
+)
+
+
+def in_details(path: str) -> First:
+    """`path` in whichever of the error's details has it; their order is not fixed."""
+    return first(*(f"error.details[{place}].{path}" for place in range(6)))
+
+
+ERROR = emit(
+    "failure",
+    when="error",
+    message=first("error.message", "error"),
+    code=first(*in_details("reason").paths, "error.status"),
+    type="error.status",
+    status="error.code",
+    retry_after=in_details("retryDelay"),
+    details=json("error.details"),
+)
+
+PARTS = each(
+    "content.parts",
+    emit("reasoning", "text", when=exists("text"), signature="thoughtSignature", where=("thought", True)),
+    emit("text", "text", when=exists("text"), signature="thoughtSignature", where=("thought", False)),
+    emit(
+        "tool_call",
+        when="functionCall",
+        id="functionCall.id",
+        name="functionCall.name",
+        arguments=json("functionCall.args"),
+        whole=const(True),
+        signature="thoughtSignature",
+        item_id="functionCall.id",
+    ),
+    emit(
+        "failure",
+        when="functionCall.partialArgs",
+        message=const("arguments in pieces are not read: leave out streamFunctionCallArguments"),
+        code=const("partial_args"),
+        row="partial_args",
+        unproven="comes only when a request opts in through extra_body (sheet, section 4)",
+    ),
+    emit("opaque", json(".", skip_empty=True), when=absent("text", "functionCall")),
+)
+"""Code that ran, its results, media and the calls of server tools have no unified form: they are kept as they came, and
+echoed."""
+
+READ = (
+    emit("meta", when=first("responseId", "modelVersion"), id="responseId", model="modelVersion"),
+    each(
+        "candidates",
+        PARTS,
+        emit("citation", "citationMetadata.citationSources", row="citation_sources"),
+        emit("citation", "citationMetadata.citations", row="citations"),
+        emit("citation", "groundingMetadata", row="grounding"),
+        emit("citation", "urlContextMetadata.urlMetadata", row="url_context"),
+        emit("logprobs", "logprobsResult"),
+        emit("finish", "finishReason", message="finishMessage"),
+        where=("index", 0),
+    ),
+    emit("finish", "promptFeedback.blockReason", unified=const("content_filter"), row="blocked"),
+    emit(
+        "usage",
+        when="usageMetadata",
+        prompt="usageMetadata.promptTokenCount",
+        tool_use="usageMetadata.toolUsePromptTokenCount",
+        candidates="usageMetadata.candidatesTokenCount",
+        thoughts="usageMetadata.thoughtsTokenCount",
+        cached="usageMetadata.cachedContentTokenCount",
+        total="usageMetadata.totalTokenCount",
+    ),
+    ERROR,
+)
+
+GEMINI_GENERATE = Dialect(
+    name="gemini_generate",
+    docs="https://ai.google.dev/api/generate-content",
+    path="/models/{model}:generateContent",
+    stream_path="/models/{model}:streamGenerateContent?alt=sse",
+    system="hoist",
+    merge=True,
+    plain=False,
+    roles={"assistant": "model", "tool": "user"},
+    body={
+        "contents": take("messages"),
+    },
+    message={"role": take("role"), "parts": take("parts")},
+    parts={
+        TextBlock: inside({"text": take("text"), "thoughtSignature": take("signature")}),
+        ImageBlock: inside({}),
+        DocumentBlock: inside({}),
+        AudioBlock: inside({}),
+        ReasoningBlock: inside(
+            when("signature", {"text": take("text"), "thought": True, "thoughtSignature": take("signature")}),
+            own="model",
+        ),
+        OpaqueBlock: inside(take("payload"), own="model"),
+        ToolCall: inside({}),
+        ToolResult: inside({}),
+    },
+    events=READ,
+    whole=READ,
+    failure=(ERROR,),
+    finish={
+        "STOP": "stop",
+        "MAX_TOKENS": "length",
+        "CONTINUATION": "length",
+        "SAFETY": "content_filter",
+        "RECITATION": "content_filter",
+        "BLOCKLIST": "content_filter",
+        "PROHIBITED_CONTENT": "content_filter",
+        "SPII": "content_filter",
+        "LANGUAGE": "content_filter",
+        "MODEL_ARMOR": "content_filter",
+        "IMAGE_SAFETY": "content_filter",
+        "IMAGE_PROHIBITED_CONTENT": "content_filter",
+        "IMAGE_RECITATION": "content_filter",
+        "MALFORMED_FUNCTION_CALL": "error",
+        "UNEXPECTED_TOOL_CALL": "error",
+        "TOO_MANY_TOOL_CALLS": "error",
+        "MISSING_THOUGHT_SIGNATURE": "error",
+        "MALFORMED_RESPONSE": "error",
+        "NO_IMAGE": "error",
+        "IMAGE_OTHER": "error",
+        "OTHER": "unknown",
+        "FINISH_REASON_UNSPECIFIED": "unknown",
+        "ESCALATION": "unknown",
+        "PUP_LIMITED_DISABLED": "unknown",
+    },
+    usage={
+        "prompt_tokens": count("prompt", "tool_use"),
+        "completion_tokens": count("candidates", "thoughts"),
+        "total_tokens": count("total"),
+        "cache_read_tokens": count("cached"),
+        "reasoning_tokens": count("thoughts"),
+    },
+    errors=(
+        fault(error.AuthenticationError, "UNAUTHENTICATED", stands_for=401),
+        fault(error.AuthenticationError, "API_KEY_INVALID", "API_KEY_EXPIRED", "CREDENTIALS_MISSING", stands_for=400),
+        fault(error.AuthenticationError, says=r"unregistered callers|API key not valid|API key expired"),
+        fault(error.QuotaExceededError, "RESOURCE_EXHAUSTED", says=r"PerDay|limit: 0\b", stands_for=429),
+        fault(error.RateLimitError, "RESOURCE_EXHAUSTED", stands_for=429),
+        fault(
+            error.ContextLengthError,
+            status=400,
+            says=r"input token count.*exceeds the maximum|exceeds the maximum number of (input )?tokens",
+        ),
+        fault(error.InvalidRequestError, "MISSING_THOUGHT_SIGNATURE", stands_for=400),
+        fault(
+            error.ServiceUnavailableError,
+            "MALFORMED_FUNCTION_CALL",
+            "UNEXPECTED_TOOL_CALL",
+            "TOO_MANY_TOOL_CALLS",
+            "MALFORMED_RESPONSE",
+            "NO_IMAGE",
+            "IMAGE_OTHER",
+            stands_for=500,
+        ),
+        fault(error.PermissionDeniedError, "PERMISSION_DENIED", stands_for=403),
+        fault(error.ModelNotFoundError, "NOT_FOUND", stands_for=404),
+        fault(error.InvalidRequestError, "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE", stands_for=400),
+        fault(error.InvalidRequestError, "ALREADY_EXISTS", stands_for=409),
+        fault(error.InvalidRequestError, "UNIMPLEMENTED", stands_for=501),
+        fault(error.ServiceUnavailableError, "ABORTED", stands_for=409),
+        fault(error.ServiceUnavailableError, "INTERNAL", "UNKNOWN", "DATA_LOSS", stands_for=500),
+        fault(error.ServiceUnavailableError, "UNAVAILABLE", stands_for=503),
+        fault(error.ServiceUnavailableError, "DEADLINE_EXCEEDED", stands_for=504),
+    ),
+)
