@@ -67,7 +67,7 @@ class Target(msgspec.Struct):
     def route(self, model: str) -> Route:
         """The dialect for `model`, and where it is spoken."""
         speaks = _spoken(self.provider, self.dialect, model)
-        url = self.base_url or _from_env(self.provider) or speaks_at(self.provider, speaks)
+        url = self.base_url or _from_env(speaks) or _from_env(self.provider) or speaks_at(self.provider, speaks)
         if url is None:
             raise ConfigurationError(f"{self.name}: base_url is needed, for example http://localhost:8000/v1")
         checked = checked_url(url, with_key=self.credential is not None, allow_http=self.allow_http)
@@ -130,8 +130,8 @@ def _credential(provider: Provider, api_key: str | None) -> Credential | None:
     raise ConfigurationError(f"{provider.name}: no API key; pass api_key=... or set {looked}")
 
 
-def _from_env(provider: Provider) -> str | None:
-    for row in provider.base_url_env:
+def _from_env(speaks: Provider | Also) -> str | None:
+    for row in speaks.base_url_env:
         value = os.environ.get(row.name, "").strip()
         if value:
             return _read_as(row, value)
@@ -139,5 +139,5 @@ def _from_env(provider: Provider) -> str | None:
 
 
 def _read_as(row: BaseUrlFrom, value: str) -> str:
-    url = value.rstrip("/")
+    url = (row.through(value) if row.through else value).rstrip("/")
     return url if url.endswith(row.suffix) else url + row.suffix

@@ -49,15 +49,23 @@ class ToolCallPiece(msgspec.Struct, gc=False):
     item_id: str | None = None
 
 
+class Merge(msgspec.Struct, frozen=True):
+    """How pieces of one opaque part are told (`keys`: the same values) and joined (strings under `joined`)."""
+
+    keys: tuple[str, ...]
+    joined: tuple[str, ...]
+
+
 class Opaque(msgspec.Struct):
     """A part with no unified form, kept as the provider's JSON; argument pieces for `block` become its key `fill`.
 
-    Without a payload it is nothing.
+    Without a payload it is nothing. With `merge` it may be a piece of a part that began before.
     """
 
     payload: bytes | None
     block: BlockKey = None
     fill: str | None = None
+    merge: Merge | None = None
 
 
 class Finish(msgspec.Struct, gc=False):

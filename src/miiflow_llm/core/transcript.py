@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .messages import Block, OpaqueBlock, ReasoningBlock, TextBlock, ToolCall
-from .pieces import Opaque, Reasoning, Text, ToolCallPiece
+from .pieces import Merge, Opaque, Reasoning, Text, ToolCallPiece
 
 Entry = Text | Reasoning | ToolCallPiece | Opaque
 
@@ -51,14 +51,28 @@ class Transcript:
 class _Open:
     """A block under construction: its strings are joined once, at the end."""
 
-    __slots__ = ("arguments", "first", "key", "signed", "strings", "values")
+    __slots__ = ("arguments", "first", "key", "signed", "strings", "strung", "values")
 
     def __init__(self, first: Entry, key: object) -> None:
         self.first = first
         self.key = key
         self.strings: list[str] = []
         self.values: dict[str, Any] = {}
+        self.strung: dict[str, list[str]] = {}
         self.signed = False
+
+    def join(self, piece: dict[str, Any], merge: Merge) -> None:
+        """Put a piece of an opaque part to what came before it."""
+        for key, value in piece.items():
+            if key in merge.joined and isinstance(value, str):
+                self.strung.setdefault(key, []).append(value)
+            if value is not None or key not in self.values:
+                self.values[key] = value
+
+    def merged(self) -> bytes:
+        """The opaque part that the pieces make."""
+        joined = {key: "".join(strings) for key, strings in self.strung.items()}
+        return msgspec.json.encode({**self.values, **joined})
 
     def note(self, **values: str | None) -> None:
         self.values.update({name: value for name, value in values.items() if value is not None})
@@ -70,6 +84,7 @@ class _Builder:
         self.blocks: list[_Open] = []
         self.calls: dict[object, _Open] = {}
         self.opaque: dict[object, _Open] = {}
+        self.merged: dict[object, _Open] = {}
 
     def add(self, entry: Entry) -> None:
         if type(entry) is Text:
@@ -80,7 +95,17 @@ class _Builder:
         elif type(entry) is ToolCallPiece:
             self._call(entry)
         elif type(entry) is Opaque:
+            self._opaque(entry)
+
+    def _opaque(self, entry: Opaque) -> None:
+        if entry.merge is None:
             self.opaque[str(entry.block)] = self._new(entry, entry.block)
+            return
+        value = msgspec.json.decode(entry.payload or b"{}")
+        key = tuple([str(value.get(name)) for name in entry.merge.keys])
+        if key not in self.merged:
+            self.merged[key] = self._new(entry, key)
+        self.merged[key].join(value, entry.merge)
 
     def _new(self, entry: Entry, key: object) -> _Open:
         self.blocks.append(_Open(entry, key))
@@ -128,7 +153,8 @@ class _Builder:
             identity = values.pop("id", None) or f"call_{first.index}"
             return ToolCall(identity, name, joined, custom=first.custom, origin=origin, **values)
         assert type(first) is Opaque  # noqa: S101  the four kinds of entry end here
-        return OpaqueBlock(msgspec.Raw(_filled(first, joined)), origin=self.origin)
+        payload = open_.merged() if first.merge else _filled(first, joined)
+        return OpaqueBlock(msgspec.Raw(payload), origin=self.origin)
 
 
 def _filled(opaque: Opaque, joined: str) -> bytes:

@@ -24,7 +24,7 @@ class _Shell(msgspec.Struct):
     role: str
     inside: list[Any]
     texts: list[str]
-    beside: dict[str, list[Any]]
+    beside: dict[str, Any]
     plain: bool = True
 
 
@@ -100,12 +100,12 @@ class _Writer:
 
     def _put(self, place: Place, block: Block, value: Any, shell: _Shell) -> None:
         if place.where == "beside":
-            shell.beside.setdefault(place.key, []).append(value)
+            _put_beside(shell.beside, place, value)
             return
         shell.inside.append(value)
-        if isinstance(block, TextBlock) and not block.cache:
+        if isinstance(block, TextBlock):
             shell.texts.append(block.text)
-        else:
+        if not isinstance(block, TextBlock) or block.cache:
             shell.plain = False
 
     def _where(self, block: Block, message: Message) -> Place:
@@ -129,6 +129,8 @@ class _Writer:
                 return self._proof(block, name)
             if isinstance(block, ToolCall) and name == "input":
                 return arguments_object(block)
+            if isinstance(block, ToolResult) and name == "text":
+                return text_only(block)
             if isinstance(block, ToolResult) and name in ("content", "parts"):
                 return self._nested(block, collapse=name == "content")
             if name.partition(".")[0] == "media":
@@ -172,9 +174,10 @@ class _Writer:
             "parts": item.inside or None,
             "text": "".join(item.texts),
             "name": item.message.name,
+            "last": item is self.out[-1],
             "model": self.request.model,
         }
-        filled = fill(self.dialect.message, view.get)
+        filled = fill(self.dialect.message, lambda name: view[name] if name in view else attribute(self.request, name))
         if filled is NOTHING or (not self.dialect.plain and not item.inside and not item.beside):
             self.note(f"left out: an empty {item.message.role} message")
             return NOTHING
@@ -190,6 +193,27 @@ class _Writer:
 
 def _why_left_out(place: Place) -> str:
     return "made by another provider or model" if place.origin else "not part of this wire format"
+
+
+def _put_beside(beside: dict[str, Any], place: Place, value: Any) -> None:
+    if place.joined:
+        beside[place.key] = beside.get(place.key, "") + value
+    else:
+        beside.setdefault(place.key, []).append(value)
+
+
+def text_only(result: ToolResult) -> str:
+    """The text of a result, for wires on which it is one string.
+
+    Raises:
+        UnsupportedParameterError: the result holds an image or a document.
+    """
+    other = next((type(block).__name__ for block in result.content if not isinstance(block, TextBlock)), None)
+    if other:
+        raise UnsupportedParameterError(
+            f"{other} is not taken in a tool's result here; send it in a user message after it", parameter=other
+        )
+    return result.text
 
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:

@@ -4,8 +4,8 @@ The laws:
 
 1. A *body* is the wire JSON itself with holes. A hole with no value vanishes, and so does a container of the template
    left empty by that; what the caller gave is never pruned.
-2. A *part* is placed `inside` the message's content, `beside` it under a key, `apart` as an item of its own, `left_out`
-   on purpose, or `refused` with a reason. Every block type is listed: silence is not an answer.
+2. A *part* is placed `inside` the message's content, `beside` it under a key (in a list, or `joined` into one string),
+   `apart` as an item of its own, `left_out` on purpose, or `refused` with a reason. Every block type is listed: silence is not an answer.
 3. A *rule* fires when its first path (or its `when`) is present: a string or list not empty, a number or object not
    null, a boolean true; and when `on` (the event's name) and `where` (one equality, or `other_than`; an absent value
    equals the empty one of its type) hold. `when=exists(path)` is content with anything but null, `when=absent(...)`
@@ -99,6 +99,7 @@ class Place(Word, frozen=True):
     key: str = ""
     reason: str = ""
     origin: Own = False
+    joined: bool = False
 
 
 def inside(template: Any, *, own: Own = False) -> Place:
@@ -113,6 +114,11 @@ def inside(template: Any, *, own: Own = False) -> Place:
 def beside(key: str, template: Any, *, own: Own = False) -> Place:
     """In a list beside the content, under `key`."""
     return Place("beside", template, key, origin=own)
+
+
+def joined(key: str, template: Any, *, own: Own = False) -> Place:
+    """Text beside the content, under `key`: what several blocks say is one string, and wins over the message's key."""
+    return Place("beside", template, key, origin=own, joined=True)
 
 
 def apart(template: Any, *, own: Own = False) -> Place:
@@ -207,6 +213,12 @@ def first(*paths: str) -> First:
 def json(path: str, *, skip_empty: bool = False) -> Json:
     """The value at `path` as JSON text, for arguments that come as an object; `skip_empty`: `{}` only holds a place."""
     return Json(path, skip_empty)
+
+
+def merge(*keys: str, joined: tuple[str, ...]) -> Const:
+    """For an `opaque` that comes in pieces, those with the same values under `keys`: strings under `joined` are strung
+    together, of all else the last that is not null counts."""
+    return Const(pieces.Merge(keys, joined))
 
 
 def const(value: Any) -> Const:
@@ -464,11 +476,24 @@ class Dialect(msgspec.Struct, kw_only=True):
     hints: Hints = Hints()
 
 
+class BaseUrlFrom(msgspec.Struct, frozen=True):
+    """An environment variable that holds a base URL, read as the vendor's own client reads it: `through` makes a URL of
+    what is none, then `suffix` is added where the URL does not end in it."""
+
+    name: str
+    suffix: str = ""
+    through: Callable[[str], str] | None = None
+
+
 class Also(Rows, kw_only=True):
-    """Another dialect that a provider speaks; `models` is a pattern of the models that need it."""
+    """Another dialect that a provider speaks; `models` is a pattern of the models that need it.
+
+    `base_url` and `base_url_env` replace the provider's, where this dialect has another address.
+    """
 
     dialect: Dialect
     base_url: str | None = None
+    base_url_env: tuple[BaseUrlFrom, ...] = ()
     models: str = ""
 
 
@@ -477,14 +502,6 @@ class Auth(msgspec.Struct, frozen=True):
 
     header: str = "authorization"
     prefix: str = "Bearer "
-
-
-class BaseUrlFrom(msgspec.Struct, frozen=True):
-    """An environment variable that holds a base URL, read as the vendor's own client reads it: `suffix` is added where
-    the URL does not end in it."""
-
-    name: str
-    suffix: str = ""
 
 
 class Provider(Rows, kw_only=True):
@@ -505,5 +522,4 @@ class Provider(Rows, kw_only=True):
     base_url_env: tuple[BaseUrlFrom, ...] = ()
     also: tuple[Also, ...] = ()
     example_model: str = ""
-    through: Callable[[str], str] | None = None
     sign: Callable[[str, str, dict[str, str], bytes, str], Mapping[str, str]] | None = None
