@@ -11,7 +11,7 @@ import httpx
 from .calls import Call
 from .core.exceptions import ConfigurationError, MiiflowLLMError
 from .core.messages import Message, as_messages
-from .core.response import ChatResponse
+from .core.response import ChatResponse, Embeddings, ModelInfo
 from .core.timeout import Timeout
 from .exchange import Plan, Setup
 from .metrics import Metrics, MetricsRecorder
@@ -215,6 +215,45 @@ class LLMClient:
         if credential is not None:
             plan.headers = {**plan.headers, credential.header: credential.hidden()}
         return plan
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that the provider lists for this key.
+
+        Raises:
+            ConfigurationError: this provider lists none.
+            MiiflowLLMError: no attempt gave an answer.
+        """
+        from . import side
+
+        return await side.models(self._setup)
+
+    async def embed(
+        self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
+    ) -> Embeddings:
+        """One vector for each text, in order. `dimensions` shortens them where the model can.
+
+        Raises:
+            ConfigurationError: this provider embeds nothing, no model was named, or a text is empty.
+            MiiflowLLMError: no attempt gave an answer.
+        """
+        from . import side
+
+        chosen = model or self.model
+        if not chosen:
+            raise ConfigurationError("no model: pass model=... to create() or to embed()", provider=self.provider)
+        return await side.embed(self._setup, [texts] if isinstance(texts, str) else texts, chosen, dimensions)
+
+    async def count_tokens(self, messages: Messages, **parameters: Unpack[Parameters]) -> int:
+        """How many prompt tokens the provider counts in what `chat` would send.
+
+        Raises:
+            ConfigurationError: this provider counts none ahead.
+            MiiflowLLMError: no attempt gave an answer.
+        """
+        from . import side
+
+        call = self._call(messages, None, stream=False, parameters=parameters)
+        return await side.count_tokens(self._setup, call.request)
 
     def get_metrics(self) -> Metrics:
         """What this client has done so far."""

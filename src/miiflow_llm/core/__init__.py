@@ -12,7 +12,7 @@ from .messages import (
     ToolCall,
     ToolResult,
 )
-from .response import Attempt, ChatResponse, RateLimit, StreamChunk, ToolCallDelta
+from .response import Attempt, ChatResponse, Embeddings, ModelInfo, RateLimit, StreamChunk, ToolCallDelta
 from .timeout import Timeout
 from .usage import TokenCount
 
@@ -22,8 +22,10 @@ __all__ = [
     "Block",
     "ChatResponse",
     "DocumentBlock",
+    "Embeddings",
     "ImageBlock",
     "Message",
+    "ModelInfo",
     "OpaqueBlock",
     "RateLimit",
     "ReasoningBlock",

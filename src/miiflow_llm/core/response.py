@@ -130,3 +130,18 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     def tool_calls(self) -> list[ToolCall]:
         """The calls that the model asks for."""
         return self.message.tool_calls
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """A model as the provider lists it: its `id`, and everything else as plain values in `details`."""
+
+    id: str
+    details: dict[str, Any]
+
+
+class Embeddings(msgspec.Struct, frozen=True):
+    """One vector for each text, in the order in which the texts were given. `usage` as for a chat."""
+
+    vectors: list[list[float]]
+    model: str
+    usage: TokenCount = TokenCount()

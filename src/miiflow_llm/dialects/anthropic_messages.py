@@ -17,6 +17,7 @@ from ..wire.table import (
     Dialect,
     Hints,
     Rule,
+    Side,
     const,
     count,
     drop,
@@ -280,6 +281,20 @@ ANTHROPIC_MESSAGES = Dialect(
             models=r"claude-(opus-(4-[78]|5)|sonnet-5|haiku-5|fable|mythos)",
             reason="this model refuses sampling parameters; steer it in the prompt",
         ),
+    ),
+    model_list=Side("/v1/models", "GET", items="data", value="id"),
+    token_count=Side(
+        "/v1/messages/count_tokens",
+        body={
+            "model": take("model"),
+            "messages": take("chat.messages"),
+            "system": take("chat.system"),
+            "tools": take("chat.tools"),
+            "tool_choice": take("chat.tool_choice"),
+            "thinking": take("chat.thinking"),
+            "output_config": take("chat.output_config"),
+        },
+        tokens="input_tokens",
     ),
     hints=Hints(
         request_id=("request-id", "x-request-id"),

@@ -21,6 +21,7 @@ from ..wire.table import (
     Dialect,
     Hints,
     Rule,
+    Side,
     apart,
     beside,
     const,
@@ -266,6 +267,14 @@ OPENAI_CHAT = Dialect(
         fault(error.ServiceUnavailableError, "server_error", "api_error", "overloaded_error", stands_for=500),
         fault(error.ServiceUnavailableError, "timeout", "slow_down", "service_unavailable", stands_for=503),
         fault(error.InvalidRequestError, "invalid_request_error", status=400),
+    ),
+    model_list=Side("/models", "GET", items="data", value="id"),
+    embeddings=Side(
+        "/embeddings",
+        body={"model": take("model"), "input": take("texts"), "dimensions": take("dimensions")},
+        items="data",
+        value="embedding",
+        tokens="usage.prompt_tokens",
     ),
     hints=Hints(
         limits={

@@ -21,7 +21,7 @@ def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
     """
     given: dict[str, Any] = {
         name: value
-        for name in ("path", "stream_path", "complete", "end", "hints")
+        for name in ("path", "stream_path", "complete", "end", "hints", "model_list", "embeddings", "token_count")
         if (value := getattr(rows, name)) is not None
     }
     return checked(

@@ -4,9 +4,6 @@ The laws:
 
 1. A *body* is the wire JSON itself with holes. A hole with no value vanishes, and so does a container of the template
    left empty by that; what the caller gave is never pruned.
-2. A *part* is placed `inside` the message's content, `beside` it under a key (in a list, or `joined` into one string),
-   `apart` as an item of its own, `left_out` on purpose, or `refused` with a reason. Every block type is listed: silence is not an answer.
-3. A *rule* fires when its first path (or its `when`) is present: a string or list not empty, a number or object not
    null, a boolean true; and when `on` (the event's name) and `where` (one equality, or `other_than`; an absent value
    equals the empty one of its type) hold. `when=exists(path)` is content with anything but null, `when=absent(...)`
    with nothing at any of its paths.
@@ -397,6 +394,28 @@ class Hints(msgspec.Struct, frozen=True):
     limits: Mapping[str, tuple[str, ...]] = {}
 
 
+class Side(msgspec.Struct, frozen=True):
+    """A call beside the chat: a list of models, embeddings, a count of tokens.
+
+    `body` is a template over `model`, `texts`, `dimensions` and `chat` (the body that a chat would send). The answer's
+    elements stand at `items` (`.` is the answer itself), what is wanted of each at `value`, a number of tokens at
+    `tokens`. `absent` says, in place of all this, why there is no such call and what would work.
+    """
+
+    path: str = ""
+    method: Literal["GET", "POST"] = "POST"
+    body: Any = None
+    items: str = "."
+    value: str = "."
+    tokens: str = ""
+    absent: str = ""
+
+
+def not_offered(reason: str) -> Side:
+    """There is no such call; `reason` says what would work."""
+    return Side(absent=reason)
+
+
 Structured = Literal["native", "tool", "prompt"]
 """How a model is made to follow a schema: the wire's own field, a tool it must call, or words in the prompt."""
 
@@ -428,6 +447,9 @@ class Rows(msgspec.Struct, kw_only=True):
     drops: tuple[Drop, ...] = ()
     structured: Mapping[str, Structured] = {}
     hints: Hints | None = None
+    model_list: Side | None = None
+    embeddings: Side | None = None
+    token_count: Side | None = None
 
 
 class Dialect(msgspec.Struct, kw_only=True):
@@ -444,6 +466,7 @@ class Dialect(msgspec.Struct, kw_only=True):
     the events that no rule reads.
     `failure` are the rules that read an error body, tried in order.
     `structured` says by the model's name (patterns tried in order) how a schema is enforced.
+    `model_list`, `embeddings` and `token_count` are the calls beside the chat.
     """
 
     name: str
@@ -474,6 +497,9 @@ class Dialect(msgspec.Struct, kw_only=True):
     drops: tuple[Drop, ...] = ()
     structured: Mapping[str, Structured] = msgspec.field(default_factory=lambda: {"": "native"})
     hints: Hints = Hints()
+    model_list: Side = not_offered("this wire format lists no models")
+    embeddings: Side = not_offered("this wire format embeds no texts")
+    token_count: Side = not_offered("this wire format counts no tokens ahead; usage comes with the answer")
 
 
 class BaseUrlFrom(msgspec.Struct, frozen=True):

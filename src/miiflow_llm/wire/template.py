@@ -81,8 +81,14 @@ def _mapped(take: Take, value: Any, view: View) -> Any:
 
 
 def item_view(item: Any, outer: View) -> View:
-    """A view of an element: its own attributes, and `model` from outside."""
-    return lambda name: outer(name) if name == "model" else attribute(item, name)
+    """A view of an element: `.` is itself, `model` comes from outside, all else are its own attributes."""
+
+    def view(name: str) -> Any:
+        if name == ".":
+            return item
+        return outer(name) if name == "model" else attribute(item, name)
+
+    return view
 
 
 def attribute(value: Any, name: str) -> Any:
