@@ -1,0 +1,241 @@
+"""The asyncio connection: parses in the protocol's callback and wakes the one reader once, by one future.
+
+It reads into one buffer for the whole thread: asyncio's other way, a fresh 256 KiB object for each read, costs as much
+as everything else together when frames come one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+
+from .connection import RECEIVE_BYTES, Connection, is_readable, is_refusal, read_error, timed_out
+from .origin import Origin
+from .request import Outgoing
+from .response import ResponseReader
+from .wait_timer import WaitTimer
+
+if TYPE_CHECKING:
+    from .stream import ResponseStream
+
+HIGH_WATER = 256 * 1024
+"""Bytes read but not taken above which reading pauses."""
+
+_HAPPY_EYEBALLS_DELAY = 0.25  # RFC 8305, section 5
+_NO_LIMIT = 365 * 86400.0
+_local = threading.local()
+
+
+async def open_connection(
+    origin: Origin, context: ssl.SSLContext | None, local_address: str | None
+) -> AsyncioConnection:
+    """Connect on the running asyncio loop. Raises what the loop raises: OSError, ssl.SSLError, UnicodeError."""
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {}
+    if context is not None:
+        # The caller's connect limit is the only one: asyncio's own would cut a `connect=None` at 60 s.
+        options.update(ssl=context, server_hostname=origin.server_hostname, ssl_handshake_timeout=_NO_LIMIT)
+    if isinstance(loop, asyncio.BaseEventLoop) and not origin.is_address:
+        options.update(happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY)  # uvloop does not know it
+    if local_address is not None:
+        options.update(local_addr=(local_address, 0), family=_family(local_address))
+    _, connection = await loop.create_connection(
+        lambda: AsyncioConnection(loop, origin), origin.host, origin.port, **options
+    )
+    return connection
+
+
+class AsyncioConnection(Connection, asyncio.BufferedProtocol):
+    """One connection on an asyncio loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
+        super().__init__(origin, loop)
+        self._loop = loop
+        self._buffer = _receive_buffer()
+        self._transport: asyncio.Transport | None = None
+        self._lost = False
+        self._write_paused = self._read_paused = False
+        self._streaming = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._wait_error: type[httpx.TimeoutException] = httpx.ReadTimeout
+        self._timer = WaitTimer(loop.call_later, self._expire)
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        response = self.response
+        if response is None:
+            self.abort()  # an idle connection has nothing to say: whatever this is, it answers no request
+            return
+        response.feed(self._buffer[:nbytes])
+        waiter = self._waiter
+        if waiter is None or not self._streaming:
+            self._hold_back(response, nbytes)
+            self._wake()
+        elif response.pieces or response.ended:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+        if response.error is not None:
+            self.abort()
+
+    def eof_received(self) -> None:
+        self._lost = True
+        if self.response is not None:
+            self.response.feed_eof()
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self.response is not None:
+            if exc is None:
+                self.response.feed_eof()
+            else:
+                self.response.fail(read_error(exc))
+        self._wake()
+        if self.on_lost is not None:
+            self.on_lost(self)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._wake()
+
+    # What the stream and the pool call.
+
+    def follow(self, deadline: Callable[[], float | None]) -> None:
+        self._timer.follow(deadline)
+
+    async def more(self, stream: ResponseStream) -> None:
+        await self._wait(stream.read_timeout, httpx.ReadTimeout, stream.deadline)
+
+    def drained(self) -> None:
+        self.backlog = 0
+        if self._read_paused and self._transport is not None:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def settle(self) -> None:
+        super().settle()
+        self._streaming = False
+        self._timer.stop()
+        self.drained()
+
+    def is_quiet(self) -> bool:
+        return not self._lost and self._transport is not None and not is_readable(self._fileno())
+
+    def abort(self) -> None:
+        self._lost = True
+        self._timer.stop()
+        if self.response is not None:
+            self.response.fail(read_error(None))
+        if self._loop.is_closed():
+            self.abandon(inherited=False)
+            return
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake()
+
+    def abandon(self, *, inherited: bool) -> None:
+        # The loop must not be touched. Ending the connection is safe; the descriptor closes with the transport.
+        transport, self._transport = self._transport, None
+        sock = transport.get_extra_info("socket") if transport is not None else None
+        if sock is not None and not inherited and sock.fileno() >= 0:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # the peer was faster
+
+    # Sending and waiting.
+
+    async def _send(self, outgoing: Outgoing, timeout: float | None) -> bool:
+        self._streaming = False
+        for part in outgoing.parts:
+            if not await self._write(part, timeout):
+                return False
+        if outgoing.rest is not None:
+            async with contextlib.aclosing(outgoing.rest) as rest:
+                async for part in rest:
+                    if not await self._write(part, timeout):
+                        return False
+        return True
+
+    async def _write(self, data: bytes, timeout: float | None) -> bool:
+        if self._transport is None or not self._is_wanted():
+            return False
+        self._transport.write(data)
+        while self._write_paused and self._is_wanted():
+            await self._wait(timeout, httpx.WriteTimeout, None)
+        return self._is_wanted()
+
+    def _is_wanted(self) -> bool:
+        return not self._lost and self.response is not None and not is_refusal(self.response)
+
+    async def _receive_head(self, response: ResponseReader, timeout: float | None) -> None:
+        while not response.head_done and not response.ended:
+            await self._wait(timeout, httpx.ReadTimeout, None)
+        self._streaming = True
+
+    async def _wait(self, seconds: float | None, error: type[httpx.TimeoutException], deadline: float | None) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("another task is already waiting on this response")
+        self._waiter = waiter = self._loop.create_future()
+        if seconds is not None or deadline is not None:
+            self._wait_error = error
+            self._timer.begin(seconds, deadline)
+        try:
+            await waiter
+        finally:
+            self._timer.waiting = False
+            if self._waiter is waiter:
+                self._waiter = None
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _hold_back(self, response: ResponseReader, size: int) -> None:
+        self.backlog += size
+        if self.backlog > HIGH_WATER and not self._read_paused and not response.ended:
+            self._read_paused = True
+            cast("asyncio.Transport", self._transport).pause_reading()
+
+    def _expire(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(timed_out(self._wait_error))
+
+    def _fileno(self) -> int:
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return -1 if sock is None else cast("int", sock.fileno())
+
+
+def _receive_buffer() -> memoryview:
+    """The thread's one buffer: what is read is parsed before another connection of the thread can read."""
+    try:
+        return cast("memoryview", _local.buffer)
+    except AttributeError:
+        _local.buffer = memoryview(bytearray(RECEIVE_BYTES))
+        return cast("memoryview", _local.buffer)
+
+
+def _family(local_address: str) -> int:
+    version = ipaddress.ip_address(local_address).version
+    return socket.AF_INET6 if version == 6 else socket.AF_INET

@@ -1,0 +1,127 @@
+"""LeanTransport: an httpx transport for plain HTTP/1.1, at the cost of the raw socket.
+
+httpx requests come in, httpx responses go out. It knows nothing of proxies, HTTP/2, redirects or what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from .connection import Connection
+from .loops import LoopPool, LoopPools
+from .origin import Origin
+from .request import Outgoing, outgoing
+from .response import ResponseReader
+from .stream import ResponseStream
+from .timeouts import Timeouts
+from .tls import default_context, http1_context
+
+DEFAULT_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30.0)
+
+
+class LeanTransport(httpx.AsyncBaseTransport):
+    """HTTP/1.1 over TCP and TLS, on asyncio (uvloop too) and on trio.
+
+    limits: httpx's, for each event loop that uses the transport; a request over `max_connections` waits its turn.
+    ssl_context: for https; None verifies against certifi's roots, as httpx does. Its ALPN is set to HTTP/1.1.
+    local_address: an IP address to connect from.
+
+    A response has the extension `miiflow_stream`, a ResponseStream: the body's faster seam. Timeouts are those of
+    the request's `timeout` extension, `connect` covering name look-up and TLS handshake too. A request is sent again
+    in silence when the used connection that it went to turns out to have been closed by the peer before any
+    byte of an answer, and its body is bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: httpx.Limits = DEFAULT_LIMITS,
+        ssl_context: ssl.SSLContext | None = None,
+        local_address: str | None = None,
+    ) -> None:
+        self._ssl_context = None if ssl_context is None else http1_context(ssl_context)
+        self._local_address = local_address
+        self._pools = LoopPools(limits)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request`; the response's body is read as it comes.
+
+        Raises httpx.PoolTimeout, ConnectTimeout, ConnectError, WriteTimeout, ReadTimeout, ReadError,
+        RemoteProtocolError, LocalProtocolError and UnsupportedProtocol.
+        """
+        timeouts = Timeouts.of(request.extensions)
+        origin = Origin.of(request.url, request.extensions.get("sni_hostname"))
+        here = self._pools.current()
+        connection, response = await self._exchange(here, origin, request.method, outgoing(request), timeouts)
+        stream = ResponseStream(connection, response, here.pool, timeouts.read)
+        extensions = {
+            "http_version": response.http_version,
+            "reason_phrase": response.reason,
+            "miiflow_stream": stream,
+        }
+        return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=extensions)
+
+    async def warm(self, url: httpx.URL | str | None = None, *, timeout: float | None = None) -> None:
+        """Do ahead what a first request would wait for: the TLS context and, with `url`, a connection to its host.
+
+        Raises httpx.ConnectTimeout after `timeout` seconds, httpx.ConnectError and httpx.UnsupportedProtocol.
+        """
+        if url is None:
+            if self._ssl_context is None:
+                await default_context()
+            return
+        here = self._pools.current()
+        limits = Timeouts(connect=timeout, pool=timeout)
+        connection = await self._connection(here, Origin.of(httpx.URL(url)), limits, fresh=False)
+        connection.settle()
+        here.pool.release(connection)
+
+    async def aclose(self) -> None:
+        """Close all connections, idle or not: a stream that is being read gets httpx.ReadError."""
+        for found in self._pools.take_all():
+            found.close()
+        await anyio.lowlevel.cancel_shielded_checkpoint()  # asyncio closes its sockets in the next turn
+
+    async def _exchange(
+        self, here: LoopPool, origin: Origin, method: str, sent: Outgoing, timeouts: Timeouts
+    ) -> tuple[Connection, ResponseReader]:
+        fresh = False
+        while True:
+            connection = await self._connection(here, origin, timeouts, fresh=fresh)
+            try:
+                return connection, await connection.exchange(method, sent, timeouts)
+            except BaseException as exc:
+                connection.abort()
+                here.pool.discard(connection)
+                closed = isinstance(exc, httpx.ReadError | httpx.RemoteProtocolError)
+                if not (closed and connection.was_stale() and sent.replayable):
+                    raise
+                fresh = True
+
+    async def _connection(self, here: LoopPool, origin: Origin, timeouts: Timeouts, *, fresh: bool) -> Connection:
+        connection = await here.pool.acquire(origin, timeouts.pool, fresh=fresh)
+        if connection is None:
+            try:
+                connection = await self._open(here, origin, timeouts.connect)
+            except BaseException:
+                here.pool.vacate()
+                raise
+            here.pool.adopt(connection)
+        return connection
+
+    async def _open(self, here: LoopPool, origin: Origin, timeout: float | None) -> Connection:
+        with anyio.move_on_after(timeout):
+            try:
+                context = (self._ssl_context or await default_context()) if origin.tls else None
+                return await here.open(origin, context, self._local_address)
+            except TimeoutError as exc:
+                raise httpx.ConnectTimeout(f"{origin.host}:{origin.port} did not answer: {exc}") from exc
+            except (OSError, UnicodeError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
+                raise httpx.ConnectError(
+                    f"could not connect to {origin.host}:{origin.port}: {str(exc) or type(exc).__name__}"
+                ) from exc
+        raise httpx.ConnectTimeout(f"could not connect to {origin.host}:{origin.port} within {timeout} s")
