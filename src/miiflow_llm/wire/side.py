@@ -5,6 +5,8 @@ What is asked in, path and body out; an answer's body in, models, vectors or a n
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -53,7 +55,7 @@ def read_embeddings(row: Side, body: bytes, model: str, texts: Sequence[str]) ->
     if all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
         items = sorted(items, key=lambda item: item["index"])
     try:
-        vectors = msgspec.convert([_at(item, row.value) for item in items], list[list[float]])
+        vectors = msgspec.convert([_floats(_at(item, row.value)) for item in items], list[list[float]])
     except msgspec.ValidationError as reason:
         raise _unreadable(body, str(reason)) from None
     if len(vectors) != len(texts):
@@ -72,6 +74,14 @@ def read_tokens(row: Side, body: bytes) -> int:
     if not isinstance(number, int):
         raise _unreadable(body, f"no number at {row.tokens}")
     return number
+
+
+def _floats(vector: Any) -> Any:
+    """A vector sent as base64 is little-endian float32, as OpenAI's is."""
+    if not isinstance(vector, str):
+        return vector
+    packed = base64.b64decode(vector)
+    return list(struct.unpack(f"<{len(packed) // 4}f", packed)) if len(packed) % 4 == 0 else vector
 
 
 def _items(row: Side, body: bytes) -> list[Any]:

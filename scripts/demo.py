@@ -1,0 +1,93 @@
+"""Stream one answer from each of the nine providers through the real client; the replay server stands in for them.
+
+No key and no network: constructed captures of each provider's own format are served on a loopback socket.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+from miiflow_llm import LLMClient
+from miiflow_llm.core import ChatResponse
+from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.replay.store import load_folder
+
+CAPTURES = Path(__file__).parent.parent / "fixtures" / "sse_captures"
+ANSWERS = {
+    "openai": "text",
+    "anthropic": "reasoning",
+    "gemini": "tool_call",
+    "groq": "reasoning",
+    "xai": "two_tools",
+    "togetherai": "text",
+    "openrouter": "reasoning",
+    "mistral": "multibyte",
+    "ollama": "tool_call",
+}
+PACE = 0.012
+"""Seconds between two frames, so that the eye can follow."""
+
+
+async def stream_one(server: ReplayServer, provider: str, name: str, model: str) -> list[str]:
+    """Stream one capture, printing it as it comes; the row of the table."""
+    print(f"\n{provider} ({model})\n  ", end="")
+    chunks = 0
+    base_url = server.url_for(provider, name)
+    async with (
+        LLMClient.create(provider, model=model, base_url=base_url, api_key="no-key-needed") as client,
+        client.stream_chat("Tell me something about the sea.") as stream,
+    ):
+        async for chunk in stream:
+            chunks += 1
+            print(chunk.reasoning_delta or chunk.delta, end="", flush=True)
+        response = stream.response
+        dialect = client.plan("x", stream=True).dialect
+    for call in response.tool_calls:
+        print(f"\n  -> {call.name}({call.arguments})", end="")
+    print()
+    return row(provider, dialect, chunks, response)
+
+
+def row(provider: str, dialect: str, chunks: int, response: ChatResponse) -> list[str]:
+    """One line of the table."""
+    first = response.time_to_first_token_ms
+    return [
+        provider,
+        dialect,
+        str(chunks),
+        f"{len(response.content)} chars",
+        f"{len(response.message.reasoning)} chars",
+        ", ".join(call.name for call in response.tool_calls) or "-",
+        str(response.finish_reason),
+        str(response.usage.total_tokens if response.usage.total_tokens is not None else "-"),
+        f"{first:.1f}" if first is not None else "-",
+    ]
+
+
+def print_table(rows: list[list[str]]) -> None:
+    """The rows under their heads, each column as wide as its widest cell."""
+    heads = ["provider", "dialect", "chunks", "text", "reasoning", "tool calls", "finish", "tokens", "first token ms"]
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
+    print()
+    for line in (heads, ["-" * width for width in widths], *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+async def main() -> None:
+    """Nine streams, one table."""
+    captures = load_folder(CAPTURES)
+    models = {(capture.provider, capture.name): capture.model for capture in captures}
+    started = time.perf_counter()
+    async with ReplayServer(captures, cut="frames", pace=PACE) as server:
+        rows = [await stream_one(server, provider, name, models[provider, name]) for provider, name in ANSWERS.items()]
+    print_table(rows)
+    print(f"\n{len(rows)} providers, one API, {time.perf_counter() - started:.1f} s, no key and no network used.")
+
+
+if __name__ == "__main__":
+    backend = sys.argv[1] if len(sys.argv) > 1 else "asyncio"
+    anyio.run(main, backend=backend)
