@@ -93,7 +93,9 @@ def _dropped(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
 def _applies(row: Drop, request: ChatRequest) -> bool:
     if row.models and not re.match(row.models, request.model):
         return False
-    return row.unless is None or getattr(request, row.unless[0]) != row.unless[1]
+    if row.beside and not getattr(request, row.beside):
+        return False
+    return not any(getattr(request, name) in values for name, values in row.unless)
 
 
 def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:

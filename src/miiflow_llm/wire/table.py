@@ -4,6 +4,10 @@ The laws:
 
 1. A *body* is the wire JSON itself with holes. A hole with no value vanishes, and so does a container of the template
    left empty by that; what the caller gave is never pruned.
+2. A *part* is placed `inside` the message's content, `beside` it under a key (in a list, or `joined` into a string),
+   `apart` as an item of its own, `left_out` on purpose, or `refused` with a reason. Every block type is listed: silence
+   is not an answer.
+3. A *rule* fires when its first path (or its `when`) is present: a string or list not empty, a number or object not
    null, a boolean true; and when `on` (the event's name) and `where` (one equality, or `other_than`; an absent value
    equals the empty one of its type) hold. `when=exists(path)` is content with anything but null, `when=absent(...)`
    with nothing at any of its paths.
@@ -369,17 +373,33 @@ def fault(
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """Parameters that models matching `models` refuse, with the reason; `unless` is a parameter=value that lifts it."""
+    """Parameters that models matching `models` refuse, with the reason.
+
+    `unless` are parameters and the values of them that lift it; with `beside` it holds only where that parameter is
+    given too.
+    """
 
     parameters: tuple[str, ...]
     reason: str
     models: str = ""
-    unless: tuple[str, Any] | None = None
+    unless: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    beside: str = ""
 
 
-def drop(*parameters: str, reason: str, models: str = "", unless: tuple[str, Any] | None = None) -> Drop:
-    """Parameters not taken (by models whose name matches the pattern `models`), and what would work."""
-    return Drop(parameters, reason, models, unless)
+def drop(
+    *parameters: str,
+    reason: str,
+    models: str = "",
+    unless: tuple[str, Any] | Mapping[str, tuple[Any, ...]] | None = None,
+    beside: str = "",
+) -> Drop:
+    """Parameters not taken (by models whose name matches the pattern `models`), and what would work.
+
+    `unless` is one parameter and value that lift it, or several with their values.
+    """
+    if isinstance(unless, tuple):
+        unless = {unless[0]: (unless[1],)}
+    return Drop(parameters, reason, models, tuple((unless or {}).items()), beside)
 
 
 class Hints(msgspec.Struct, frozen=True):

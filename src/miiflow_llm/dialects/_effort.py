@@ -1,0 +1,58 @@
+"""Reasoning efforts: the caller's word or budget in, the nearest level that a model takes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+
+OFF = "off"
+LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
+BUDGETS = (512, 2048, 8192, 24576, 49152)
+"""Up to so many tokens a budget stands for the level of the same place; above the last it is `max`."""
+
+
+def level(reasoning: str | int) -> str:
+    """The level, or `off`, that the caller's word or budget in tokens means.
+
+    Raises:
+        ConfigurationError: it is no such word.
+    """
+    if isinstance(reasoning, int):
+        return LEVELS[sum(reasoning > most for most in BUDGETS)] if reasoning > 0 else OFF
+    if reasoning not in (OFF, *LEVELS):
+        raise ConfigurationError(
+            f"reasoning={reasoning!r} is none of {OFF}, {', '.join(LEVELS)}, or a budget in tokens"
+        )
+    return reasoning
+
+
+def effort(*levels: str, off: Any = None, **words: Any) -> Callable[[str | int], Any]:
+    """A converter to the nearest of `levels`, of two as near the higher.
+
+    `off` is the provider's word for no reasoning; without one the model always reasons, and asking it not to is an
+    error. `words` are the provider's for a level, where they differ.
+    """
+
+    def nearest(reasoning: str | int) -> Any:
+        wanted = level(reasoning)
+        if wanted == OFF:
+            return off if off is not None else _always(levels)
+        place = LEVELS.index(wanted)
+        found = min(levels, key=lambda one: (abs(LEVELS.index(one) - place), -LEVELS.index(one)))
+        return words.get(wanted) or words.get(found, found)
+
+    return nearest
+
+
+def _always(levels: tuple[str, ...]) -> Any:
+    raise UnsupportedParameterError(
+        f"reasoning={OFF!r} is not taken: this model always reasons; its lowest is {levels[0]!r}",
+        parameter="reasoning",
+    )
+
+
+def is_on(reasoning: str | int) -> bool:
+    """Whether the caller's word or budget asks for any reasoning."""
+    return level(reasoning) != OFF
