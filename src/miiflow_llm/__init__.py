@@ -11,6 +11,8 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .client import LLMClient
     from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
+    from .env import load_env
+    from .inline import inline
     from .normalize import ProviderStreamNormalizer
     from .providers import register
 
@@ -25,6 +27,8 @@ __all__ = [
     "Timeout",
     "TokenCount",
     "__version__",
+    "inline",
+    "load_env",
     "register",
 ]
 
@@ -37,6 +41,8 @@ _HOMES = {
     "Timeout": "core",
     "TokenCount": "core",
     "ProviderStreamNormalizer": "normalize",
+    "inline": "inline",
+    "load_env": "env",
     "register": "providers",
 }
 

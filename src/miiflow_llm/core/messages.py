@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from .exceptions import ConfigurationError, ParsingError
+from .media_types import checked_type, media_type, read_file, type_of_url
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -30,6 +32,29 @@ class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
     detail: str | None = None
     cache: bool = False
 
+    @classmethod
+    def from_bytes(cls, data: bytes, *, detail: str | None = None) -> ImageBlock:
+        """An image from its bytes; its media type is told from them.
+
+        Raises:
+            ConfigurationError: they are no image.
+        """
+        return cls(data_url(checked_type(data, "image/", "ImageBlock"), data), detail)
+
+    @classmethod
+    def from_path(cls, path: str | Path, *, detail: str | None = None) -> ImageBlock:
+        """An image from a file.
+
+        Raises:
+            ConfigurationError: it cannot be read, or is no image.
+        """
+        return cls.from_bytes(read_file(path), detail=detail)
+
+    @classmethod
+    def from_url(cls, url: str, *, detail: str | None = None) -> ImageBlock:
+        """An image that the provider fetches itself; nothing is fetched here (see `miiflow_llm.inline`)."""
+        return cls(url, detail)
+
 
 class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
     """A document, by https URL or data URL; `document_type` is `pdf` or `text`."""
@@ -39,12 +64,63 @@ class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
     filename: str | None = None
     cache: bool = False
 
+    @classmethod
+    def from_bytes(cls, data: bytes, *, filename: str | None = None) -> DocumentBlock:
+        """A document from its bytes: a PDF or UTF-8 text.
+
+        Raises:
+            ConfigurationError: they are neither.
+        """
+        kind = media_type(data)
+        if kind not in ("application/pdf", "text/plain"):
+            raise ConfigurationError(f"DocumentBlock: the bytes are {kind or 'nothing that is known'}, not PDF or text")
+        return cls(data_url(kind, data), "pdf" if kind == "application/pdf" else "text", filename)
+
+    @classmethod
+    def from_path(cls, path: str | Path) -> DocumentBlock:
+        """A document from a file; its name goes with it.
+
+        Raises:
+            ConfigurationError: it cannot be read, or is neither PDF nor text.
+        """
+        return cls.from_bytes(read_file(path), filename=Path(path).name)
+
+    @classmethod
+    def from_text(cls, text: str, *, filename: str | None = None) -> DocumentBlock:
+        """A plain text document."""
+        return cls(data_url("text/plain", text.encode()), "text", filename)
+
+    @classmethod
+    def from_url(cls, url: str, *, filename: str | None = None) -> DocumentBlock:
+        """A document that the provider fetches itself; nothing is fetched here (see `miiflow_llm.inline`)."""
+        text = (type_of_url(url) or "").startswith("text/")
+        return cls(url, "text" if text else "pdf", filename)
+
 
 class AudioBlock(msgspec.Struct, tag="audio", omit_defaults=True):
     """Recorded sound, base64; `format` is `wav`, `mp3` or another the provider takes."""
 
     data: str
     format: str = "wav"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> AudioBlock:
+        """Sound from its bytes; its format is told from them.
+
+        Raises:
+            ConfigurationError: they are no sound.
+        """
+        kind = checked_type(data, "audio/", "AudioBlock")
+        return cls(base64.b64encode(data).decode(), kind.removeprefix("audio/"))
+
+    @classmethod
+    def from_path(cls, path: str | Path) -> AudioBlock:
+        """Sound from a file.
+
+        Raises:
+            ConfigurationError: it cannot be read, or is no sound.
+        """
+        return cls.from_bytes(read_file(path))
 
 
 class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
