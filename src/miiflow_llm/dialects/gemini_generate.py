@@ -20,8 +20,10 @@ from ..wire.table import (
     Dialect,
     First,
     absent,
+    by_model,
     const,
     count,
+    drop,
     each,
     emit,
     exists,
@@ -31,6 +33,21 @@ from ..wire.table import (
     json,
     take,
     when,
+)
+from ._gemini_request import (
+    answers_in_order,
+    bare_model,
+    declared,
+    gemma_system,
+    media_after_results,
+    media_part,
+    media_parts,
+    mode,
+    response_object,
+    text_of,
+    thinking_budget,
+    thinking_level,
+    validated,
 )
 
 
@@ -104,6 +121,44 @@ READ = (
     ERROR,
 )
 
+TOOL = {
+    "name": take("name"),
+    "description": when("description", take("description")),
+    "parametersJsonSchema": take("parameters", through=declared),
+}
+
+CHOICE = take(
+    "tool_choice",
+    values={
+        "auto": {"mode": take("tools", through=mode, default="AUTO")},
+        "none": {"mode": "NONE"},
+        "required": {"mode": "ANY"},
+        ...: {"mode": "ANY", "allowedFunctionNames": [take("tool_choice")]},
+    },
+    default={"mode": take("tools", through=validated)},
+)
+
+LEVELS = thinking_level("low", "medium", "high")
+NEVER_THINKS = r"gemini-(1|2\.0|2\.5-.*(image|tts))|gemma-[123]"
+
+THINKING = by_model(
+    {
+        NEVER_THINKS: None,
+        r"gemini-2\.5-pro": take("reasoning", through=thinking_budget(128, 32768, off=False)),
+        r"gemini-2\.5-flash-lite": take("reasoning", through=thinking_budget(512, 24576, off=True)),
+        r"gemini-2\.5": take("reasoning", through=thinking_budget(1, 24576, off=True)),
+        r"gemini-3-pro": take("reasoning", through=thinking_level("low", "high")),
+        r"gemini-3\.1-pro|gemini-3\.[78]-flash": take("reasoning", through=LEVELS),
+        r"gemini-3": take("reasoning", through=thinking_level("minimal", "low", "medium", "high")),
+        r"gemini-4-hydrogen": take("reasoning", through=thinking_level("low", "medium", "high", "xhigh")),
+        "": take("reasoning", through=LEVELS),
+    }
+)
+"""Gemini 2.5 thinks by budget, later ones by level; a name that says no family is taken for the newest."""
+
+FOREIGN = by_model({r"gemini-[12]|gemma": None, "": when("leads", "skip_thought_signature_validator")})
+"""Since Gemini 3 the first call of a turn must be signed; one that this model did not make says so instead."""
+
 GEMINI_GENERATE = Dialect(
     name="gemini_generate",
     docs="https://ai.google.dev/api/generate-content",
@@ -113,22 +168,61 @@ GEMINI_GENERATE = Dialect(
     merge=True,
     plain=False,
     roles={"assistant": "model", "tool": "user"},
+    prepare=(bare_model, gemma_system, answers_in_order, media_after_results),
     body={
+        "systemInstruction": {"parts": [{"text": take("system")}]},
         "contents": take("messages"),
+        "tools": [{"functionDeclarations": take("tools", each=TOOL)}],
+        "toolConfig": {"functionCallingConfig": CHOICE},
+        "generationConfig": {
+            "maxOutputTokens": take("max_tokens"),
+            "temperature": take("temperature"),
+            "topP": take("top_p"),
+            "topK": take("top_k"),
+            "stopSequences": take("stop"),
+            "seed": take("seed"),
+            "presencePenalty": take("presence_penalty"),
+            "frequencyPenalty": take("frequency_penalty"),
+            "responseLogprobs": take("logprobs"),
+            "logprobs": take("top_logprobs"),
+            "thinkingConfig": THINKING,
+            "responseMimeType": when("schema", "application/json", when("json_mode", "application/json")),
+            "responseJsonSchema": take("schema.schema"),
+        },
+        "serviceTier": take("service_tier", values={"auto": None, "default": "standard", ...: take("service_tier")}),
+        "labels": take("metadata"),
     },
     message={"role": take("role"), "parts": take("parts")},
     parts={
         TextBlock: inside({"text": take("text"), "thoughtSignature": take("signature")}),
-        ImageBlock: inside({}),
-        DocumentBlock: inside({}),
-        AudioBlock: inside({}),
+        ImageBlock: inside(take("media", through=media_part)),
+        DocumentBlock: inside(take("media", through=media_part)),
+        AudioBlock: inside(take("media", through=media_part)),
         ReasoningBlock: inside(
             when("signature", {"text": take("text"), "thought": True, "thoughtSignature": take("signature")}),
             own="model",
         ),
         OpaqueBlock: inside(take("payload"), own="model"),
-        ToolCall: inside({}),
-        ToolResult: inside({}),
+        ToolCall: inside(
+            {
+                "functionCall": {"id": take("item_id"), "name": take("name"), "args": take("input")},
+                "thoughtSignature": take("signature", default=FOREIGN),
+            }
+        ),
+        ToolResult: inside(
+            {
+                "functionResponse": {
+                    "id": take("item_id"),
+                    "name": take("name"),
+                    "response": when(
+                        "is_error",
+                        {"error": take("parts", through=text_of)},
+                        take("parts", through=response_object),
+                    ),
+                    "parts": take("parts", through=media_parts),
+                }
+            }
+        ),
     },
     events=READ,
     whole=READ,
@@ -197,5 +291,13 @@ GEMINI_GENERATE = Dialect(
         fault(error.ServiceUnavailableError, "INTERNAL", "UNKNOWN", "DATA_LOSS", stands_for=500),
         fault(error.ServiceUnavailableError, "UNAVAILABLE", stands_for=503),
         fault(error.ServiceUnavailableError, "DEADLINE_EXCEEDED", stands_for=504),
+    ),
+    drops=(
+        drop(
+            "reasoning",
+            models=NEVER_THINKS,
+            unless=("reasoning", "off"),
+            reason="this model does not think; gemini-2.5 and later do",
+        ),
     ),
 )

@@ -1,7 +1,7 @@
 """Google's Gemini API."""
 
 from ..dialects.gemini_generate import GEMINI_GENERATE
-from ..wire.table import Auth, BaseUrlFrom, Provider
+from ..wire.table import Auth, BaseUrlFrom, Provider, drop
 
 PROVIDER = Provider(
     name="gemini",
@@ -12,4 +12,12 @@ PROVIDER = Provider(
     auth=Auth(header="x-goog-api-key", prefix=""),
     base_url_env=(BaseUrlFrom("GOOGLE_GEMINI_BASE_URL", "/v1beta"),),
     example_model="gemini-3.8-flash",
+    drops=(
+        drop(
+            "presence_penalty",
+            "frequency_penalty",
+            models=r"gemini-2\.5",
+            reason="Gemini 2.5 refuses penalties here; Vertex takes them",
+        ),
+    ),
 )
