@@ -55,7 +55,8 @@ class Target(msgspec.Struct):
             ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
         """
         found = providers.get(provider) if isinstance(provider, str) else provider
-        target = cls(found, checked_headers(headers or {}), _credential(found, api_key), dialect, base_url, allow_http)
+        named = checked_headers({**_headers_from_env(found), **(headers or {})})
+        target = cls(found, named, _credential(found, api_key), dialect, base_url, allow_http)
         target.route("")
         return target
 
@@ -136,6 +137,13 @@ def _from_env(speaks: Provider | Also) -> str | None:
         if value:
             return _read_as(row, value)
     return None
+
+
+def _headers_from_env(provider: Provider) -> dict[str, str]:
+    found = {
+        header: next(filter(None, map(os.environ.get, names)), None) for header, names in provider.headers_env.items()
+    }
+    return {header: value for header, value in found.items() if value}
 
 
 def _read_as(row: BaseUrlFrom, value: str) -> str:

@@ -53,6 +53,29 @@ def _always(levels: tuple[str, ...]) -> Any:
     )
 
 
+def always_on(reasoning: str | int) -> bool:
+    """True, for models that cannot be asked not to reason.
+
+    Raises:
+        UnsupportedParameterError: they are.
+    """
+    if level(reasoning) == OFF:
+        raise UnsupportedParameterError(
+            f"reasoning={OFF!r} is not taken: this model always reasons; leave it out", parameter="reasoning"
+        )
+    return True
+
+
+def tokens(reasoning: str | int) -> int:
+    """The budget in tokens.
+
+    Raises:
+        ConfigurationError: it is neither a budget nor a known level.
+    """
+    level(reasoning)
+    return int(reasoning)
+
+
 def is_on(reasoning: str | int) -> bool:
     """Whether the caller's word or budget asks for any reasoning."""
     return level(reasoning) != OFF

@@ -1,7 +1,10 @@
 """Groq: the OpenAI Chat format, with usage also under `x_groq` and errors that end a stream early."""
 
+from ..core import exceptions as error
+from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
+from ..dialects._effort import effort
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import BaseUrlFrom, Provider, emit
+from ..wire.table import BaseUrlFrom, Provider, apart, by_model, const, drop, emit, fault, joined, refused, take
 
 PROVIDER = Provider(
     name="groq",
@@ -11,6 +14,23 @@ PROVIDER = Provider(
     env=("GROQ_API_KEY",),
     base_url_env=(BaseUrlFrom("GROQ_BASE_URL", "/openai/v1"), BaseUrlFrom("GROQ_API_BASE")),
     example_model="openai/gpt-oss-120b",
+    body={
+        "reasoning_effort": by_model(
+            {
+                "openai/gpt-oss": take("reasoning", through=effort("low", "medium", "high")),
+                r"qwen/qwen3(-32b|\.6)": take("reasoning", through=effort("medium", off="none", medium="default")),
+                "": take("reasoning", through=effort("low", "medium", "high", off="none")),
+            }
+        ),
+        "reasoning_format": by_model({"qwen/": "parsed"}),
+        "metadata": None,
+    },
+    parts={
+        DocumentBlock: refused("Groq takes no documents; send their text"),
+        AudioBlock: refused("Groq takes no audio in a chat; send a transcript as text"),
+        ReasoningBlock: joined("reasoning", take("text"), own="model"),
+        ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),
+    },
     more_events=(
         emit("meta", request_id="x_groq.id", row="groq_request"),
         emit(
@@ -21,6 +41,30 @@ PROVIDER = Provider(
             completion="x_groq.usage.completion_tokens",
             total="x_groq.usage.total_tokens",
         ),
-        emit("failure", message="x_groq.error", row="groq_error"),
+        emit("failure", message="x_groq.error", type=const("server_error"), row="groq_error"),
     ),
+    more_whole=(emit("meta", request_id="x_groq.id", row="groq_request"),),
+    errors=(
+        fault(error.ServiceUnavailableError, status=498, retry=True),
+        fault(error.InvalidRequestError, status=413),
+        fault(error.InvalidRequestError, "tool_use_failed", "json_validate_failed", stands_for=400, retry=True),
+        fault(error.ModelNotFoundError, "model_decommissioned"),
+    ),
+    drops=(
+        drop(
+            "logprobs",
+            "top_logprobs",
+            "presence_penalty",
+            "frequency_penalty",
+            reason="Groq does not support it; steer with temperature or top_p",
+        ),
+        drop("reasoning", models=r"(meta-llama/|llama|allam|moonshotai/|groq/)", reason="this model does not reason"),
+        drop(
+            "schema",
+            "json_mode",
+            beside="tools",
+            reason="Groq refuses JSON output beside tools; make two calls, or a tool of the answer's form",
+        ),
+    ),
+    structured={r"openai/gpt-oss|moonshotai/kimi-k2|meta-llama/llama-4": "native", "": "prompt"},
 )

@@ -66,6 +66,7 @@ class Fold:
         self._answer_in_call = answer_in_call
         self.output = 0
         self.failure: Failure | None = None
+        self._inferred = False
         self.finished = False
         self.meta = Meta()
         self.named = False
@@ -168,7 +169,7 @@ class Fold:
             self._calls.pop(piece.block, None)
             self.output += 1
         elif isinstance(piece, Failure):
-            self.failure = self.failure or piece
+            self._fail(piece)
         elif isinstance(piece, Meta):
             self._name(piece)
         elif isinstance(piece, Progress):
@@ -210,6 +211,13 @@ class Fold:
             self._unified = self._unified_for(piece.reason or "")
         if self._unified == ERROR and self.failure is None:
             self.failure = Failure(piece.message or f"the answer ended as {piece.reason!r}", code=piece.reason)
+            self._inferred = not piece.message
+
+    def _fail(self, piece: Failure) -> None:
+        """Keep the first failure that was reported in words; one inferred from a finish reason gives way to it."""
+        if self.failure is None or self._inferred:
+            self.failure = piece
+            self._inferred = False
 
     def _unified_for(self, reason: str) -> str:
         return self.dialect.finish.get(reason, "unknown")

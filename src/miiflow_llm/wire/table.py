@@ -554,7 +554,8 @@ class Provider(Rows, kw_only=True):
     """Who speaks a dialect, and where: what a user writes to add one.
 
     `env` are the variables looked at for the key, in order; `key` says whether one is needed. `base_url_env` likewise
-    for the address. `also` are further dialects, chosen by `dialect=` or by the model's name.
+    for the address, and `headers_env` for optional headers. `also` are further dialects, chosen by `dialect=` or by the
+    model's name.
     """
 
     name: str
@@ -567,5 +568,6 @@ class Provider(Rows, kw_only=True):
     auth: Auth = Auth()
     base_url_env: tuple[BaseUrlFrom, ...] = ()
     also: tuple[Also, ...] = ()
+    headers_env: Mapping[str, tuple[str, ...]] = {}
     example_model: str = ""
     sign: Callable[[str, str, dict[str, str], bytes, str], Mapping[str, str]] | None = None

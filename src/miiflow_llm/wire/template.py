@@ -104,6 +104,7 @@ def holes(template: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every hole of a template as (name of the value, place on the wire)."""
     if isinstance(template, Take):
         yield template.name, path
+        yield from holes(template.default, path)
         if template.values:
             for value in template.values.values():
                 yield from holes(value, path)

@@ -1,0 +1,24 @@
+"""Any server that speaks the OpenAI Chat format, at an address that the caller gives: llama.cpp, vLLM, LM Studio ..."""
+
+from ..core import exceptions as error
+from ..dialects._effort import LEVELS, effort
+from ..dialects.openai_chat import OPENAI_CHAT
+from ..wire.table import BaseUrlFrom, Provider, fault, take
+
+PROVIDER = Provider(
+    name="openai-compatible",
+    dialect=OPENAI_CHAT,
+    base_url=None,
+    docs="https://platform.openai.com/docs/api-reference/chat",
+    env=("OPENAI_COMPATIBLE_API_KEY",),
+    key="optional",
+    base_url_env=(BaseUrlFrom("OPENAI_COMPATIBLE_BASE_URL"),),
+    body={
+        "max_completion_tokens": None,
+        "max_tokens": take("max_tokens"),
+        "top_k": take("top_k"),
+        "reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none")),
+    },
+    finish={"abort": "error"},
+    errors=(fault(error.ServiceUnavailableError, "abort", "unavailable_error", "InternalServerError", stands_for=503),),
+)

@@ -1,0 +1,103 @@
+"""OpenRouter: a gateway that speaks the OpenAI Chat format for every maker's models.
+
+Reasoning comes twice: as plain text, and as details (signed or encrypted) that go back as they came.
+"""
+
+from ..core import exceptions as error
+from ..core.messages import OpaqueBlock, TextBlock
+from ..dialects._effort import LEVELS, OFF, tokens
+from ..dialects.openai_chat import OPENAI_CHAT
+from ..wire.table import (
+    BaseUrlFrom,
+    Each,
+    Hints,
+    Provider,
+    beside,
+    each,
+    emit,
+    fault,
+    inside,
+    json,
+    merge,
+    other_than,
+    take,
+    when,
+)
+
+ENCRYPTED = "reasoning.encrypted"
+
+
+def choices(said: str) -> Each:
+    """What a choice holds beyond the base format: details of its reasoning, and an error of its own."""
+    return each(
+        "choices",
+        each(
+            f"{said}.reasoning_details",
+            emit("opaque", json("."), where=("type", ENCRYPTED), row="encrypted_reasoning"),
+            emit(
+                "opaque",
+                json("."),
+                merge=merge("type", "index", joined=("text", "summary", "arguments")),
+                where=("type", other_than(ENCRYPTED)),
+                row="reasoning_details",
+            ),
+        ),
+        emit("failure", when="error", message="error.message", code="error.code", row="choice_error"),
+        where=("index", 0),
+    )
+
+
+PROVIDER = Provider(
+    name="openrouter",
+    dialect=OPENAI_CHAT,
+    base_url="https://openrouter.ai/api/v1",
+    docs="https://openrouter.ai/docs/api-reference",
+    env=("OPENROUTER_API_KEY", "OR_API_KEY"),
+    base_url_env=(BaseUrlFrom("OPENROUTER_BASE_URL"), BaseUrlFrom("OPENROUTER_API_BASE")),
+    headers_env={
+        "http-referer": ("OPENROUTER_HTTP_REFERER", "OR_SITE_URL"),
+        "x-openrouter-title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
+    },
+    example_model="openai/gpt-oss-20b",
+    body={
+        "top_k": take("top_k"),
+        "reasoning_effort": None,
+        "reasoning": take(
+            "reasoning",
+            values={
+                OFF: {"enabled": False},
+                0: {"enabled": False},
+                **{level: {"effort": level} for level in LEVELS},
+                ...: {"max_tokens": take("reasoning", through=tokens)},
+            },
+        ),
+    },
+    parts={
+        TextBlock: inside(
+            {"type": "text", "text": take("text"), "cache_control": when("cache", {"type": "ephemeral"})}
+        ),
+        OpaqueBlock: beside("reasoning_details", take("payload"), own="model"),
+    },
+    more_events=(choices("delta"),),
+    more_whole=(choices("message"),),
+    errors=(
+        fault(error.QuotaExceededError, "payment_required", stands_for=402),
+        fault(error.ModelNotFoundError, "not_found", stands_for=404),
+        fault(error.ModelNotFoundError, status=(400, 404), says="not a valid model ID|No endpoints found"),
+        fault(error.ContextLengthError, "string_too_long", stands_for=400),
+        fault(error.ContentFilterError, "refusal", stands_for=403),
+        fault(error.ContentFilterError, status=403, says="moderation|flagged"),
+        fault(error.AuthenticationError, "authentication", stands_for=401),
+        fault(error.PermissionDeniedError, "permission_denied", stands_for=403),
+        fault(error.ServiceUnavailableError, "provider_overloaded", "provider_unavailable", "server", stands_for=503),
+        fault(error.InvalidRequestError, "invalid_request", "invalid_prompt", "unprocessable", stands_for=400),
+    ),
+    hints=Hints(
+        request_id=("x-generation-id", "x-request-id"),
+        limits={
+            "limit_requests": ("x-ratelimit-limit",),
+            "remaining_requests": ("x-ratelimit-remaining",),
+            "reset_requests": ("x-ratelimit-reset",),
+        },
+    ),
+)
