@@ -13,7 +13,8 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 class Case(NamedTuple):
     """What the server sends, and what must come of it.
 
-    `end` is what the server does then: `keep` the connection, `close` or `reset` it. `expect` is the body, or the error.
+    `end` is what the server does then: `keep` the connection, `close` or `reset` it.
+    `expect` is the body, or the error.
     `reused`: whether the next request goes over the same connection.
     """
 

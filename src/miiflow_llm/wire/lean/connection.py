@@ -49,7 +49,7 @@ class Connection(ABC):
         """
         response = self.response = ResponseReader(method)
         self._sent = False
-        self._sent = await self._send(outgoing, timeouts.write)
+        self._sent = await self._send(outgoing, timeouts.write) and outgoing.keep_alive
         await self._receive_head(response, timeouts.read)
         if response.error is not None and not response.head_done:
             raise response.error

@@ -99,15 +99,20 @@ def _framed(body: bytes, framing: _Framing) -> bytes:
 
 async def _framed_stream(stream: httpx.AsyncByteStream, framing: _Framing) -> AsyncGenerator[bytes, None]:
     left = framing.length or 0
-    async for part in stream:
-        if framing.chunked:
-            if part:
-                yield b"%x\r\n%s\r\n" % (len(part), part)
-            continue
-        left -= len(part)
-        if left < 0:
-            raise _wrong_length(framing)
-        yield part
+    parts = aiter(stream)
+    try:
+        async for part in parts:
+            if framing.chunked:
+                if part:
+                    yield b"%x\r\n%s\r\n" % (len(part), part)
+                continue
+            left -= len(part)
+            if left < 0:
+                raise _wrong_length(framing)
+            yield part
+    finally:
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
     if left:
         raise _wrong_length(framing)
     if framing.chunked:

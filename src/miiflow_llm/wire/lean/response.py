@@ -67,7 +67,7 @@ class ResponseReader:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse what a read brought; the result shows in the attributes."""
-        self.started = True
+        first, self.started = not self.started, True
         parser = self._parser
         if parser is None:
             self.keep_alive = False  # bytes after the end: whoever sent them is out of step
@@ -75,7 +75,7 @@ class ResponseReader:
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
-            self._refuse(exc, bytes(data))
+            self._refuse(exc, bytes(data) if first else b"")
         if not self.pieces:
             self._count_idle(len(data))
         elif self._idle_bytes:
@@ -114,7 +114,8 @@ class ResponseReader:
 
     def _refuse(self, exc: Exception, data: bytes) -> None:
         if self.complete:
-            # A head without a body was ended by us, and is fine when nothing follows it; else this is excess.
+            # The answer to HEAD was ended by us, and is fine when it came in one read and nothing follows it; all
+            # else that llhttp refuses after a complete message is excess.
             bodiless = isinstance(exc.__context__, _BodilessEndError)
             alone = data.endswith(b"\r\n\r\n") and data.count(b"\r\n\r\n") == 1
             self.keep_alive = self.keep_alive and bodiless and alone
@@ -157,7 +158,7 @@ class ResponseReader:
             self._skip_informational()
             return
         self.head_done = True
-        if self._framing == "none":
+        if self._method == "HEAD":
             self._finish(keep_alive=self._may_keep_alive())
             raise _BodilessEndError
 
@@ -197,7 +198,7 @@ class ResponseReader:
         return "length" if self._declared_length() else "close"
 
     def _may_keep_alive(self) -> bool:
-        # llhttp would wait for the body of an answer to HEAD, so it cannot be asked.
+        # llhttp waits for the body that an answer to HEAD announces, so it cannot be asked.
         options = b",".join(self._values(b"connection")).lower().replace(b" ", b"").split(b",")
         if b"close" in options:
             return False
