@@ -122,9 +122,11 @@ def engine_for(provider: Provider, speaks: Provider | Also) -> Engine:
 
 
 def _credential(provider: Provider, api_key: str | None) -> Credential | None:
-    key = api_key if api_key is not None else next(filter(None, map(os.environ.get, provider.env)), None)
+    name = next(filter(os.environ.get, provider.env), None) if api_key is None else None
+    key = os.environ[name] if name else api_key
     if key:
-        return Credential(provider.auth.header, provider.auth.prefix, key.strip())
+        auth = provider.auth_env.get(name, provider.auth) if name else provider.auth
+        return Credential(auth.header, auth.prefix, key.strip())
     if provider.key == "optional":
         return None
     looked = " or ".join(provider.env) or "no variable"

@@ -553,8 +553,8 @@ class Auth(msgspec.Struct, frozen=True):
 class Provider(Rows, kw_only=True):
     """Who speaks a dialect, and where: what a user writes to add one.
 
-    `env` are the variables looked at for the key, in order; `key` says whether one is needed. `base_url_env` likewise
-    for the address, and `headers_env` for optional headers. `also` are further dialects, chosen by `dialect=` or by the
+    `env` are the variables looked at for the key, in order, each sent as `auth` says, or as `auth_env` says of its name;
+    `key` says whether one is needed. `base_url_env` likewise for the address, and `headers_env` for optional headers. `also` are further dialects, chosen by `dialect=` or by the
     model's name.
     """
 
@@ -566,6 +566,7 @@ class Provider(Rows, kw_only=True):
     key: Literal["required", "optional"] = "required"
     aliases: tuple[str, ...] = ()
     auth: Auth = Auth()
+    auth_env: Mapping[str, Auth] = {}
     base_url_env: tuple[BaseUrlFrom, ...] = ()
     also: tuple[Also, ...] = ()
     headers_env: Mapping[str, tuple[str, ...]] = {}
