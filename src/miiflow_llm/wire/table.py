@@ -553,7 +553,7 @@ class Auth(msgspec.Struct, frozen=True):
 class Provider(Rows, kw_only=True):
     """Who speaks a dialect, and where: what a user writes to add one.
 
-    `env` are the variables looked at for the key, in order, each sent as `auth` says, or as `auth_env` says of its name;
+    `env` are the variables looked at for the key, in order, each sent as `auth` says, or as `auth_env` says of it;
     `key` says whether one is needed. `base_url_env` likewise for the address, and `headers_env` for optional headers.
     `also` are further dialects, chosen by `dialect=` or by the model's name.
     """
