@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .messages import Message
+from .messages import Message, TextBlock
 
 
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,6 +30,7 @@ class OutputSchema(msgspec.Struct, frozen=True, omit_defaults=True):
 class ChatRequest(msgspec.Struct, kw_only=True):
     """Everything one call can say; `None` means not said.
 
+    `system` is filled in from the messages, and `system_blocks` where one of its blocks asks to be cached.
     `max_tokens` counts the answer with its reasoning. `stop` is a list of strings. `reasoning` is an effort word
     (`off minimal low medium high max`) or a budget in tokens. `extra_body` is merged into the body last and wins;
     `extra_headers` likewise.
@@ -39,6 +40,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     messages: list[Message]
     stream: bool = False
     system: str | None = None
+    system_blocks: Sequence[TextBlock] | None = None
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -65,6 +67,6 @@ class ChatRequest(msgspec.Struct, kw_only=True):
 PARAMETERS: tuple[str, ...] = tuple(
     name
     for name in ChatRequest.__struct_fields__
-    if name not in ("model", "messages", "stream", "system", "extra_body", "extra_headers")
+    if name not in ("model", "messages", "stream", "system", "system_blocks", "extra_body", "extra_headers")
 )
 """The settings of a call that a provider may or may not take."""

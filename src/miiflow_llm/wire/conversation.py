@@ -230,6 +230,8 @@ def arguments_object(call: ToolCall) -> dict[str, Any]:
 def hoisted(request: ChatRequest) -> ChatRequest:
     """The request with its system messages taken out of the conversation and joined into `system`.
 
+    Where a part of them is to be cached they are kept apart in `system_blocks` too.
+
     Raises:
         ConfigurationError: nothing else is left to say, or a system message holds more than text.
     """
@@ -241,4 +243,10 @@ def hoisted(request: ChatRequest) -> ChatRequest:
     if not rest:
         raise ConfigurationError("messages holds system messages only: add a user message")
     text = "\n\n".join(message.text for message in system if message.text)
-    return msgspec.structs.replace(request, messages=rest, system=text or None)
+    blocks = [block for message in system for block in message.blocks() if isinstance(block, TextBlock)]
+    return msgspec.structs.replace(
+        request,
+        messages=rest,
+        system=text or None,
+        system_blocks=blocks if any(block.cache for block in blocks) else None,
+    )
