@@ -43,7 +43,7 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
         request = conversation.hoisted(request)
     request = _supported(dialect, request, unsupported, notes)
     messages = conversation.write(dialect, request, origin=origin, note=notes.append)
-    body = fill(dialect.body, _view(request, messages))
+    body, request = _filled(dialect, request, messages, unsupported, notes)
     if body is NOTHING:
         raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
     notes += _renamed(dialect, request)
@@ -51,6 +51,21 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
         body = merged(body, request.extra_body)
         notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
     return Encoded(_path(dialect, request), body, notes)
+
+
+def _filled(
+    dialect: Dialect, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: list[str]
+) -> tuple[Any, ChatRequest]:
+    """The body; a parameter whose value a converter refuses is dropped where the caller allows that."""
+    while True:
+        try:
+            return fill(dialect.body, _view(request, messages)), request
+        except UnsupportedParameterError as refused:
+            name = refused.parameter
+            if unsupported == "raise" or name not in PARAMETERS or getattr(request, name) is None:
+                raise
+            request = msgspec.structs.replace(request, **{name: None})
+            notes.append(f"dropped: {name} ({refused.message})")
 
 
 def _view(request: ChatRequest, messages: list[Any]) -> View:
