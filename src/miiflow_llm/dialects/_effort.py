@@ -76,6 +76,14 @@ def tokens(reasoning: str | int) -> int:
     return int(reasoning)
 
 
+def budget(reasoning: str | int) -> int | None:
+    """The budget in tokens that a level stands for, `None` for none at all; levels above `medium` have no limit."""
+    wanted = level(reasoning)
+    if isinstance(reasoning, int):
+        return max(reasoning, 0) or None
+    return dict(zip(LEVELS[:3], BUDGETS, strict=False)).get(wanted)
+
+
 def is_on(reasoning: str | int) -> bool:
     """Whether the caller's word or budget asks for any reasoning."""
     return level(reasoning) != OFF

@@ -11,7 +11,7 @@ from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.messages import Block, Message, TextBlock, ToolCall, ToolResult
 from ..core.request import ChatRequest
 from .media import media
-from .table import ByRole, Dialect, Own, Place
+from .table import Dialect, Own, Place, PlaceBy
 from .template import NOTHING, attribute, fill
 
 Note = Callable[[str], None]
@@ -110,10 +110,11 @@ class _Writer:
 
     def _where(self, block: Block, message: Message) -> Place:
         place = self.dialect.parts[type(block)]
-        if isinstance(place, ByRole):
-            roles = ", ".join(place.places)
-            absent = Place("refused", reason=f"it is taken in messages of role {roles} only")
-            place = place.places.get(message.role, absent)
+        if isinstance(place, PlaceBy):
+            value = message.role if place.name == "role" else getattr(block, place.name, None)
+            legal = " or ".join(map(str, place.places))
+            absent = Place("refused", reason=f"it is taken where the {place.name} is {legal} only")
+            place = place.places.get(value) or place.places.get(..., absent)
         if place.where == "refused":
             name = type(block).__name__
             raise UnsupportedParameterError(f"{name} in a {message.role} message: {place.reason}", parameter=name)

@@ -137,15 +137,21 @@ def refused(reason: str) -> Place:
     return Place("refused", reason=reason)
 
 
-class ByRole(Word, frozen=True):
-    """A place that depends on the role of the message."""
+class PlaceBy(Word, frozen=True):
+    """A place that depends on a value of the block, or on the role of its message."""
 
-    places: Mapping[str, Place]
+    name: str
+    places: Mapping[Any, Place]
 
 
-def by_role(**places: Place) -> ByRole:
+def by_role(**places: Place) -> PlaceBy:
     """A place for each role; a role not named refuses the block."""
-    return ByRole(places)
+    return PlaceBy("role", places)
+
+
+def by_value(name: str, places: Mapping[Any, Place]) -> PlaceBy:
+    """A place for each value of the block's field `name`, under the key `...` that of all others."""
+    return PlaceBy(name, places)
 
 
 BLOCKS: tuple[type, ...] = (
@@ -452,7 +458,7 @@ class Rows(msgspec.Struct, kw_only=True):
     headers: Mapping[str, str] = {}
     body: Mapping[str, Any] = {}
     message: Mapping[str, Any] = {}
-    parts: Mapping[type, Place | ByRole] = {}
+    parts: Mapping[type, Place | PlaceBy] = {}
     roles: Mapping[str, str] = {}
     events: Mapping[str, RuleLike | None] = {}
     whole: Mapping[str, RuleLike | None] = {}
@@ -493,7 +499,7 @@ class Dialect(msgspec.Struct, kw_only=True):
     path: str
     docs: str
     body: Mapping[str, Any]
-    parts: Mapping[type, Place | ByRole]
+    parts: Mapping[type, Place | PlaceBy]
     message: Mapping[str, Any] | None = None
     stream_path: str | None = None
     headers: Mapping[str, str] = {}

@@ -1,0 +1,276 @@
+"""Cohere's chat format, version 2: `POST /v2/chat`, a stream of named events.
+
+What a model writes before its calls (`tool_plan`) is reasoning under an id of its own, so that it goes back where it
+came from.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import msgspec
+
+from ..core import exceptions as error
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    OpaqueBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
+from ..core.request import ChatRequest, ToolSpec
+from ..wire.media import Media
+from ..wire.table import (
+    Dialect,
+    Hints,
+    Rule,
+    apart,
+    beside,
+    by_role,
+    by_value,
+    const,
+    count,
+    drop,
+    each,
+    emit,
+    fault,
+    first,
+    inside,
+    joined,
+    left_out,
+    refused,
+    take,
+    when,
+)
+from ._effort import budget, is_on
+
+PLAN = "tool_plan"
+"""The id of the reasoning that is a plan, and its key on the wire."""
+
+
+def only_the_named_tool(request: ChatRequest) -> ChatRequest:
+    """A choice of one tool, as this wire says it: no other tool is sent, and a call is required."""
+    name = request.tool_choice
+    if name in (None, "auto", "none", "required"):
+        return request
+    tools = [tool for tool in request.tools or () if tool.name == name]
+    if not tools:
+        raise error.ConfigurationError(f"tool_choice={name!r}: there is no such tool among tools")
+    return msgspec.structs.replace(request, tools=tools, tool_choice="required")
+
+
+def any_strict(tools: Sequence[ToolSpec]) -> bool | None:
+    """Whether the tools are to be followed strictly: here it is one setting for all."""
+    return True if any(tool.strict for tool in tools) else None
+
+
+def plain_text(document: Media) -> str:
+    """The text of a document.
+
+    Raises:
+        UnsupportedParameterError: it is a link, or no text.
+    """
+    if document.data is None or not (document.type or "").startswith("text/"):
+        raise error.UnsupportedParameterError(
+            "DocumentBlock: Cohere takes documents as text; give a text data URL (document_type='text')",
+            parameter="DocumentBlock",
+        )
+    return base64.b64decode(document.data).decode("utf-8", "replace")
+
+
+def usage(at: str, *on: str) -> Rule:
+    """The counters at `at`; `tokens` count all that the model saw, `billed_units` leave the template out."""
+    return emit(
+        "usage",
+        when=at,
+        on=on,
+        input=first(f"{at}.tokens.input_tokens", f"{at}.billed_units.input_tokens"),
+        output=first(f"{at}.tokens.output_tokens", f"{at}.billed_units.output_tokens"),
+        cached=f"{at}.cached_tokens",
+        reasoning=f"{at}.tokens.reasoning_tokens",
+    )
+
+
+COHERE_V2 = Dialect(
+    name="cohere_v2",
+    docs="https://docs.cohere.com/reference/chat",
+    path="/v2/chat",
+    done="[DONE]",
+    event="type",
+    prepare=(only_the_named_tool,),
+    body={
+        "model": take("model"),
+        "messages": take("messages"),
+        "max_tokens": take("max_tokens"),
+        "temperature": take("temperature"),
+        "p": take("top_p"),
+        "k": take("top_k"),
+        "seed": take("seed"),
+        "stop_sequences": take("stop"),
+        "presence_penalty": take("presence_penalty"),
+        "frequency_penalty": take("frequency_penalty"),
+        "logprobs": take("logprobs"),
+        "tools": take(
+            "tools",
+            each={
+                "type": "function",
+                "function": {
+                    "name": take("name"),
+                    "description": take("description"),
+                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                },
+            },
+        ),
+        "strict_tools": take("tools", through=any_strict),
+        "tool_choice": take("tool_choice", values={"auto": None, "none": "NONE", "required": "REQUIRED"}),
+        "thinking": {
+            "type": take("reasoning", through=is_on, values={True: "enabled", False: "disabled"}),
+            "token_budget": take("reasoning", through=budget),
+        },
+        "response_format": when(
+            "schema",
+            {"type": "json_object", "json_schema": take("schema.schema")},
+            when("json_mode", {"type": "json_object"}),
+        ),
+        "stream": take("stream"),
+    },
+    message={"role": take("role"), "content": take("content")},
+    parts={
+        TextBlock: inside({"type": "text", "text": take("text")}),
+        ImageBlock: by_role(
+            user=inside({"type": "image_url", "image_url": {"url": take("image_url"), "detail": take("detail")}})
+        ),
+        DocumentBlock: inside(
+            {
+                "type": "document",
+                "document": {"id": take("filename"), "data": {"text": take("media", through=plain_text)}},
+            }
+        ),
+        AudioBlock: refused("Cohere takes no audio; send a transcript as text"),
+        ReasoningBlock: by_value(
+            "id",
+            {
+                PLAN: joined(PLAN, take("text"), own=True),
+                ...: inside({"type": "thinking", "thinking": take("text")}, own=True),
+            },
+        ),
+        OpaqueBlock: left_out(),
+        ToolCall: beside(
+            "tool_calls",
+            {
+                "id": take("id"),
+                "type": "function",
+                "function": {"name": take("name"), "arguments": take("arguments")},
+            },
+        ),
+        ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),
+    },
+    events=(
+        emit("meta", id="id", on="message-start"),
+        emit(
+            "text",
+            "delta.message.content.text",
+            block="index",
+            on=("content-start", "content-delta"),
+        ),
+        emit(
+            "reasoning",
+            "delta.message.content.thinking",
+            block="index",
+            on=("content-start", "content-delta"),
+        ),
+        emit(
+            "reasoning",
+            "delta.message.tool_plan",
+            block=const(PLAN),
+            id=const(PLAN),
+            on="tool-plan-delta",
+            row="tool_plan",
+        ),
+        emit(
+            "tool_call",
+            when="delta.message.tool_calls",
+            index="index",
+            id="delta.message.tool_calls.id",
+            name="delta.message.tool_calls.function.name",
+            arguments="delta.message.tool_calls.function.arguments",
+            on=("tool-call-start", "tool-call-delta"),
+        ),
+        emit("citation", "delta.message.citations", on="citation-start"),
+        emit("finish", "delta.finish_reason", message="delta.error", on="message-end"),
+        usage("delta.usage", "message-end"),
+    ),
+    whole=(
+        emit("meta", id="id"),
+        emit("reasoning", "message.tool_plan", block=const(PLAN), id=const(PLAN), row="tool_plan"),
+        each(
+            "message.content",
+            emit("text", "text", where=("type", "text")),
+            emit("reasoning", "thinking", where=("type", "thinking")),
+        ),
+        each(
+            "message.tool_calls",
+            emit(
+                "tool_call",
+                when="function",
+                id="id",
+                name="function.name",
+                arguments="function.arguments",
+                whole=const(True),
+            ),
+        ),
+        emit("citation", "message.citations"),
+        emit("finish", "finish_reason"),
+        usage("usage"),
+    ),
+    failure=(emit("failure", message="message", request_id="id"),),
+    ignored=("content-end", "tool-call-end", "citation-end", "debug"),
+    finish={
+        "COMPLETE": "stop",
+        "STOP_SEQUENCE": "stop",
+        "MAX_TOKENS": "length",
+        "ERROR_LIMIT": "length",
+        "TOOL_CALL": "tool_calls",
+        "ERROR_TOXIC": "content_filter",
+        "ERROR": "error",
+        "TIMEOUT": "error",
+    },
+    usage={
+        "prompt_tokens": count("input"),
+        "completion_tokens": count("output"),
+        "cache_read_tokens": count("cached"),
+        "reasoning_tokens": count("reasoning"),
+    },
+    complete=("message-end",),
+    end=("message-end", "[DONE]"),
+    errors=(
+        fault(
+            error.ContextLengthError,
+            status=(400, 413, 422),
+            says=r"too many tokens|too long|context (length|window)|maximum .*tokens",
+        ),
+        fault(error.QuotaExceededError, status=429, says="/ ?month|per month"),
+        fault(error.ServiceUnavailableError, "ERROR", stands_for=500),
+        fault(error.ServiceUnavailableError, "TIMEOUT", stands_for=504),
+        fault(error.InvalidRequestError, status=(498, 499)),
+    ),
+    drops=(
+        drop(
+            "reasoning",
+            models=r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai",
+            reason="this model does not reason; choose one that does, as command-a-reasoning-08-2025",
+        ),
+        drop(
+            "schema",
+            "json_mode",
+            beside="tools",
+            reason="Cohere refuses JSON output beside tools; make two calls, or a tool of the answer's form",
+        ),
+        drop("parallel_tool_calls", reason="Cohere has no such field; leave it out"),
+    ),
+    hints=Hints(request_id=("x-debug-trace-id", "x-request-id")),
+)

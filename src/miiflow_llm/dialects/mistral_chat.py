@@ -1,0 +1,281 @@
+"""Mistral's chat format: `POST /chat/completions`, near OpenAI's in names and apart from it in content, ids and errors.
+
+Content is a string or a list of parts, thinking among them; a tool call mostly comes whole, often without index or
+type; content may follow the finish reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+
+from ..core import exceptions as error
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    OpaqueBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
+from ..wire.table import (
+    Dialect,
+    Each,
+    Hints,
+    apart,
+    beside,
+    by_model,
+    const,
+    count,
+    count_unless_in_total,
+    drop,
+    each,
+    emit,
+    fault,
+    first,
+    inside,
+    left_out,
+    take,
+    when,
+)
+from ._effort import effort
+
+_ALPHABET = string.digits + string.ascii_letters
+
+
+def nine(identity: str) -> str:
+    """The id of a call as models that check it want it: nine letters and digits, always the same nine for one id."""
+    if re.fullmatch("[a-zA-Z0-9]{9}", identity):
+        return identity
+    number = int.from_bytes(hashlib.sha256(identity.encode()).digest())
+    out = ""
+    for _ in range(9):
+        number, digit = divmod(number, len(_ALPHABET))
+        out += _ALPHABET[digit]
+    return out
+
+
+def choices(said: str, *, whole: bool) -> Each:
+    """The rules for a choice: what it says is under `delta` in a stream and under `message` in a whole answer."""
+    return each(
+        "choices",
+        emit("text", f"{said}.content"),
+        each(
+            f"{said}.content",
+            each("thinking", emit("reasoning", "text", row="thinking_parts")),
+            emit("reasoning", when="signature", signature="signature", row="thinking_signature"),
+            emit("text", "text", where=("type", "text"), row="text_parts"),
+            emit("citation", "reference_ids", where=("type", "reference")),
+        ),
+        each(
+            f"{said}.tool_calls",
+            emit(
+                "tool_call",
+                when="function",
+                index="index",
+                id="id",
+                name="function.name",
+                arguments="function.arguments",
+                whole=const(whole),
+            ),
+        ),
+        emit("finish", "finish_reason"),
+        where=("index", 0),
+    )
+
+
+META = emit("meta", when=first("id", "model"), id="id", model="model")
+
+USAGE = emit(
+    "usage",
+    when="usage",
+    prompt="usage.prompt_tokens",
+    completion="usage.completion_tokens",
+    total="usage.total_tokens",
+    cached=first(
+        "usage.num_cached_tokens",
+        "usage.prompt_tokens_details.cached_tokens",
+        "usage.prompt_token_details.cached_tokens",
+    ),
+    reasoning="usage.completion_tokens_details.reasoning_tokens",
+    audio="usage.prompt_tokens_details.audio_tokens",
+)
+
+ERROR = emit(
+    "failure", where=("object", "error"), message="message", code="code", type="type", status="raw_status_code"
+)
+
+MISTRAL_CHAT = Dialect(
+    name="mistral_chat",
+    docs="https://docs.mistral.ai/api",
+    path="/chat/completions",
+    done="[DONE]",
+    body={
+        "model": take("model"),
+        "messages": take("messages"),
+        "max_tokens": take("max_tokens"),
+        "temperature": take("temperature"),
+        "top_p": take("top_p"),
+        "stop": take("stop"),
+        "random_seed": take("seed"),
+        "presence_penalty": take("presence_penalty"),
+        "frequency_penalty": take("frequency_penalty"),
+        "tools": take(
+            "tools",
+            each={
+                "type": "function",
+                "function": {
+                    "name": take("name"),
+                    "description": take("description"),
+                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                    "strict": take("strict"),
+                },
+            },
+        ),
+        "tool_choice": take(
+            "tool_choice",
+            values={
+                "auto": "auto",
+                "none": "none",
+                "required": "any",
+                ...: {"type": "function", "function": {"name": take("tool_choice")}},
+            },
+        ),
+        "parallel_tool_calls": take("parallel_tool_calls"),
+        "reasoning_effort": by_model(
+            {
+                "magistral": None,
+                "mistral-(small|medium)": take("reasoning", through=effort("high", off="none")),
+                "zai-glm": take("reasoning", through=effort("low", "high", "max")),
+                "mistral-large": take("reasoning", through=effort("low", "medium", "high")),
+                "": take("reasoning", through=effort("low", "medium", "high", off="none")),
+            }
+        ),
+        "prompt_mode": by_model({"magistral": take("reasoning", values={"off": None, 0: None, ...: "reasoning"})}),
+        "response_format": when(
+            "schema",
+            {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": take("schema.name"),
+                    "schema": take("schema.schema"),
+                    "strict": take("schema.strict"),
+                },
+            },
+            when("json_mode", {"type": "json_object"}),
+        ),
+        "service_tier": take("service_tier"),
+        "metadata": take("metadata"),
+        "stream": take("stream"),
+    },
+    # an assistant's turn at the end is refused unless it is marked as the beginning of the answer
+    message={
+        "role": take("role"),
+        "content": take("content"),
+        "prefix": take("role", values={"assistant": when("last", True), ...: None}),
+    },
+    parts={
+        TextBlock: inside({"type": "text", "text": take("text")}),
+        ImageBlock: inside(
+            {
+                "type": "image_url",
+                "image_url": when("detail", {"url": take("image_url"), "detail": take("detail")}, take("image_url")),
+            }
+        ),
+        DocumentBlock: inside(
+            {"type": "document_url", "document_url": take("document_url"), "document_name": take("filename")}
+        ),
+        AudioBlock: inside({"type": "input_audio", "input_audio": take("data")}),
+        ReasoningBlock: inside(
+            {
+                "type": "thinking",
+                "thinking": [{"type": "text", "text": take("text")}],
+                "closed": True,
+                "signature": take("signature"),
+            },
+            own="model",
+        ),
+        OpaqueBlock: left_out(),
+        ToolCall: beside(
+            "tool_calls",
+            {
+                "id": take("id", through=nine),
+                "type": "function",
+                "function": {"name": take("name"), "arguments": take("arguments")},
+            },
+        ),
+        ToolResult: apart(
+            {
+                "role": "tool",
+                "tool_call_id": take("id", through=nine),
+                "name": take("name"),
+                "content": take("content"),
+            }
+        ),
+    },
+    events=(META, choices("delta", whole=False), USAGE, ERROR),
+    whole=(META, choices("message", whole=True), USAGE, ERROR),
+    failure=(
+        emit(
+            "failure",
+            message="message",
+            code="code",
+            type="type",
+            status="raw_status_code",
+            request_id="request_id",
+        ),
+        emit("failure", message="detail", row="detail_failure"),
+    ),
+    finish={
+        "stop": "stop",
+        "length": "length",
+        "model_length": "length",
+        "tool_calls": "tool_calls",
+        "content_filter": "content_filter",
+        "error": "error",
+    },
+    usage={
+        "prompt_tokens": count_unless_in_total("prompt", "audio", beside="completion", total="total"),
+        "completion_tokens": count("completion"),
+        "total_tokens": count("total"),
+        "cache_read_tokens": count("cached"),
+        "reasoning_tokens": count("reasoning"),
+    },
+    complete=("finish",),
+    end=("[DONE]",),
+    errors=(
+        fault(
+            error.ContextLengthError,
+            status=(400, 422),
+            says=r"maximum context length|too large for model|context (length|window)|too many tokens",
+        ),
+        fault(error.ModelNotFoundError, "unknown_model", "invalid_model", stands_for=404),
+        fault(error.ModelNotFoundError, status=(400, 404), says="^(invalid|unknown) model"),
+        fault(error.RateLimitError, "rate_limited", "rate_limit_error", stands_for=429),
+        fault(error.RateLimitError, status=429, says="capacity exceeded"),
+        fault(error.AuthenticationError, "authentication_error", stands_for=401),
+        fault(error.ServiceUnavailableError, "server_error", "internal_server_error", stands_for=500),
+        fault(error.InvalidRequestError, "invalid_request_error", status=400),
+    ),
+    drops=(
+        drop(
+            "reasoning",
+            models=r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))",
+            reason="this model does not reason; choose one that does, as mistral-medium-latest or mistral-large-4",
+        ),
+        drop("logprobs", "top_logprobs", reason="Mistral's own models give none"),
+    ),
+    hints=Hints(
+        request_id=("mistral-correlation-id", "x-kong-request-id", "x-request-id"),
+        limits={
+            "limit_requests": ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests"),
+            "remaining_requests": ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests"),
+            "limit_tokens": ("x-ratelimit-limit-tokens-minute", "x-ratelimitbysize-limit-minute"),
+            "remaining_tokens": ("x-ratelimit-remaining-tokens-minute", "x-ratelimitbysize-remaining-minute"),
+            "reset_tokens": ("ratelimitbysize-reset",),
+        },
+    ),
+)

@@ -1,0 +1,173 @@
+"""Ollama's own chat format: `POST /api/chat`, one JSON object a line.
+
+Content is always a string, images stand beside it as bare base64, arguments are objects and come whole; the last line
+says `done` and has the counters.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..core import exceptions as error
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    OpaqueBlock,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
+from ..core.request import ChatRequest
+from ..wire.media import Media
+from ..wire.table import (
+    Dialect,
+    RuleLike,
+    absent,
+    apart,
+    beside,
+    by_model,
+    const,
+    count,
+    drop,
+    each,
+    emit,
+    exists,
+    fault,
+    inside,
+    joined,
+    json,
+    left_out,
+    refused,
+    take,
+    when,
+)
+from ._effort import effort, is_on
+
+
+def bare(image: Media) -> str:
+    """The base64 of an image.
+
+    Raises:
+        UnsupportedParameterError: it is a link.
+    """
+    if image.data is None:
+        raise error.UnsupportedParameterError(
+            f"image_url={image.url[:60]!r}: Ollama fetches no images; give the image itself as a data URL",
+            parameter="ImageBlock",
+        )
+    return image.data
+
+
+def choose_by_tools(request: ChatRequest) -> ChatRequest:
+    """Say `auto` and `none` without the field that this wire lacks: `none` is to have no tools."""
+    if request.tool_choice not in ("auto", "none"):
+        return request
+    tools = request.tools if request.tool_choice == "auto" else None
+    return msgspec.structs.replace(request, tool_choice=None, tools=tools)
+
+
+LINE: tuple[RuleLike, ...] = (
+    emit("meta", model="model"),
+    emit("reasoning", "message.thinking"),
+    emit("text", "message.content"),
+    each(
+        "message.tool_calls",
+        emit(
+            "tool_call",
+            when="function",
+            id="id",
+            name="function.name",
+            arguments=json("function.arguments"),
+            whole=const(True),
+        ),
+    ),
+    emit("logprobs", "logprobs"),
+    emit("finish", "done_reason", when=exists("done_reason"), where=("done", True)),
+    # servers before done_reason, and others that speak this format, end with `done` alone
+    emit("finish", when=absent("done_reason"), where=("done", True), unified=const("stop"), row="done_alone"),
+    emit("usage", when="done", prompt="prompt_eval_count", completion="eval_count"),
+    emit("failure", message="error"),
+)
+"""A line of a stream and a whole answer have one form."""
+
+OLLAMA_CHAT = Dialect(
+    name="ollama_chat",
+    docs="https://docs.ollama.com/api/chat",
+    path="/api/chat",
+    framing="ndjson",
+    prepare=(choose_by_tools,),
+    body={
+        "model": take("model"),
+        "messages": take("messages"),
+        "stream": take("stream"),
+        "tools": take(
+            "tools",
+            each={
+                "type": "function",
+                "function": {
+                    "name": take("name"),
+                    "description": take("description"),
+                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                },
+            },
+        ),
+        "think": by_model(
+            {
+                "(.*/)?gpt-oss": take("reasoning", through=effort("low", "medium", "high")),
+                "": take("reasoning", through=is_on),
+            }
+        ),
+        "format": when("schema", take("schema.schema"), when("json_mode", "json")),
+        "options": {
+            "num_predict": take("max_tokens"),
+            "temperature": take("temperature"),
+            "top_p": take("top_p"),
+            "top_k": take("top_k"),
+            "stop": take("stop"),
+            "seed": take("seed"),
+            "presence_penalty": take("presence_penalty"),
+            "frequency_penalty": take("frequency_penalty"),
+        },
+        "logprobs": take("logprobs"),
+        "top_logprobs": take("top_logprobs"),
+    },
+    message={"role": take("role"), "content": take("text")},
+    parts={
+        TextBlock: inside({"type": "text", "text": take("text")}),
+        ImageBlock: beside("images", take("media", through=bare)),
+        DocumentBlock: refused("Ollama takes no documents; send their text, or pages as images"),
+        AudioBlock: refused("Ollama takes no audio here; send a transcript as text"),
+        ReasoningBlock: joined("thinking", take("text"), own=True),
+        OpaqueBlock: left_out(),
+        ToolCall: beside(
+            "tool_calls",
+            {"id": take("id"), "type": "function", "function": {"name": take("name"), "arguments": take("input")}},
+        ),
+        ToolResult: apart(
+            {"role": "tool", "tool_name": take("name"), "tool_call_id": take("id"), "content": take("text")}
+        ),
+    },
+    events=LINE,
+    whole=LINE,
+    failure=(emit("failure", message="error"),),
+    finish={"stop": "stop", "length": "length", "load": "stop", "unload": "stop", "": "error"},
+    usage={"prompt_tokens": count("prompt"), "completion_tokens": count("completion")},
+    complete=("finish",),
+    end=("finish",),
+    errors=(
+        fault(error.ModelNotFoundError, says="model .*not found", stands_for=404),
+        fault(error.AuthenticationError, says="^unauthorized", stands_for=401),
+        fault(error.ContextLengthError, status=400, says="context (length|window|size)|input length"),
+        fault(
+            error.ServiceUnavailableError,
+            says="runner|server busy|out of memory|unexpected(ly)?|connection|timed? ?out|ended as ''",
+            stands_for=500,
+        ),
+    ),
+    drops=(
+        drop("tool_choice", reason="Ollama has no such field; give only the tool that is wanted, and say so"),
+        drop("parallel_tool_calls", reason="Ollama has no such field; leave it out"),
+    ),
+)

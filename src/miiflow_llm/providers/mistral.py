@@ -1,0 +1,14 @@
+"""Mistral: its own chat format."""
+
+from ..dialects.mistral_chat import MISTRAL_CHAT
+from ..wire.table import BaseUrlFrom, Provider
+
+PROVIDER = Provider(
+    name="mistral",
+    dialect=MISTRAL_CHAT,
+    base_url="https://api.mistral.ai/v1",
+    docs="https://docs.mistral.ai/api",
+    env=("MISTRAL_API_KEY",),
+    base_url_env=(BaseUrlFrom("MISTRAL_BASE_URL"), BaseUrlFrom("MISTRAL_API_BASE")),
+    example_model="mistral-small-latest",
+)
