@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
+from .async_io import again, whole
 from .calls import Call
 from .core.exceptions import ConfigurationError, MiiflowLLMError
 from .core.messages import Message, as_messages
@@ -38,8 +39,9 @@ class LLMClient:
     Make it with `create`, use it from as many tasks as you like, close it with `aclose` or `async with`.
     """
 
-    def __init__(self, setup: Setup, model: str | None) -> None:
+    def __init__(self, setup: Setup, transport: Transport, model: str | None) -> None:
         self._setup = setup
+        self._transport = transport
         self.model = model
 
     @classmethod
@@ -89,7 +91,6 @@ class LLMClient:
         )
         setup = Setup(
             target,
-            Transport(http_client, transport),
             Timeout.of(timeout),
             max_retries,
             unsupported,
@@ -97,7 +98,7 @@ class LLMClient:
             MetricsRecorder(),
             max_frame_bytes,
         )
-        return cls(setup, model)
+        return cls(setup, Transport(http_client, transport), model)
 
     @property
     def provider(self) -> str:
@@ -129,12 +130,11 @@ class LLMClient:
 
     async def _whole(self, call: Call) -> ChatResponse:
         while True:
-            answer = await call.send()
+            answer, body = await whole(self._transport, call)
             try:
-                body = await call.whole_body(answer)
                 response = call.read_whole(body)
             except MiiflowLLMError as error:
-                await call.again(error)
+                await again(call, error)
             else:
                 return call.finished(response, answer.headers)
 
@@ -153,7 +153,7 @@ class LLMClient:
         Raises:
             MiiflowLLMError: the request cannot be said; what goes wrong later is raised by the iteration.
         """
-        return ChatStream(self._call(messages, timeout, stream=True, parameters=parameters), raw=raw)
+        return ChatStream(self._transport, self._call(messages, timeout, stream=True, parameters=parameters), raw=raw)
 
     def stream_with_schema(
         self,
@@ -225,7 +225,7 @@ class LLMClient:
         """
         from . import side
 
-        return await side.models(self._setup)
+        return await side.models(self._transport, self._setup)
 
     async def embed(
         self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
@@ -241,7 +241,9 @@ class LLMClient:
         chosen = model or self.model
         if not chosen:
             raise ConfigurationError("no model: pass model=... to create() or to embed()", provider=self.provider)
-        return await side.embed(self._setup, [texts] if isinstance(texts, str) else texts, chosen, dimensions)
+        return await side.embed(
+            self._transport, self._setup, [texts] if isinstance(texts, str) else texts, chosen, dimensions
+        )
 
     async def count_tokens(self, messages: Messages, **parameters: Unpack[Parameters]) -> int:
         """How many prompt tokens the provider counts in what `chat` would send.
@@ -253,7 +255,7 @@ class LLMClient:
         from . import side
 
         call = self._call(messages, None, stream=False, parameters=parameters)
-        return await side.count_tokens(self._setup, call.request)
+        return await side.count_tokens(self._transport, self._setup, call.request)
 
     def get_metrics(self) -> Metrics:
         """What this client has done so far."""
@@ -261,7 +263,7 @@ class LLMClient:
 
     async def aclose(self) -> None:
         """Close the connections. Harmless when done twice."""
-        await self._setup.transport.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self

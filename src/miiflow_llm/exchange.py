@@ -1,15 +1,15 @@
-"""One request to a provider, attempt by attempt: sent, tried again while nothing was handed out, and written down.
+"""One request to a provider, attempt by attempt: what is tried again, how long is waited, and what is written down.
 
-A planned request in, an answer with a status of 2xx out; what the body means is its caller's to know.
+It knows deadlines, retries and metrics; it does no I/O (see `async_io`) and does not know what a body means.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
-import anyio
 import httpx
 import msgspec
 
@@ -21,14 +21,13 @@ from .target import Target
 from .wire import hints
 from .wire.encode import Unsupported
 from .wire.engine import Engine
-from .wire.faults import MAX_BODY
 from .wire.retry import Retries, RetryBudget
-from .wire.transport import Answer, Body, Transport, timed_out, translated
+from .wire.transport import timed_out, translated
 
 log = logging.getLogger("miiflow_llm")
 
-_ERROR_BODY_SECONDS = 10.0
-_CLOSE_SECONDS = 1.0
+ERROR_BODY_SECONDS = 10.0
+"""How long the body of an error is waited for: its status alone says enough."""
 
 
 class Plan(msgspec.Struct):
@@ -49,7 +48,6 @@ class Setup(msgspec.Struct):
     """What a client lends to its calls."""
 
     target: Target
-    transport: Transport
     timeout: Timeout
     max_retries: int
     unsupported: Unsupported
@@ -89,90 +87,50 @@ class Exchange:
             return None
         return self.timeout.total - (time.monotonic() - self.started)
 
-    async def send(self) -> Answer:
-        """Send until an answer with a status of 2xx begins.
+    def begin(self) -> float | None:
+        """Begin an attempt; what is left of the whole call, in seconds, `None` for no limit.
 
         Raises:
-            MiiflowLLMError: an attempt failed and no retry is due.
+            TimeoutError: nothing is left.
         """
         if not self.attempts:
             self.setup.budget.called()
-        while True:
-            try:
-                return await self._attempt()
-            except MiiflowLLMError as error:
-                await self.again(error)
-
-    async def again(self, error: MiiflowLLMError) -> None:
-        """Note the failed attempt, then wait for the next one, or raise `error` where none is due."""
-        self.note_failure(error)
-        wait = self._retries.wait(error, self.left())
-        if wait is None:
-            raise self.settled(error)
-        await anyio.sleep(wait)
-        self._waited = wait * 1000
-
-    async def _attempt(self) -> Answer:
         left = self.left()
         if left is not None and left <= 0:
             raise timed_out("total", self.timeout.total)
         self.began = time.monotonic()
         self.attempts.append(Attempt(self.name, waited_ms=self._waited))
-        answer = await self.setup.transport.send(
-            self.plan.method,
-            self.plan.url,
-            headers=self.plan.headers,
-            body=None if self.plan.body is None else msgspec.json.encode(self.plan.body),
-            credential=self.setup.target.credential,
-            timeout=self.timeout,
-            total=left,
-        )
-        self._note_head(answer)
-        if not 200 <= answer.status < 300:
-            raise await self._error_in(answer)
-        return answer
+        return left
 
-    def _note_head(self, answer: Answer) -> None:
+    def content(self) -> bytes | None:
+        """The body to send."""
+        return None if self.plan.body is None else msgspec.json.encode(self.plan.body)
+
+    def note_head(self, status: int, headers: Mapping[str, str]) -> bool:
+        """The head of an answer came; whether it is one of success."""
         attempt = self.attempts[-1]
-        attempt.status = answer.status
-        attempt.request_id = hints.request_id(answer.headers, self.engine.dialect.hints)
+        attempt.status = status
+        attempt.request_id = hints.request_id(headers, self.engine.dialect.hints)
         attempt.connect_ms = self._since(self.began)
+        return 200 <= status < 300
 
-    async def _error_in(self, answer: Answer) -> MiiflowLLMError:
-        body = await self._start_of(answer.body)
-        return self.engine.error(answer.status, answer.headers, body, self.model)
-
-    async def _start_of(self, body: Body) -> bytes:
-        """As much of an error's body as is kept, whatever becomes of the rest."""
-        parts: list[bytes] = []
-        left = self.left()
-        body.deadline = time.monotonic() + min(_ERROR_BODY_SECONDS, _ERROR_BODY_SECONDS if left is None else left)
-        try:
-            while sum(map(len, parts)) < MAX_BODY and (data := await body.read()):
-                parts.append(data)
-        except (httpx.HTTPError, OSError):
-            pass  # the status alone says enough
-        finally:
-            await let_go(body)
-        return b"".join(parts)
-
-    async def whole_body(self, answer: Answer) -> bytes:
-        """The body of a non-streamed answer.
+    def retry_wait(self, error: MiiflowLLMError) -> float:
+        """Note the failed attempt; seconds to wait before the next.
 
         Raises:
-            TimeoutError: it did not come within `first_output` of the request, or `total` of the call.
-            NetworkError: the connection broke.
+            MiiflowLLMError: `error` itself, where no further attempt is due.
         """
-        body, parts = answer.body, list[bytes]()
-        body.deadline = self.deadline(self.timeout.first_output, self.began)
-        try:
-            while data := await body.read():
-                parts.append(data)
-        except (httpx.HTTPError, OSError) as reason:
-            raise self.read_error(reason, "first_output") from None
-        finally:
-            await let_go(body)
-        return b"".join(parts)
+        self.note_failure(error)
+        wait = self._retries.wait(error, self.left())
+        if wait is None:
+            raise self.settled(error)
+        self._waited = wait * 1000
+        return wait
+
+    def error_body_deadline(self) -> float:
+        """How long the body of an error is waited for."""
+        left = self.left()
+        return time.monotonic() + (ERROR_BODY_SECONDS if left is None else min(ERROR_BODY_SECONDS, left))
 
     def deadline(self, seconds: float | None, since: float) -> float | None:
         """The time at which a wait of `seconds` since `since` is over, or the whole call is."""
@@ -180,6 +138,15 @@ class Exchange:
         if self.timeout.total is not None:
             ends.append(self.started + self.timeout.total)
         return min(ends, default=None)
+
+    def check(self, deadline: float | None, phase: Any) -> None:
+        """See that `deadline` has not passed, for an answer that trickles.
+
+        Raises:
+            TimeoutError: it has.
+        """
+        if deadline is not None and time.monotonic() >= deadline:
+            raise self.read_error(httpx.ReadTimeout(""), phase)
 
     def read_error(self, reason: BaseException, phase: Any) -> MiiflowLLMError:
         """Our error for a read that failed while `phase` was running."""
@@ -230,14 +197,3 @@ def line(attempt: Attempt) -> str:
         f"status={attempt.status} request_id={attempt.request_id} reason={attempt.reason} "
         f"head_ms={attempt.connect_ms} first_output_ms={attempt.first_output_ms} total_ms={attempt.total_ms}"
     )
-
-
-async def let_go(body: Body) -> None:
-    """Close the body even while being cancelled, but not for long."""
-    with anyio.move_on_after(_CLOSE_SECONDS, shield=True) as scope:
-        try:
-            await body.aclose()
-        except (httpx.HTTPError, OSError):
-            pass  # a connection that broke is closed
-    if scope.cancelled_caught:
-        body.abort()

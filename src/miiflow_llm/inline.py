@@ -57,7 +57,7 @@ async def _fetched(client: httpx.AsyncClient, url: str, most: int) -> bytes:
 def _with(block: B, data: bytes) -> B:
     made = _made(block, data)
     made.cache = block.cache
-    return cast(B, made)
+    return cast("B", made)
 
 
 def _made(block: ImageBlock | DocumentBlock, data: bytes) -> ImageBlock | DocumentBlock:

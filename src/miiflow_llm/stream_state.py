@@ -1,0 +1,174 @@
+"""What a streamed answer does between two reads: bytes in, chunks ready to hand out, deadlines moved, the end settled.
+
+No I/O: `ChatStream` and `SyncChatStream` read, and ask here what it means.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import httpx
+
+from .calls import Call
+from .core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
+from .core.response import ChatResponse, StreamChunk
+from .wire.engine import StreamReader
+from .wire.transport import timed_out
+
+if TYPE_CHECKING:
+    from .structured import ShapeReader
+
+READ_ERRORS = (httpx.HTTPError, httpx.StreamError, OSError)
+"""What a body's `read` raises."""
+
+
+class StreamState:
+    """One streamed answer. `ready` are the chunks to hand out, `over` says that no more will be read.
+
+    `given` says that something was handed to the caller, after which nothing is tried again.
+    """
+
+    def __init__(self, call: Call, *, raw: bool) -> None:
+        self.call = call
+        self.raw = raw
+        self.ready: deque[StreamChunk] = deque()
+        self.over = False
+        self.given = False
+        self._reader: StreamReader | None = None
+        self._shape: ShapeReader | None = None
+        self._response: ChatResponse | None = None
+        self._mismatch: ParsingError | None = None
+        self._phase: Literal["first_output", "idle"] = "first_output"
+        self._deadline: float | None = None
+        self._resumed = False
+        self._broke = ""
+
+    @property
+    def response(self) -> ChatResponse:
+        """The answer so far; whole once it has ended."""
+        if self._response is not None:
+            return self._response
+        if self._reader is None:
+            raise ConfigurationError("the stream has not begun: iterate it first")
+        return self._reader.response(finished=False)
+
+    @property
+    def error(self) -> MiiflowLLMError | None:
+        """What to raise once the ready chunks are handed out."""
+        return self._reader.error if self._reader is not None else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is whole."""
+        return self._reader is not None and self._reader.ended
+
+    def opened(self, content_type: str) -> None:
+        """An answer has begun."""
+        self._reader = self.call.reader(content_type, raw=self.raw)
+        self._shape = self.call.shape_reader()
+        self._phase = "first_output"
+        self._deadline = self.call.deadline(self.call.timeout.first_output, self.call.began)
+
+    def dropped(self) -> None:
+        """The answer failed and another attempt follows."""
+        self._reader = None
+
+    def deadline(self) -> float | None:
+        """The time until which the next read may wait.
+
+        Raises:
+            TimeoutError: it has passed while nothing but comments, pings and empty deltas came.
+        """
+        if self._resumed and self._phase == "idle":
+            # the consumer's own time is not the provider's silence
+            self._deadline = self.call.deadline(self.call.timeout.idle, time.monotonic())
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            raise self.read_failed(httpx.ReadTimeout(""))
+        self._resumed = False
+        return self._deadline
+
+    def read_failed(self, reason: BaseException) -> MiiflowLLMError:
+        """The error for a read that took too long, with what came."""
+        return self.with_partial(self.call.read_error(reason, self._phase))
+
+    def broke(self, reason: BaseException) -> None:
+        """The connection broke: for the reader the bytes end here."""
+        self._broke = self.call.read_error(reason, self._phase).message
+
+    def took(self, data: bytes) -> None:
+        """What a read brought; `b""` is the end of the bytes."""
+        reader = self._reader
+        assert reader is not None  # noqa: S101  nothing is read before an answer has begun
+        before = reader.output
+        chunks = reader.feed(data) if data else reader.finish(self._broke)
+        if self._shape is not None:
+            for chunk in chunks:
+                self._shape.read(chunk)
+        self.ready.extend(chunks)
+        if reader.output != before:
+            self._progressed(first=before == 0)
+
+    def _progressed(self, *, first: bool) -> None:
+        if first:
+            self.call.note_first_output()
+        self._phase = "idle"
+        self._deadline = self.call.deadline(self.call.timeout.idle, time.monotonic())
+
+    def settle(self, headers: Mapping[str, str]) -> None:
+        """The answer is whole: make the response of it, of the caller's type where one was asked for."""
+        assert self._reader is not None  # noqa: S101  an answer that ended had begun
+        self.over = True
+        self._response = self.call.finished(self._reader.response(), headers)
+        if self._shape is not None:
+            self._give_shape(self._shape, self._response)
+
+    def _give_shape(self, reader: ShapeReader, response: ChatResponse) -> None:
+        """Put the value of the caller's type on the last chunk; where there is none, raise in its stead."""
+        try:
+            value = reader.finish(response)
+        except ParsingError as error:
+            error.attempts = self.call.attempts
+            self.ready.pop()
+            self._mismatch = error
+        else:
+            self.ready[-1].structured_output = value
+
+    def exhausted(self) -> bool:
+        """Whether the iteration is over.
+
+        Raises:
+            ParsingError: the whole answer is not of the caller's type.
+        """
+        if self._mismatch is not None:
+            mismatch, self._mismatch = self._mismatch, None
+            raise mismatch
+        return self.over
+
+    def handing(self) -> None:
+        """A chunk goes to the caller.
+
+        Raises:
+            TimeoutError: the whole call took longer than `Timeout.total`.
+        """
+        self._resumed = self.given = True
+        left = self.call.left()
+        if left is not None and left <= 0 and not self.over:
+            self.over = True
+            error = self.with_partial(timed_out("total", self.call.timeout.total))
+            self.call.note_failure(error)
+            raise self.call.settled(error)
+
+    def abandoned(self) -> None:
+        """The caller leaves."""
+        if not self.over:
+            self.over = True
+            self.call.abandoned()
+
+    def with_partial(self, error: MiiflowLLMError) -> MiiflowLLMError:
+        """The error with what came."""
+        if self._reader is not None:
+            error.partial = self._reader.response(finished=False)
+        return error
