@@ -66,9 +66,20 @@ def choices(said: str, *, whole: bool) -> Each:
         each(
             f"{said}.content",
             each("thinking", emit("reasoning", "text", row="thinking_parts")),
-            emit("reasoning", when="signature", signature="signature", row="thinking_signature"),
+            emit(
+                "reasoning",
+                when="signature",
+                signature="signature",
+                row="thinking_signature",
+                unproven="the SDK's thinking chunk has the field; no recorded model fills it",
+            ),
             emit("text", "text", where=("type", "text"), row="text_parts"),
-            emit("citation", "reference_ids", where=("type", "reference")),
+            emit(
+                "citation",
+                "reference_ids",
+                where=("type", "reference"),
+                unproven="references come with documents in the prompt; no recorded request has them",
+            ),
         ),
         each(
             f"{said}.tool_calls",

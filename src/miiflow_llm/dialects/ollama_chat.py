@@ -83,10 +83,17 @@ LINE: tuple[RuleLike, ...] = (
             whole=const(True),
         ),
     ),
-    emit("logprobs", "logprobs"),
+    emit("logprobs", "logprobs", unproven="the server's ChatResponse has the field; no recorded request asks for it"),
     emit("finish", "done_reason", when=exists("done_reason"), where=("done", True)),
     # servers before done_reason, and others that speak this format, end with `done` alone
-    emit("finish", when=absent("done_reason"), where=("done", True), unified=const("stop"), row="done_alone"),
+    emit(
+        "finish",
+        when=absent("done_reason"),
+        where=("done", True),
+        unified=const("stop"),
+        row="done_alone",
+        unproven="every recorded server says why it is done",
+    ),
     emit("usage", when="done", prompt="prompt_eval_count", completion="eval_count"),
     emit("failure", message="error"),
 )

@@ -25,6 +25,7 @@ from ..wire.table import (
 )
 
 ENCRYPTED = "reasoning.encrypted"
+UNSEEN = "OpenRouter documents an error inside a choice; recorded errors stand beside the choices"
 
 
 def choices(said: str) -> Each:
@@ -42,7 +43,7 @@ def choices(said: str) -> Each:
                 row="reasoning_details",
             ),
         ),
-        emit("failure", when="error", message="error.message", code="error.code", row="choice_error"),
+        emit("failure", when="error", message="error.message", code="error.code", row="choice_error", unproven=UNSEEN),
         where=("index", 0),
     )
 

@@ -14,7 +14,7 @@ from ..core.pieces import Piece, Usage
 from .compile import present
 from .paths import steps
 from .shapes import Kind, field_kind, paths_of
-from .table import PIECES, Absent, Condition, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
+from .table import PIECES, Absent, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 
 
 class Mismatch(Exception):
@@ -45,7 +45,7 @@ def _run(rules: tuple[RuleLike, ...], at: Any, out: list[Piece]) -> None:
                 for value in values:
                     if value is not None and _where(rule.where, value):
                         _run(rule.rules, value, out)
-        elif _where(rule.where, at) and _fires(rule.when, at):
+        elif _where(rule.where, at) and _fires(rule, at):
             _emit(rule, at, out)
 
 
@@ -75,14 +75,26 @@ def _where(where: tuple[str, Any] | None, at: Any) -> bool:
     return bool((value or "") == wanted)
 
 
-def _fires(when: Condition | None, at: Any) -> bool:
+def _fires(rule: Rule, at: Any) -> bool:
+    when = rule.when
     if when is None:
         return True
     if isinstance(when, Exists):
         return _find(at, when.path) is not None
     if isinstance(when, Absent):
         return all(_find(at, path) is None for path in when.paths)
-    return any(present(_find(at, path)) for path in paths_of(when))
+    field = next((field for field, value in rule.fields.items() if value == when), None)
+    return any(present(_wanted(rule, field, path, at)) for path in paths_of(when))
+
+
+def _wanted(rule: Rule, field: str | None, path: str, at: Any) -> Any:
+    """The value at `path`; where it is the rule's own field, as that field takes it."""
+    found = _find(at, path)
+    return found if field is None else _coerced(path, found, _kind(rule, field), field)
+
+
+def _kind(rule: Rule, field: str) -> Kind:
+    return "key" if rule.kind == "opaque" else field_kind(rule, field)
 
 
 def _emit(rule: Rule, at: Any, out: list[Piece]) -> None:
@@ -103,7 +115,7 @@ def _value(rule: Rule, field: str, value: Value, at: Any) -> Any:
         found = _find(at, value.path)
         raw = None if found is None or (value.skip_empty and found == {}) else msgspec.json.encode(found)
         return raw if field == "payload" or raw is None else raw.decode()
-    kind: Kind = "key" if rule.kind == "opaque" else field_kind(rule, field)
+    kind = _kind(rule, field)
     for path in paths_of(value):
         found = _coerced(path, _find(at, path), kind, field)
         if present(found) or path == paths_of(value)[-1]:
