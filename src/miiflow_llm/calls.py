@@ -69,7 +69,7 @@ class Call(Exchange):
         response.rate_limit = hints.rate_limit(headers, dialect_hints)
         response.latency_ms = self._since(self.started)
         if attempt.first_output_ms is not None:
-            response.time_to_first_token_ms = attempt.first_output_ms + (self.began - self.started) * 1000
+            response.time_to_first_token_ms = round(attempt.first_output_ms + (self.began - self.started) * 1000, 3)
         if not self._settled:
             self._settled = True
             self.setup.metrics.finished(

@@ -1,0 +1,142 @@
+"""What the asynchronous and the synchronous client share: how they are made, what they plan and what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+
+from .calls import Call
+from .core.exceptions import ConfigurationError
+from .core.timeout import Timeout
+from .exchange import Plan, Setup
+from .metrics import Metrics, MetricsRecorder
+from .parameters import Messages, Parameters, build_request
+from .target import Target
+from .wire.encode import Unsupported
+from .wire.frames import MAX_FRAME
+from .wire.retry import RetryBudget
+from .wire.table import Provider
+from .wire.transport import TransportName
+
+if TYPE_CHECKING:
+    from .structured import Shape
+
+DEFAULT_TIMEOUT = Timeout()
+"""The limits of a client that names none: see `Timeout`."""
+
+HttpClient = TypeVar("HttpClient")
+Sender = TypeVar("Sender")
+
+
+class BaseClient(Generic[HttpClient, Sender]):
+    """One provider and, unless a call says otherwise, one model; `create` makes it."""
+
+    def __init__(self, setup: Setup, transport: Sender, model: str | None) -> None:
+        self._setup = setup
+        self._transport = transport
+        self.model = model
+
+    @classmethod
+    def create(
+        cls,
+        provider: str | Provider,
+        model: str | None = None,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        dialect: str | None = None,
+        timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        unsupported: Unsupported = "raise",
+        http_client: HttpClient | None = None,
+        transport: TransportName = "auto",
+        allow_http: bool = False,
+        max_frame_bytes: int = MAX_FRAME,
+    ) -> Self:
+        """A client of `provider`; nothing is sent yet.
+
+        Args:
+            provider: a name (`openai`, `anthropic`, ...), or a `Provider` of your own.
+            model: the model's name as the provider spells it; a call may name another.
+            api_key: the key; where `None`, the provider's environment variables are looked at.
+            base_url: replaces the provider's address; the dialect's path is joined to it as it stands.
+            dialect: another wire format that the provider speaks, such as `openai_responses`.
+            timeout: a `Timeout`, a number of seconds for each single wait, or `None` for no limit.
+            max_retries: further attempts after the first, while nothing was handed out.
+            headers: sent with every request.
+            unsupported: what becomes of a parameter that the provider does not take: `raise`, or `drop` with a warning.
+            http_client: an httpx client of your own; it is not closed with this client.
+            transport: `lean`, `httpx`, or `auto` for the lean one wherever it can serve.
+            allow_http: send the key over plain http to hosts other than this machine.
+            max_frame_bytes: the largest single event of a stream that is taken.
+
+        Raises:
+            ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
+        """
+        if max_retries < 0:
+            raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
+        if unsupported not in ("raise", "drop"):
+            raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
+        target = Target.of(
+            provider, api_key=api_key, base_url=base_url, dialect=dialect, headers=headers, allow_http=allow_http
+        )
+        setup = Setup(
+            target,
+            Timeout.of(timeout),
+            max_retries,
+            unsupported,
+            RetryBudget(),
+            MetricsRecorder(),
+            max_frame_bytes,
+        )
+        return cls(setup, cls._connections(http_client, transport), model)
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self._setup.target.name
+
+    @classmethod
+    def _connections(cls, http_client: HttpClient | None, kind: TransportName) -> Sender:
+        raise NotImplementedError
+
+    def plan(self, messages: Messages, *, stream: bool = False, **parameters: Unpack[Parameters]) -> Plan:
+        """The exact request that `chat` (or `stream_chat`) would send, without sending it; the key is hidden.
+
+        Raises:
+            MiiflowLLMError: the request cannot be said.
+        """
+        plan = self._call(messages, None, stream=stream, parameters=parameters).plan
+        credential = self._setup.target.credential
+        if credential is not None:
+            plan.headers = {**plan.headers, credential.header: credential.hidden()}
+        return plan
+
+    def get_metrics(self) -> Metrics:
+        """What this client has done so far."""
+        return self._setup.metrics.summary()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(provider={self.provider!r}, model={self.model!r})"
+
+    def _call(
+        self, messages: Messages, timeout: Timeout | float | None, *, stream: bool, parameters: Parameters
+    ) -> Call:
+        request = build_request(messages, parameters, model=self.model, stream=stream, provider=self.provider)
+        limits = Timeout.of(timeout) if timeout is not None else None
+        return Call(self._setup, request, limits, _shape(parameters.get("schema")))
+
+    def _embedding_model(self, model: str | None) -> str:
+        chosen = model or self.model
+        if not chosen:
+            raise ConfigurationError("no model: pass model=... to create() or to embed()", provider=self.provider)
+        return chosen
+
+
+def _shape(schema: Any) -> Shape | None:
+    if schema is None:
+        return None
+    from .structured import Shape
+
+    return Shape.of(schema)
