@@ -17,12 +17,18 @@ ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
 
 class TextBlock(msgspec.Struct, tag="text", omit_defaults=True):
-    """Plain text. `cache` asks the provider to cache the prompt up to here, where it has such marks."""
+    """Plain text. `cache` asks the provider to cache the prompt up to here, where it has such marks.
+
+    In an answer `phase` is the provider's word for what the text is to it (`commentary`, `final_answer`), and `item_id`
+    its name for the item.
+    """
 
     text: str
     cache: bool = False
     signature: str | None = None
     origin: str | None = None
+    item_id: str | None = None
+    phase: str | None = None
 
 
 class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):

@@ -13,11 +13,17 @@ BlockKey = int | float | str | None
 
 
 class Text(msgspec.Struct, gc=False):
-    """New text of the answer; with a `signature` it is a signed part of its own, even when empty."""
+    """New text of the answer; with a `signature` it is a signed part of its own, even when empty.
+
+    `item_id` and `phase` belong to the whole block. Here as for reasoning, a piece that names no `block` goes on with
+    the one last open.
+    """
 
     text: str | None = ""
     block: BlockKey = None
     signature: str | None = None
+    item_id: str | None = None
+    phase: str | None = None
 
 
 class Reasoning(msgspec.Struct, gc=False):
@@ -37,7 +43,10 @@ class Refusal(msgspec.Struct, gc=False):
 
 
 class ToolCallPiece(msgspec.Struct, gc=False):
-    """A piece of a tool call; `whole` says that nothing more of this call will come."""
+    """A piece of a tool call; `whole` says that nothing more of this call will come.
+
+    `in_full` are all its arguments once more: they count only where no piece of them came.
+    """
 
     index: BlockKey = None
     id: str | None = None
@@ -47,6 +56,7 @@ class ToolCallPiece(msgspec.Struct, gc=False):
     custom: bool = False
     signature: str | None = None
     item_id: str | None = None
+    in_full: str | None = None
 
 
 class Merge(msgspec.Struct, frozen=True):

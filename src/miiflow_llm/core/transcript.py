@@ -88,7 +88,9 @@ class _Builder:
 
     def add(self, entry: Entry) -> None:
         if type(entry) is Text:
-            self._say(entry, entry.signature)
+            open_ = self._say(entry, entry.signature)
+            if entry.item_id is not None or entry.phase is not None:
+                open_.note(item_id=entry.item_id, phase=entry.phase)
         elif type(entry) is Reasoning:
             open_ = self._say(entry, entry.signature)
             open_.note(data=entry.data, id=entry.id)
@@ -113,7 +115,7 @@ class _Builder:
 
     def _say(self, entry: Text | Reasoning, signature: str | None) -> _Open:
         last = self.blocks[-1] if self.blocks else None
-        same = last is not None and type(last.first) is type(entry) and last.key == entry.block
+        same = last is not None and type(last.first) is type(entry) and entry.block in (None, last.key)
         if signature is not None and type(entry) is Text:
             same = False
         open_ = last if same and last is not None and not last.signed else self._new(entry, entry.block)
@@ -138,13 +140,13 @@ class _Builder:
         open_.note(id=entry.id, name=entry.name, signature=entry.signature, item_id=entry.item_id)
 
     def built(self) -> list[Block]:
-        return [self._build(open_) for open_ in self.blocks]
+        return [self._build(open_) for open_ in self.blocks if not _says_nothing(open_)]
 
     def _build(self, open_: _Open) -> Block:
         joined, values = "".join(open_.strings), open_.values
         first = open_.first
         if type(first) is Text:
-            return TextBlock(joined, signature=values.get("signature"), origin=self.origin if values else None)
+            return TextBlock(joined, origin=self.origin if values else None, **values)
         if type(first) is Reasoning:
             return ReasoningBlock(joined, origin=self.origin, **values)
         if type(first) is ToolCallPiece:
@@ -155,6 +157,11 @@ class _Builder:
         assert type(first) is Opaque  # noqa: S101  the four kinds of entry end here
         payload = open_.merged() if first.merge else _filled(first, joined)
         return OpaqueBlock(msgspec.Raw(payload), origin=self.origin)
+
+
+def _says_nothing(open_: _Open) -> bool:
+    """Whether it is text without a word, which only a signature makes worth keeping."""
+    return type(open_.first) is Text and not open_.strings and "signature" not in open_.values
 
 
 def _filled(opaque: Opaque, joined: str) -> bytes:

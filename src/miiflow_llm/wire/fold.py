@@ -81,6 +81,7 @@ class Fold:
         self._opaque: set[BlockKey] = set()
         self._last_call: int | None = None
         self._closed: set[int] = set()
+        self._argued: set[int] = set()
         self._id_of: list[str | None] = []
         self._held: StreamChunk | None = None
 
@@ -138,6 +139,8 @@ class Fold:
 
     def _text(self, piece: Text, chunk: StreamChunk) -> bool:
         if not piece.text and piece.signature is None:
+            if piece.item_id is not None:
+                self.transcript.entries.append(piece)
             return False
         self.transcript.entries.append(piece)
         chunk.delta += piece.text or ""
@@ -284,7 +287,9 @@ class Fold:
         if opens and identity is None:
             identity = f"call_{self._salt()}{ordinal}"
         name = piece.name if opens else None
-        arguments = piece.arguments or ""
+        arguments = piece.arguments or (piece.in_full if ordinal not in self._argued else "") or ""
+        if arguments:
+            self._argued.add(ordinal)
         said = opens or bool(arguments)
         self.transcript.entries.append(
             ToolCallPiece(
