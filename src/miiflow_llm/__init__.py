@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .inline import inline
     from .normalize import ProviderStreamNormalizer
     from .providers import register
+    from .sync_client import SyncLLMClient
 
 logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
 
@@ -24,6 +25,7 @@ __all__ = [
     "Message",
     "ProviderStreamNormalizer",
     "StreamChunk",
+    "SyncLLMClient",
     "Timeout",
     "TokenCount",
     "__version__",
@@ -44,6 +46,7 @@ _HOMES = {
     "inline": "inline",
     "load_env": "env",
     "register": "providers",
+    "SyncLLMClient": "sync_client",
 }
 
 

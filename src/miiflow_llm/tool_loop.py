@@ -6,6 +6,8 @@ No agent framework: one bounded loop, its calls made side by side, their errors 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import anyio
@@ -32,6 +34,29 @@ class ToolRun(msgspec.Struct):
     finished: bool
 
 
+class _Loop:
+    """What happens between two answers, whoever waits for them."""
+
+    def __init__(self, messages: list[Message], tools: Sequence[Any], max_rounds: int, max_concurrency: int) -> None:
+        if max_rounds < 1 or max_concurrency < 1:
+            raise ConfigurationError("max_rounds and max_concurrency: 1 or more")
+        self.tools = _by_name(tools)
+        self.max_rounds = max_rounds
+        self.messages = list(messages)
+        self.usage = TokenCount()
+        self.rounds = 0
+
+    def took(self, response: ChatResponse) -> ToolRun | None:
+        """An answer came; how it went, where it was the last."""
+        self.rounds += 1
+        self.usage += response.usage
+        self.messages.append(response.message)
+        finished = not response.message.tool_calls
+        if finished or self.rounds >= self.max_rounds:
+            return ToolRun(response, self.messages, self.usage, self.rounds, finished)
+        return None
+
+
 async def run_tools(
     ask: Ask, messages: list[Message], tools: Sequence[Any], *, max_rounds: int, max_concurrency: int
 ) -> ToolRun:
@@ -41,20 +66,36 @@ async def run_tools(
         ConfigurationError: a tool has no function to run, or a bound is below 1.
         MiiflowLLMError: an answer could not be had.
     """
-    if max_rounds < 1 or max_concurrency < 1:
-        raise ConfigurationError("max_rounds and max_concurrency: 1 or more")
-    known = _by_name(tools)
-    conversation, usage = list(messages), TokenCount()
-    for number in range(1, max_rounds + 1):
-        response = await ask(conversation)
-        usage += response.usage
-        conversation.append(response.message)
-        calls = response.message.tool_calls
-        if not calls:
-            return ToolRun(response, conversation, usage, number, True)
-        if number < max_rounds:
-            conversation += await _results(calls, known, max_concurrency)
-    return ToolRun(response, conversation, usage, max_rounds, False)
+    loop = _Loop(messages, tools, max_rounds, max_concurrency)
+    while True:
+        response = await ask(loop.messages)
+        done = loop.took(response)
+        if done is not None:
+            return done
+        loop.messages += await _results(response.message.tool_calls, loop.tools, max_concurrency)
+
+
+def run_tools_sync(
+    ask: Callable[[list[Message]], ChatResponse],
+    messages: list[Message],
+    tools: Sequence[Any],
+    *,
+    max_rounds: int,
+    max_concurrency: int,
+) -> ToolRun:
+    """`run_tools` for synchronous code: the calls run in threads, each with an event loop of its own if it needs one."""
+    loop = _Loop(messages, tools, max_rounds, max_concurrency)
+    with ThreadPoolExecutor(max_concurrency, "miiflow_llm tool") as pool:
+        while True:
+            response = ask(loop.messages)
+            done = loop.took(response)
+            if done is not None:
+                return done
+            loop.messages += pool.map(partial(_result_in_thread, loop.tools), response.message.tool_calls)
+
+
+def _result_in_thread(known: dict[str, Tool], call: ToolCall) -> Message:
+    return anyio.run(_result, call, known.get(call.name), list(known))
 
 
 def _by_name(tools: Sequence[Any]) -> dict[str, Tool]:

@@ -168,9 +168,7 @@ class Transport:
             NetworkError: the connection could not be made, or broke.
         """
         client = self._client()
-        request = client.build_request(
-            method, url, headers=dict(headers), content=body, timeout=_phases(timeout, total)
-        )
+        request = client.build_request(method, url, headers=dict(headers), content=body, timeout=phases(timeout, total))
         limit = _at_most(timeout, total)
         try:
             with anyio.fail_after(limit):
@@ -180,7 +178,7 @@ class Transport:
             raise timed_out(phase, total if phase == "total" else timeout.first_output) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
             raise translated(reason, timeout, total) from None
-        return Answer(response.status_code, _lower(response.headers), _body_of(response))
+        return Answer(response.status_code, lower_headers(response.headers), _body_of(response))
 
     def _client(self) -> httpx.AsyncClient:
         if self.closed:
@@ -232,7 +230,7 @@ def _new_client(kind: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(limits=limits, follow_redirects=False)
 
 
-def _phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
+def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
     """httpx's form of the limits; none longer than what is left in all."""
 
     def within(value: float | None) -> float | None:
@@ -294,7 +292,7 @@ def _phase_of(reason: httpx.TimeoutException, timeout: Timeout, total: float | N
     return timed_out(phase, limit)
 
 
-def _lower(headers: httpx.Headers) -> dict[str, str]:
+def lower_headers(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 

@@ -1,0 +1,190 @@
+"""Send a request and read its answer without an event loop: httpx's synchronous side, with our deadlines.
+
+A blocking read cannot be told a new limit, so one daemon thread for the process looks at the deadlines and shuts the
+socket of a read whose time is over; it runs no event loop and touches nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import httpx
+import msgspec
+
+from ..core.exceptions import ConfigurationError
+from ..core.timeout import Timeout
+from .transport import MAX_CONNECTIONS, Credential, lower_headers, phases, translated
+
+
+class SyncBody:
+    """An answer's body. `deadline` is a time of `time.monotonic`, moved by plain assignment."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._iterator: Iterator[bytes] = response.iter_bytes()
+        self._deadline: float | None = None
+        self._expired = False
+        self._reading = False
+
+    @property
+    def deadline(self) -> float | None:
+        """The time at which a waiting read is over, `None` for none."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, when: float | None) -> None:
+        self._deadline = when
+
+    def read(self) -> bytes:
+        """What came since the last read; `b""` at the end.
+
+        Raises:
+            httpx.HTTPError: the connection broke, or (`ReadTimeout`) the deadline passed.
+        """
+        self._reading = True
+        if self._deadline is not None:
+            _watchdog.watch(self, self._deadline)
+        try:
+            data = next((data for data in self._iterator if data), b"")
+        except (httpx.HTTPError, OSError):
+            if self._expired:
+                raise self._timeout() from None
+            raise
+        finally:
+            self._reading = False
+        if self._expired:
+            raise self._timeout()
+        return data
+
+    def _timeout(self) -> httpx.ReadTimeout:
+        return httpx.ReadTimeout("the deadline passed", request=self._response.request)
+
+    def overdue(self, now: float) -> bool:
+        """Whether a read waits past its deadline."""
+        return self._reading and self._deadline is not None and now >= self._deadline
+
+    def expire(self) -> None:
+        """End a waiting read: shut the socket under it."""
+        self._expired = True
+        stream = self._response.extensions.get("network_stream")
+        connection = stream.get_extra_info("socket") if stream is not None else None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go: the connection is kept when the body is complete."""
+        self._response.close()
+
+
+class _Watchdog:
+    """One thread that ends reads whose deadline has passed; it sleeps until the earliest it knows of."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._bodies: set[SyncBody] = set()
+        self._thread: threading.Thread | None = None
+        self._wakes = float("inf")
+
+    def watch(self, body: SyncBody, deadline: float) -> None:
+        """Have `body` in view until its read is over."""
+        with self._changed:
+            self._bodies.add(body)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="miiflow_llm deadlines", daemon=True)
+                self._thread.start()
+            elif deadline < self._wakes:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                waiting = [body for body in self._bodies if body._reading and body.deadline is not None]
+                for body in waiting:
+                    if body.overdue(now):
+                        body.expire()
+                self._bodies = {body for body in waiting if not body._expired}
+                self._wakes = min((body.deadline or now for body in self._bodies), default=now + 60.0)
+                self._changed.wait(max(self._wakes - now, 0.001))
+
+
+_watchdog = _Watchdog()
+
+
+def _after_fork() -> None:
+    """A child has no thread of its parent's, and maybe a lock that nobody will release."""
+    global _watchdog  # noqa: PLW0603  the one watchdog of the process
+    _watchdog = _Watchdog()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class SyncAnswer(msgspec.Struct):
+    """The head of an answer, and its body to read; `headers` are by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: SyncBody
+
+    @property
+    def content_type(self) -> str:
+        """What the answer says its body is."""
+        return self.headers.get("content-type", "")
+
+
+class SyncTransport:
+    """Connections of one synchronous client; safe to use from several threads. A caller's own `client` stays open."""
+
+    def __init__(self, client: httpx.Client | None = None) -> None:
+        self._own = client is None
+        self._client = client
+        self._lock = threading.Lock()
+        self.closed = False
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        credential: Credential | None,
+        timeout: Timeout,
+        total: float | None,
+    ) -> SyncAnswer:
+        """Send the request and wait for the head of the answer; `total` is what is left of the whole call, in seconds.
+
+        Raises:
+            TimeoutError: a phase took too long.
+            NetworkError: the connection could not be made, or broke.
+        """
+        client = self._opened()
+        request = client.build_request(method, url, headers=dict(headers), content=body, timeout=phases(timeout, total))
+        try:
+            response = client.send(request, stream=True, auth=credential, follow_redirects=False)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
+            raise translated(reason, timeout, total) from None
+        return SyncAnswer(response.status_code, lower_headers(response.headers), SyncBody(response))
+
+    def _opened(self) -> httpx.Client:
+        with self._lock:
+            if self.closed:
+                raise ConfigurationError("this client is closed; make a new one")
+            if self._client is None:
+                limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)
+                self._client = httpx.Client(limits=limits, follow_redirects=False)
+            return self._client
+
+    def close(self) -> None:
+        """Close the connections; a client that the caller gave stays open."""
+        self.closed = True
+        if self._own and self._client is not None:
+            self._client.close()
