@@ -18,6 +18,7 @@ from ..wire.table import (
     Hints,
     Rule,
     Side,
+    by_model,
     const,
     count,
     drop,
@@ -32,6 +33,20 @@ from ..wire.table import (
     take,
     when,
 )
+from ._anthropic_request import (
+    BEFORE_SCHEMAS,
+    BY_BUDGET,
+    CLAUDE_4_6,
+    MAX_TOKENS,
+    MAY_STOP_THINKING,
+    NEVER_FORCED,
+    NEVER_SAMPLES,
+    NEVER_THINKS,
+    cache_marks,
+    thinking_budget,
+    wire_id,
+)
+from ._effort import effort
 from ._media import anthropic_source
 
 KINDS = other_than("text", "thinking", "redacted_thinking", "tool_use")
@@ -65,6 +80,49 @@ ERROR = emit(
     request_id="request_id",
 )
 
+CACHED = when("cache", {"type": "ephemeral"})
+
+TEXT = {"type": "text", "text": take("text"), "cache_control": CACHED}
+
+ONE_CALL = take("parallel_tool_calls", values={False: True, True: None})
+
+ADAPTIVE = {"type": "adaptive", "display": "summarized"}
+"""Newer models leave the words of their thinking out unless asked to show them."""
+
+THINKING = by_model(
+    {
+        NEVER_THINKS: None,
+        BY_BUDGET: take(
+            "reasoning",
+            values={"off": {"type": "disabled"}, ...: {"type": "enabled", "budget_tokens": take("reasoning")}},
+        ),
+        MAY_STOP_THINKING: take("reasoning", values={"off": {"type": "disabled"}, ...: ADAPTIVE}),
+        "": take("reasoning", values={...: ADAPTIVE}),
+    }
+)
+
+LEVELS = ("low", "medium", "high", "xhigh", "max")
+
+EFFORT = by_model(
+    {
+        rf"{NEVER_THINKS}|{BY_BUDGET}": None,
+        CLAUDE_4_6: take(
+            "reasoning",
+            values={"off": None, ...: take("reasoning", through=effort("low", "medium", "high", "max"))},
+        ),
+        MAY_STOP_THINKING: take("reasoning", values={"off": None, ...: take("reasoning", through=effort(*LEVELS))}),
+        "": take("reasoning", through=effort(*LEVELS)),
+    }
+)
+
+SIGNED = by_model(
+    {
+        "claude": when("signature", {"type": "thinking", "thinking": take("text"), "signature": take("signature")}),
+        "": {"type": "thinking", "thinking": take("text"), "signature": take("signature", default="")},
+    }
+)
+"""Claude refuses thinking without its signature; other makers' models send none, and want theirs back all the same."""
+
 ANTHROPIC_MESSAGES = Dialect(
     name="anthropic_messages",
     docs="https://platform.claude.com/docs/en/api/messages",
@@ -74,10 +132,11 @@ ANTHROPIC_MESSAGES = Dialect(
     system="hoist",
     merge=True,
     roles={"tool": "user"},
+    prepare=(thinking_budget, cache_marks),
     body={
         "model": take("model"),
-        "max_tokens": take("max_tokens", default=4096),
-        "system": take("system"),
+        "max_tokens": take("max_tokens", default=by_model(MAX_TOKENS)),
+        "system": take("system_blocks", each=TEXT, default=take("system")),
         "messages": take("messages"),
         "temperature": take("temperature"),
         "top_p": take("top_p"),
@@ -87,7 +146,7 @@ ANTHROPIC_MESSAGES = Dialect(
             "tools",
             each={
                 "name": take("name"),
-                "description": take("description"),
+                "description": when("description", take("description")),
                 "input_schema": take("parameters", default={"type": "object", "properties": {}}),
                 "strict": take("strict"),
             },
@@ -95,40 +154,54 @@ ANTHROPIC_MESSAGES = Dialect(
         "tool_choice": take(
             "tool_choice",
             values={
-                "auto": {"type": "auto"},
+                "auto": {"type": "auto", "disable_parallel_tool_use": ONE_CALL},
                 "none": {"type": "none"},
-                "required": {"type": "any"},
-                ...: {"type": "tool", "name": take("tool_choice")},
+                "required": {"type": "any", "disable_parallel_tool_use": ONE_CALL},
+                ...: {"type": "tool", "name": take("tool_choice"), "disable_parallel_tool_use": ONE_CALL},
             },
+            default=take(
+                "parallel_tool_calls",
+                values={False: {"type": "auto", "disable_parallel_tool_use": True}, True: None},
+            ),
         ),
+        "thinking": THINKING,
+        "output_config": {
+            "effort": EFFORT,
+            "format": when("schema", {"type": "json_schema", "schema": take("schema.schema")}),
+        },
         "metadata": {"user_id": take("user")},
-        "service_tier": take("service_tier"),
+        "service_tier": take(
+            "service_tier", values={"default": "standard_only", "standard": "standard_only", ...: take("service_tier")}
+        ),
         "stream": take("stream"),
     },
     message={"role": take("role"), "content": take("content")},
     parts={
-        TextBlock: inside(
-            {"type": "text", "text": take("text"), "cache_control": when("cache", {"type": "ephemeral"})}
+        TextBlock: inside(TEXT),
+        ImageBlock: inside(
+            {"type": "image", "source": take("media", through=anthropic_source), "cache_control": CACHED}
         ),
-        ImageBlock: inside({"type": "image", "source": take("media", through=anthropic_source)}),
         DocumentBlock: inside(
-            {"type": "document", "source": take("media", through=anthropic_source), "title": take("filename")}
+            {
+                "type": "document",
+                "source": take("media", through=anthropic_source),
+                "title": take("filename"),
+                "cache_control": CACHED,
+            }
         ),
         AudioBlock: refused("Anthropic takes no audio; send a transcript as text"),
         ReasoningBlock: inside(
-            when(
-                "data",
-                {"type": "redacted_thinking", "data": take("data")},
-                {"type": "thinking", "thinking": take("text"), "signature": take("signature")},
-            ),
-            own=True,
+            when("data", {"type": "redacted_thinking", "data": take("data")}, SIGNED),
+            own="model",
         ),
         OpaqueBlock: inside(take("payload"), own=True),
-        ToolCall: inside({"type": "tool_use", "id": take("id"), "name": take("name"), "input": take("input")}),
+        ToolCall: inside(
+            {"type": "tool_use", "id": take("id", through=wire_id), "name": take("name"), "input": take("input")}
+        ),
         ToolResult: inside(
             {
                 "type": "tool_result",
-                "tool_use_id": take("id"),
+                "tool_use_id": take("id", through=wire_id),
                 "content": take("content"),
                 "is_error": when("is_error", True),
             }
@@ -276,12 +349,45 @@ ANTHROPIC_MESSAGES = Dialect(
     drops=(
         drop(
             "temperature",
-            "top_p",
-            "top_k",
-            models=r"claude-(opus-(4-[78]|5)|sonnet-5|haiku-5|fable|mythos)",
+            models=NEVER_SAMPLES,
+            unless=("temperature", 1),
             reason="this model refuses sampling parameters; steer it in the prompt",
         ),
+        drop(
+            "top_p",
+            "top_k",
+            models=NEVER_SAMPLES,
+            reason="this model refuses sampling parameters; steer it in the prompt",
+        ),
+        drop(
+            "temperature",
+            beside="reasoning",
+            unless={"reasoning": ("off",), "temperature": (1,)},
+            reason="it is refused while the model thinks; leave it out, or pass reasoning='off'",
+        ),
+        drop(
+            "top_k",
+            beside="reasoning",
+            unless=("reasoning", "off"),
+            reason="it is refused while the model thinks; leave it out, or pass reasoning='off'",
+        ),
+        drop("json_mode", reason="there is no mode for JSON without a schema; pass a schema"),
+        drop("reasoning", models=NEVER_THINKS, unless=("reasoning", "off"), reason="this model does not think"),
+        drop(
+            "tool_choice",
+            models=NEVER_FORCED,
+            unless={"tool_choice": ("auto", "none")},
+            reason="this model cannot be forced to call a tool; pass tool_choice='auto' and ask for it in the prompt",
+        ),
+        drop(
+            "tool_choice",
+            models=BY_BUDGET,
+            beside="reasoning",
+            unless={"tool_choice": ("auto", "none"), "reasoning": ("off",)},
+            reason="a tool cannot be forced while the model thinks; pass tool_choice='auto', or reasoning='off'",
+        ),
     ),
+    structured={BEFORE_SCHEMAS: "tool", "claude": "native", "": "tool"},
     model_list=Side("/v1/models", "GET", items="data", value="id"),
     token_count=Side(
         "/v1/messages/count_tokens",

@@ -8,8 +8,9 @@ PROVIDER = Provider(
     dialect=ANTHROPIC_MESSAGES,
     base_url="https://api.anthropic.com",
     docs="https://platform.claude.com/docs/en/api",
-    env=("ANTHROPIC_API_KEY",),
+    env=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
     auth=Auth(header="x-api-key", prefix=""),
+    auth_env={"ANTHROPIC_AUTH_TOKEN": Auth()},
     base_url_env=(BaseUrlFrom("ANTHROPIC_BASE_URL"),),
     example_model="claude-haiku-5-5",
 )
