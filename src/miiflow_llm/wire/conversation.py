@@ -128,6 +128,8 @@ class _Writer:
                 return message.role
             if name in ("signature", "item_id", "leads"):
                 return self._proof(block, name)
+            if isinstance(block, ToolCall) and name == "arguments":
+                return arguments_text(block)
             if isinstance(block, ToolCall) and name == "input":
                 return arguments_object(block)
             if isinstance(block, ToolResult) and name == "text":
@@ -215,6 +217,11 @@ def text_only(result: ToolResult) -> str:
             f"{other} is not taken in a tool's result here; send it in a user message after it", parameter=other
         )
     return result.text
+
+
+def arguments_text(call: ToolCall) -> str:
+    """The arguments as a JSON text; no arguments, which models write in several ways, are an empty object."""
+    return "{}" if not call.custom and call.arguments.strip() in ("", "null") else call.arguments
 
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:
