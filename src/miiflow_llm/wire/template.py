@@ -81,12 +81,12 @@ def _mapped(take: Take, value: Any, view: View) -> Any:
 
 
 def item_view(item: Any, outer: View) -> View:
-    """A view of an element: `.` is itself, `model` comes from outside, all else are its own attributes."""
+    """A view of an element: `.` is itself, what is of the whole call comes from outside, all else is its own."""
 
     def view(name: str) -> Any:
         if name == ".":
             return item
-        return outer(name) if name == "model" else attribute(item, name)
+        return outer(name) if name in ("model", "dimensions") else attribute(item, name)
 
     return view
 
