@@ -24,6 +24,11 @@ def bare_model(request: ChatRequest) -> ChatRequest:
     return msgspec.structs.replace(request, model=request.model.removeprefix("models/"))
 
 
+def full_name(model: str) -> str:
+    """The model's name as bodies want it."""
+    return f"models/{model.removeprefix('models/')}"
+
+
 def gemma_system(request: ChatRequest) -> ChatRequest:
     """Gemma takes no system instruction: it begins the first message of the user instead."""
     system = [message for message in request.messages if message.role == "system"]

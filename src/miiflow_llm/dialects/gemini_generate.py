@@ -19,6 +19,7 @@ from ..core.messages import (
 from ..wire.table import (
     Dialect,
     First,
+    Side,
     absent,
     by_model,
     const,
@@ -38,6 +39,7 @@ from ._gemini_request import (
     answers_in_order,
     bare_model,
     declared,
+    full_name,
     gemma_system,
     media_after_results,
     media_part,
@@ -299,5 +301,35 @@ GEMINI_GENERATE = Dialect(
             unless=("reasoning", "off"),
             reason="this model does not think; gemini-2.5 and later do",
         ),
+    ),
+    model_list=Side("/models?pageSize=1000", "GET", items="models", value="name"),
+    embeddings=Side(
+        "/models/{model}:batchEmbedContents",
+        body={
+            "requests": take(
+                "texts",
+                each={
+                    "model": take("model", through=full_name),
+                    "content": {"parts": [{"text": take(".")}]},
+                    "outputDimensionality": take("dimensions"),
+                },
+            )
+        },
+        items="embeddings",
+        value="values",
+    ),
+    token_count=Side(
+        "/models/{model}:countTokens",
+        body={
+            "generateContentRequest": {
+                "model": take("model", through=full_name),
+                "contents": take("chat.contents"),
+                "systemInstruction": take("chat.systemInstruction"),
+                "tools": take("chat.tools"),
+                "toolConfig": take("chat.toolConfig"),
+                "generationConfig": take("chat.generationConfig"),
+            }
+        },
+        tokens="totalTokens",
     ),
 )
