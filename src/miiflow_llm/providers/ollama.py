@@ -38,6 +38,7 @@ PROVIDER = Provider(
     key="optional",
     base_url_env=(BaseUrlFrom("OLLAMA_HOST", through=host),),
     example_model="gpt-oss:20b",
+    structured={".*[-:]cloud$": "prompt"},
     also=(
         Also(
             dialect=OPENAI_CHAT,

@@ -20,5 +20,10 @@ PROVIDER = Provider(
         "reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none")),
     },
     finish={"abort": "error"},
-    errors=(fault(error.ServiceUnavailableError, "abort", "unavailable_error", "InternalServerError", stands_for=503),),
+    errors=(
+        # llama.cpp answers 500 to requests that it will never take
+        fault(error.InvalidRequestError, status=500, says="--jinja|not supported|cannot use both"),
+        fault(error.ContextLengthError, status=400, says="messages is too long"),
+        fault(error.ServiceUnavailableError, "abort", "unavailable_error", "InternalServerError", stands_for=503),
+    ),
 )

@@ -37,6 +37,7 @@ ERROR = "error"
 """The word of a finish table for an answer that the provider reports as failed."""
 
 
+_NO_VALUE = (None, "", {})
 _NO_IDS = ("", "null")
 """What stands for a missing id: LM Studio and older gateways send the first, Mistral's the second."""
 
@@ -182,7 +183,7 @@ class Fold:
         return False
 
     def _extra(self, piece: Logprobs | Citation, chunk: StreamChunk) -> bool:
-        values = piece.value if isinstance(piece.value, list) else [piece.value] if piece.value else []
+        values = piece.value if isinstance(piece.value, list) else [] if piece.value in _NO_VALUE else [piece.value]
         if not values:
             return False
         if isinstance(piece, Logprobs):
