@@ -37,7 +37,7 @@ ERROR = "error"
 """The word of a finish table for an answer that the provider reports as failed."""
 
 
-_NO_VALUE = (None, "", {})
+_NO_VALUE: tuple[Any, ...] = (None, "", {})
 _NO_IDS = ("", "null")
 """What stands for a missing id: LM Studio and older gateways send the first, Mistral's the second."""
 
