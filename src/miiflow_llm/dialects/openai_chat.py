@@ -36,6 +36,8 @@ from ..wire.table import (
     take,
     when,
 )
+from ._effort import LEVELS, effort
+from ._media import file_name
 
 ERROR = emit(
     "failure",
@@ -110,17 +112,20 @@ OPENAI_CHAT = Dialect(
         "frequency_penalty": take("frequency_penalty"),
         "logprobs": take("logprobs"),
         "top_logprobs": take("top_logprobs"),
-        "tools": take(
+        "tools": when(
             "tools",
-            each={
-                "type": "function",
-                "function": {
-                    "name": take("name"),
-                    "description": take("description"),
-                    "parameters": take("parameters"),
-                    "strict": take("strict"),
+            take(
+                "tools",
+                each={
+                    "type": "function",
+                    "function": {
+                        "name": take("name"),
+                        "description": take("description"),
+                        "parameters": take("parameters"),
+                        "strict": take("strict"),
+                    },
                 },
-            },
+            ),
         ),
         "tool_choice": take(
             "tool_choice",
@@ -132,7 +137,7 @@ OPENAI_CHAT = Dialect(
             },
         ),
         "parallel_tool_calls": take("parallel_tool_calls"),
-        "reasoning_effort": take("reasoning", values={"off": "none", ...: take("reasoning")}),
+        "reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none")),
         "response_format": when(
             "schema",
             {
@@ -154,12 +159,12 @@ OPENAI_CHAT = Dialect(
     message={"role": take("role"), "content": take("content"), "name": take("name")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
-        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("image_url"), "detail": take("detail")}}),
+        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}}),
         DocumentBlock: inside(
             {
                 "type": "file",
                 "file": {
-                    "filename": take("filename", default="document.pdf"),
+                    "filename": take("filename", default=take("media", through=file_name)),
                     "file_data": take("document_url"),
                 },
             }
@@ -169,11 +174,15 @@ OPENAI_CHAT = Dialect(
         OpaqueBlock: left_out(),
         ToolCall: beside(
             "tool_calls",
-            {
-                "id": take("id"),
-                "type": "function",
-                "function": {"name": take("name"), "arguments": take("arguments")},
-            },
+            when(
+                "custom",
+                {"id": take("id"), "type": "custom", "custom": {"name": take("name"), "input": take("arguments")}},
+                {
+                    "id": take("id"),
+                    "type": "function",
+                    "function": {"name": take("name"), "arguments": take("arguments")},
+                },
+            ),
         ),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),
     },
@@ -264,7 +273,14 @@ OPENAI_CHAT = Dialect(
         fault(error.AuthenticationError, "invalid_api_key", "authentication_error", stands_for=401),
         fault(error.ModelNotFoundError, "model_not_found", "model_not_exist", stands_for=404),
         fault(error.RateLimitError, "rate_limit_exceeded", "too_many_requests", "no_capacity", stands_for=429),
-        fault(error.ServiceUnavailableError, "server_error", "api_error", "overloaded_error", stands_for=500),
+        fault(
+            error.ServiceUnavailableError,
+            "server_error",
+            "api_error",
+            "internal_error",
+            "overloaded_error",
+            stands_for=500,
+        ),
         fault(error.ServiceUnavailableError, "timeout", "slow_down", "service_unavailable", stands_for=503),
         fault(error.InvalidRequestError, "invalid_request_error", status=400),
     ),

@@ -32,7 +32,10 @@ from ..wire.table import (
     json,
     other_than,
     take,
+    when,
 )
+from ._effort import LEVELS, effort, is_on
+from ._media import file_name
 from .openai_chat import OPENAI_CHAT
 
 KINDS = other_than("message", "reasoning", "function_call", "custom_tool_call")
@@ -75,6 +78,22 @@ AT_WORK = (
 )
 """What says only that the server is at work."""
 
+BAD_IMAGE = (
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "invalid_image_mode",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "image_file_too_large",
+    "unsupported_image_media_type",
+    "empty_image_file",
+    "failed_to_download_image",
+    "image_file_not_found",
+)
+
 
 def usage(at: str, *on: str) -> Rule:
     """The counters at `at`: output includes reasoning, input what was cached."""
@@ -99,6 +118,37 @@ ERROR = emit(
     type="error.type",
 )
 
+LOGPROBS = when("logprobs", "message.output_text.logprobs", when("top_logprobs", "message.output_text.logprobs"))
+SUMMARY = take("reasoning", through=is_on, values={True: "auto", False: None})
+"""Reasoning that is asked for is asked to be shown too; no other form of it is given."""
+
+TEXT = inside({"type": "input_text", "text": take("text")})
+IMAGE = inside({"type": "input_image", "image_url": take("media.url"), "detail": take("detail")})
+FILE = inside(
+    when(
+        "media.link",
+        {"type": "input_file", "file_url": take("media.link")},
+        {
+            "type": "input_file",
+            "filename": take("filename", default=take("media", through=file_name)),
+            "file_data": take("media.url"),
+        },
+    )
+)
+SAID = when(
+    "item_id",
+    {
+        "type": "message",
+        "id": take("item_id"),
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": take("text"), "annotations": []}],
+        "phase": take("phase"),
+    },
+    {"role": "assistant", "content": take("text")},
+)
+"""What the model itself said goes back under its own name: a reasoning item asks for the item that followed it."""
+
 OPENAI_RESPONSES = Dialect(
     name="openai_responses",
     docs="https://platform.openai.com/docs/api-reference/responses",
@@ -112,23 +162,84 @@ OPENAI_RESPONSES = Dialect(
         "temperature": take("temperature"),
         "top_p": take("top_p"),
         "top_logprobs": take("top_logprobs"),
+        "include": [LOGPROBS],
+        "tools": when(
+            "tools",
+            take(
+                "tools",
+                each={
+                    "type": "function",
+                    "name": take("name"),
+                    "description": take("description"),
+                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                    # left out it means strict, on this wire alone
+                    "strict": take("strict", default=False),
+                },
+            ),
+        ),
+        "tool_choice": take(
+            "tool_choice",
+            values={
+                "auto": "auto",
+                "none": "none",
+                "required": "required",
+                ...: {"type": "function", "name": take("tool_choice")},
+            },
+        ),
+        "parallel_tool_calls": take("parallel_tool_calls"),
+        "reasoning": {"effort": take("reasoning", through=effort(*LEVELS, off="none")), "summary": SUMMARY},
+        "text": {
+            "format": when(
+                "schema",
+                {
+                    "type": "json_schema",
+                    "name": take("schema.name"),
+                    "schema": take("schema.schema"),
+                    "strict": take("schema.strict"),
+                },
+                when("json_mode", {"type": "json_object"}),
+            )
+        },
+        "service_tier": take("service_tier"),
+        "safety_identifier": take("user"),
+        "metadata": take("metadata"),
         "stream": take("stream"),
     },
     message={"role": take("role"), "content": take("content")},
     parts={
-        TextBlock: by_role(
-            system=inside({"type": "input_text", "text": take("text")}),
-            user=inside({"type": "input_text", "text": take("text")}),
-            tool=inside({"type": "input_text", "text": take("text")}),
-            assistant=apart({"role": "assistant", "content": take("text")}),
+        TextBlock: by_role(system=TEXT, user=TEXT, tool=TEXT, assistant=apart(SAID)),
+        ImageBlock: by_role(user=IMAGE, tool=IMAGE),
+        DocumentBlock: by_role(user=FILE, tool=FILE),
+        AudioBlock: by_role(
+            user=inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}})
         ),
-        ImageBlock: inside({"type": "input_image", "image_url": take("image_url"), "detail": take("detail")}),
-        DocumentBlock: inside({"type": "input_file"}),
-        AudioBlock: inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}}),
-        ReasoningBlock: apart({"type": "reasoning", "id": take("id")}, own="model"),
+        ReasoningBlock: apart(
+            {
+                "type": "reasoning",
+                "id": take("id"),
+                "summary": when("text", [{"type": "summary_text", "text": take("text")}], []),
+                "encrypted_content": take("data"),
+            },
+            own="model",
+        ),
         OpaqueBlock: apart(take("payload"), own=True),
-        ToolCall: apart({"type": "function_call", "call_id": take("id"), "name": take("name")}),
-        ToolResult: apart({"type": "function_call_output", "call_id": take("id"), "output": take("content")}),
+        ToolCall: apart(
+            {
+                "type": when("custom", "custom_tool_call", "function_call"),
+                "id": take("item_id"),
+                "call_id": take("id"),
+                "name": take("name"),
+                "input": when("custom", take("arguments")),
+                "arguments": when("custom", None, take("arguments")),
+            }
+        ),
+        ToolResult: apart(
+            {
+                "type": when("custom", "custom_tool_call_output", "function_call_output"),
+                "call_id": take("id"),
+                "output": take("content"),
+            }
+        ),
     },
     events=(
         emit("meta", when="response", on=("response.created", *END, FAILED), id="response.id", model="response.model"),
@@ -330,6 +441,7 @@ OPENAI_RESPONSES = Dialect(
         fault(error.ServiceUnavailableError, "vector_store_timeout", stands_for=503),
         *OPENAI_CHAT.errors,
         fault(error.InvalidRequestError, "invalid_prompt", "data_residency_mismatch", stands_for=400),
+        fault(error.InvalidRequestError, *BAD_IMAGE, stands_for=400),
     ),
     model_list=OPENAI_CHAT.model_list,
     embeddings=OPENAI_CHAT.embeddings,

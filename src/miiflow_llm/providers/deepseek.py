@@ -1,10 +1,51 @@
 """DeepSeek: the OpenAI Chat format with thinking that is switched on and off, and has to be sent back with tools."""
 
+import msgspec
+
 from ..core import exceptions as error
-from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
+from ..core.messages import AudioBlock, DocumentBlock, Message, ReasoningBlock, TextBlock, ToolCall, ToolResult
+from ..core.request import ChatRequest
 from ..dialects._effort import effort, is_on
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import BaseUrlFrom, Hints, Provider, apart, drop, fault, inside, joined, refused, take, when
+from ..dialects.openai_responses import OPENAI_RESPONSES, SAID, TEXT
+from ..wire.table import (
+    Also,
+    BaseUrlFrom,
+    Hints,
+    Provider,
+    apart,
+    by_role,
+    drop,
+    fault,
+    inside,
+    joined,
+    refused,
+    take,
+    when,
+)
+
+ERRORS = (
+    fault(error.ServiceUnavailableError, "insufficient_system_resource", "service_unavailable_error", stands_for=503),
+    fault(error.ModelNotFoundError, status=400, says="supported API model names"),
+)
+EFFORT = effort("low", "high", "max", xhigh="high")
+HINTS = Hints(request_id=("x-ds-trace-id", "x-request-id"))
+
+
+def calls_last(request: ChatRequest) -> ChatRequest:
+    """The request with the calls of each answer after all else in it: the server takes no other order."""
+
+    def ordered(message: Message) -> Message:
+        blocks = message.blocks()
+        calls = [block for block in blocks if isinstance(block, ToolCall)]
+        if message.role != "assistant" or not calls:
+            return message
+        return msgspec.structs.replace(
+            message, parts=[*(block for block in blocks if not isinstance(block, ToolCall)), *calls]
+        )
+
+    return msgspec.structs.replace(request, messages=[ordered(message) for message in request.messages])
+
 
 PROVIDER = Provider(
     name="deepseek",
@@ -20,7 +61,7 @@ PROVIDER = Provider(
         "thinking": {"type": take("reasoning", through=is_on, values={True: "enabled", False: "disabled"})},
         "reasoning_effort": take(
             "reasoning",
-            values={"off": None, 0: None, ...: take("reasoning", through=effort("low", "high", "max", xhigh="high"))},
+            values={"off": None, 0: None, ...: take("reasoning", through=EFFORT)},
         ),
         "response_format": when("json_mode", {"type": "json_object"}),
         "user": None,
@@ -35,12 +76,7 @@ PROVIDER = Provider(
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),
     },
     finish={"insufficient_system_resource": "error"},
-    errors=(
-        fault(
-            error.ServiceUnavailableError, "insufficient_system_resource", "service_unavailable_error", stands_for=503
-        ),
-        fault(error.ModelNotFoundError, status=400, says="supported API model names"),
-    ),
+    errors=ERRORS,
     drops=(
         drop(
             "seed",
@@ -59,5 +95,38 @@ PROVIDER = Provider(
         ),
     ),
     structured={"": "prompt"},
-    hints=Hints(request_id=("x-ds-trace-id", "x-request-id")),
+    hints=HINTS,
+    also=(
+        Also(
+            dialect=msgspec.structs.replace(OPENAI_RESPONSES, prepare=(calls_last,)),
+            body={
+                "reasoning": {"effort": take("reasoning", through=EFFORT)},
+                "include": None,
+                "top_logprobs": None,
+                "safety_identifier": None,
+                "parallel_tool_calls": None,
+                "service_tier": None,
+                "metadata": None,
+            },
+            parts={
+                TextBlock: by_role(system=TEXT, user=TEXT, tool=TEXT, assistant=apart(SAID.otherwise)),
+                DocumentBlock: refused("DeepSeek takes no documents here; send their text"),
+                AudioBlock: refused("DeepSeek takes no audio; send a transcript as text"),
+                ReasoningBlock: apart(
+                    {
+                        "type": "reasoning",
+                        "id": take("id"),
+                        "summary": [],
+                        "content": when("text", [{"type": "reasoning_text", "text": take("text")}]),
+                        "encrypted_content": take("data"),
+                    },
+                    own=True,
+                ),
+                ToolResult: apart({"type": "function_call_output", "call_id": take("id"), "output": take("text")}),
+            },
+            finish={"insufficient_system_resource": "error"},
+            errors=ERRORS,
+            hints=HINTS,
+        ),
+    ),
 )

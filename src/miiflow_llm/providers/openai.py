@@ -1,7 +1,40 @@
 """OpenAI: Chat Completions, and Responses for the model families that need it."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..core.messages import DocumentBlock, ImageBlock, TextBlock
+from ..dialects._media import embedded, file_name
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import BaseUrlFrom, Provider
+from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
+from ..wire.table import Also, BaseUrlFrom, Place, PlaceBy, Provider, Side, When, by_model, inside, take, when
+from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
+
+MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": {"mode": "explicit"}}))}
+"""Where the prompt is to be cached; before gpt-5.6 it is cached without being asked."""
+
+
+def marked(place: Place | PlaceBy) -> Place | PlaceBy:
+    """The place, its part with a mark for the cache where the block asks for one."""
+    if isinstance(place, PlaceBy):
+        return PlaceBy(place.name, {value: _marked(one) for value, one in place.places.items()})
+    return _marked(place)
+
+
+def _marked(place: Place) -> Place:
+    if place.where != "inside":
+        return place
+    return msgspec.structs.replace(place, template=_with_mark(place.template))
+
+
+def _with_mark(template: Any) -> Any:
+    if isinstance(template, When):
+        return When(template.name, _with_mark(template.template), _with_mark(template.otherwise))
+    return {**template, **MARK}
+
 
 PROVIDER = Provider(
     name="openai",
@@ -10,5 +43,54 @@ PROVIDER = Provider(
     docs="https://platform.openai.com/docs/api-reference",
     env=("OPENAI_API_KEY",),
     base_url_env=(BaseUrlFrom("OPENAI_BASE_URL"), BaseUrlFrom("OPENAI_API_BASE")),
+    headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
+    body={"reasoning_effort": efforts(), "user": None, "safety_identifier": take("user")},
+    parts={
+        TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
+        ImageBlock: marked(OPENAI_CHAT.parts[ImageBlock]),
+        DocumentBlock: marked(
+            inside(
+                {
+                    "type": "file",
+                    "file": {
+                        "filename": take("filename", default=take("media", through=file_name)),
+                        "file_data": take("media", through=embedded),
+                    },
+                }
+            )
+        ),
+    },
+    drops=CHAT_DROPS,
+    structured=STRUCTURED,
+    also=(
+        Also(
+            dialect=OPENAI_RESPONSES,
+            models=RESPONSES_ONLY,
+            body={
+                "include": [by_model({REASONING: "reasoning.encrypted_content"}), LOGPROBS],
+                "reasoning": {"effort": efforts("max"), "summary": SUMMARY},
+                "truncation": by_model({"computer-use": "auto"}),
+            },
+            parts={
+                TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),
+                ImageBlock: marked(OPENAI_RESPONSES.parts[ImageBlock]),
+                DocumentBlock: marked(OPENAI_RESPONSES.parts[DocumentBlock]),
+            },
+            drops=DROPS,
+            structured=STRUCTURED,
+            token_count=Side(
+                "/responses/input_tokens",
+                body={
+                    "model": take("model"),
+                    "input": take("chat.input"),
+                    "tools": take("chat.tools"),
+                    "tool_choice": take("chat.tool_choice"),
+                    "text": take("chat.text"),
+                    "reasoning": take("chat.reasoning"),
+                },
+                tokens="input_tokens",
+            ),
+        ),
+    ),
 )

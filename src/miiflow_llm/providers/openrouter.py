@@ -7,12 +7,15 @@ from ..core import exceptions as error
 from ..core.messages import OpaqueBlock, TextBlock
 from ..dialects._effort import LEVELS, OFF, tokens
 from ..dialects.openai_chat import OPENAI_CHAT
+from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
 from ..wire.table import (
+    Also,
     BaseUrlFrom,
     Each,
     Hints,
     Provider,
     beside,
+    by_model,
     each,
     emit,
     fault,
@@ -48,6 +51,38 @@ def choices(said: str) -> Each:
     )
 
 
+REASONING = take(
+    "reasoning",
+    values={
+        OFF: {"enabled": False},
+        0: {"enabled": False},
+        **{level: {"effort": level} for level in LEVELS},
+        ...: {"max_tokens": take("reasoning", through=tokens)},
+    },
+)
+
+ERRORS = (
+    fault(error.QuotaExceededError, "payment_required", stands_for=402),
+    fault(error.ModelNotFoundError, "not_found", stands_for=404),
+    fault(error.ModelNotFoundError, status=(400, 404), says="not a valid model ID|No endpoints found"),
+    fault(error.ContextLengthError, "string_too_long", stands_for=400),
+    fault(error.ContentFilterError, "refusal", stands_for=403),
+    fault(error.ContentFilterError, status=403, says="moderation|flagged"),
+    fault(error.AuthenticationError, "authentication", stands_for=401),
+    fault(error.PermissionDeniedError, "permission_denied", stands_for=403),
+    fault(error.ServiceUnavailableError, "provider_overloaded", "provider_unavailable", "server", stands_for=503),
+    fault(error.InvalidRequestError, "invalid_request", "invalid_prompt", "unprocessable", stands_for=400),
+)
+
+HINTS = Hints(
+    request_id=("x-generation-id", "x-request-id"),
+    limits={
+        "limit_requests": ("x-ratelimit-limit",),
+        "remaining_requests": ("x-ratelimit-remaining",),
+        "reset_requests": ("x-ratelimit-reset",),
+    },
+)
+
 PROVIDER = Provider(
     name="openrouter",
     dialect=OPENAI_CHAT,
@@ -63,15 +98,7 @@ PROVIDER = Provider(
     body={
         "top_k": take("top_k"),
         "reasoning_effort": None,
-        "reasoning": take(
-            "reasoning",
-            values={
-                OFF: {"enabled": False},
-                0: {"enabled": False},
-                **{level: {"effort": level} for level in LEVELS},
-                ...: {"max_tokens": take("reasoning", through=tokens)},
-            },
-        ),
+        "reasoning": REASONING,
     },
     parts={
         TextBlock: inside(
@@ -81,24 +108,24 @@ PROVIDER = Provider(
     },
     more_events=(choices("delta"),),
     more_whole=(choices("message"),),
-    errors=(
-        fault(error.QuotaExceededError, "payment_required", stands_for=402),
-        fault(error.ModelNotFoundError, "not_found", stands_for=404),
-        fault(error.ModelNotFoundError, status=(400, 404), says="not a valid model ID|No endpoints found"),
-        fault(error.ContextLengthError, "string_too_long", stands_for=400),
-        fault(error.ContentFilterError, "refusal", stands_for=403),
-        fault(error.ContentFilterError, status=403, says="moderation|flagged"),
-        fault(error.AuthenticationError, "authentication", stands_for=401),
-        fault(error.PermissionDeniedError, "permission_denied", stands_for=403),
-        fault(error.ServiceUnavailableError, "provider_overloaded", "provider_unavailable", "server", stands_for=503),
-        fault(error.InvalidRequestError, "invalid_request", "invalid_prompt", "unprocessable", stands_for=400),
-    ),
-    hints=Hints(
-        request_id=("x-generation-id", "x-request-id"),
-        limits={
-            "limit_requests": ("x-ratelimit-limit",),
-            "remaining_requests": ("x-ratelimit-remaining",),
-            "reset_requests": ("x-ratelimit-reset",),
-        },
+    errors=ERRORS,
+    hints=HINTS,
+    also=(
+        Also(
+            dialect=OPENAI_RESPONSES,
+            body={
+                "reasoning": REASONING,
+                "include": [
+                    by_model({r"openai/(o\d|gpt-(5(?!-chat)|6))|x-ai/": "reasoning.encrypted_content"}),
+                    LOGPROBS,
+                ],
+                "top_k": take("top_k"),
+                "stop": take("stop"),
+                "presence_penalty": take("presence_penalty"),
+                "frequency_penalty": take("frequency_penalty"),
+            },
+            errors=ERRORS,
+            hints=HINTS,
+        ),
     ),
 )

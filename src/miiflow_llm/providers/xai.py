@@ -1,12 +1,83 @@
-"""xAI: Grok over the OpenAI Chat format, with errors of its own shape, some under a status of 200."""
+"""xAI: Grok over OpenAI's two formats, with errors of its own shape, some under a status of 200."""
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects._effort import effort
+from ..dialects._media import linked
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import BaseUrlFrom, Provider, by_model, drop, emit, fault, refused, take
+from ..dialects.openai_responses import DONE, LOGPROBS, OPENAI_RESPONSES
+from ..wire.table import (
+    Also,
+    BaseUrlFrom,
+    Provider,
+    by_model,
+    by_role,
+    drop,
+    emit,
+    fault,
+    inside,
+    json,
+    other_than,
+    refused,
+    take,
+)
 
 CITATIONS = emit("citation", "citations", row="citations")
+
+EFFORT = by_model(
+    {
+        "grok-3-mini": take("reasoning", through=effort("low", "high", off="none")),
+        r"grok-4\.3|grok-latest": take("reasoning", through=effort("low", "medium", "high", off="none")),
+        r"grok-4\.5": take("reasoning", through=effort("low", "medium", "high")),
+        "": take("reasoning", through=effort("low", "medium", "high", "xhigh")),
+    }
+)
+
+ERRORS = (
+    fault(error.AuthenticationError, says="^Incorrect API key provided", stands_for=400),
+    fault(error.ModelNotFoundError, says="^Model not found", stands_for=400),
+    fault(error.ServiceUnavailableError, "The service is currently unavailable", stands_for=503),
+    fault(error.QuotaExceededError, status=403, says="credits|spending limit"),
+)
+
+DROPS = (
+    drop(
+        "logprobs",
+        "top_logprobs",
+        models=r"grok-(4\.([2-9]\d|[3-9])|latest|build)",
+        reason="ignored from grok-4.20 on",
+    ),
+    drop(
+        "reasoning",
+        models=r"grok-4(\.20.*-(non-)?reasoning|\.1|-|$)|grok-(3(?!-mini)|code|2)",
+        reason="this model has no levels; choose another, as grok-4.6 or grok-4.20-non-reasoning",
+    ),
+    drop(
+        "tool_choice",
+        beside="schema",
+        unless={"tool_choice": ("auto", "none")},
+        reason="with a schema xAI answers in it and drops the call; make two calls",
+    ),
+)
+
+KINDS = other_than("message", "reasoning", "function_call")
+"""Custom tool calls are those of the server's own tools here."""
+
+AT_WORK = emit(
+    "progress",
+    "output_index",
+    on=(
+        "response.custom_tool_call_input.delta",
+        "response.x_search_call.in_progress",
+        "response.x_search_call.searching",
+        "response.x_search_call.completed",
+        "response.code_execution_call.in_progress",
+        "response.code_execution_call.completed",
+        "response.mcp_call.executing",
+        "response.mcp_call_output.delta",
+    ),
+    row="own_tools_at_work",
+)
 
 PROVIDER = Provider(
     name="xai",
@@ -17,14 +88,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("XAI_BASE_URL"), BaseUrlFrom("XAI_API_BASE")),
     example_model="grok-4.6",
     body={
-        "reasoning_effort": by_model(
-            {
-                "grok-3-mini": take("reasoning", through=effort("low", "high", off="none")),
-                r"grok-4\.3|grok-latest": take("reasoning", through=effort("low", "medium", "high", off="none")),
-                r"grok-4\.5": take("reasoning", through=effort("low", "medium", "high")),
-                "": take("reasoning", through=effort("low", "medium", "high", "xhigh")),
-            }
-        ),
+        "reasoning_effort": EFFORT,
     },
     message={"name": None},
     parts={
@@ -33,12 +97,7 @@ PROVIDER = Provider(
     },
     more_events=(CITATIONS,),
     more_whole=(CITATIONS,),
-    errors=(
-        fault(error.AuthenticationError, says="^Incorrect API key provided", stands_for=400),
-        fault(error.ModelNotFoundError, says="^Model not found", stands_for=400),
-        fault(error.ServiceUnavailableError, "The service is currently unavailable", stands_for=503),
-        fault(error.QuotaExceededError, status=403, says="credits|spending limit"),
-    ),
+    errors=ERRORS,
     drops=(
         drop(
             "stop",
@@ -47,22 +106,35 @@ PROVIDER = Provider(
             models=r"grok-(4|3-mini|latest|code|build)",
             reason="Grok's reasoning models refuse it; say in the prompt where to stop",
         ),
-        drop(
-            "logprobs",
-            "top_logprobs",
-            models=r"grok-(4\.([2-9]\d|[3-9])|latest|build)",
-            reason="ignored from grok-4.20 on",
-        ),
-        drop(
-            "reasoning",
-            models=r"grok-4(\.20.*-(non-)?reasoning|\.1|-|$)|grok-(3(?!-mini)|code|2)",
-            reason="this model has no levels; choose another, as grok-4.6 or grok-4.20-non-reasoning",
-        ),
-        drop(
-            "tool_choice",
-            beside="schema",
-            unless={"tool_choice": ("auto", "none")},
-            reason="with a schema xAI answers in it and drops the call; make two calls",
+        *DROPS,
+    ),
+    also=(
+        Also(
+            dialect=OPENAI_RESPONSES,
+            body={
+                "reasoning": {"effort": EFFORT},
+                "include": [
+                    by_model({r"grok-(2|3)|.*-non-reasoning": None, "": "reasoning.encrypted_content"}),
+                    LOGPROBS,
+                ],
+                "top_k": take("top_k"),
+                "seed": take("seed"),
+                "metadata": None,
+            },
+            parts={
+                DocumentBlock: by_role(user=inside({"type": "input_file", "file_url": take("media", through=linked)})),
+                AudioBlock: refused("xAI takes no audio; send a transcript as text"),
+            },
+            events={
+                "custom_tool_call_start": None,
+                "custom_tool_call_done": None,
+                "opaque": emit("opaque", json("item"), block="output_index", where=("item.type", KINDS), on=DONE),
+            },
+            whole={"custom_tool_call": None, "opaque": emit("opaque", json("."), where=("type", KINDS))},
+            more_events=(AT_WORK,),
+            ignored=("response.mcp_call_output.done",),
+            errors=ERRORS,
+            drops=DROPS,
         ),
     ),
 )

@@ -134,6 +134,8 @@ class _Writer:
                 return arguments_object(block)
             if isinstance(block, ToolResult) and name == "text":
                 return text_only(block)
+            if isinstance(block, ToolResult) and name == "custom":
+                return block.id in self.calls and self.calls[block.id].custom
             if isinstance(block, ToolResult) and name in ("content", "parts"):
                 return self._nested(block, collapse=name == "content")
             if name.partition(".")[0] == "media":
