@@ -30,6 +30,7 @@ HIGH_WATER = 256 * 1024
 """Bytes read but not taken above which reading pauses."""
 
 _HAPPY_EYEBALLS_DELAY = 0.25  # RFC 8305, section 5
+_SLICE = 256 * 1024
 _NO_LIMIT = 365 * 86400.0
 _local = threading.local()
 
@@ -174,18 +175,24 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
                 async for part in rest:
                     if not await self._write(part, timeout):
                         return False
+                    await asyncio.sleep(0)  # a body that never waits would keep its connection's end from us
         return True
 
     async def _write(self, data: bytes, timeout: float | None) -> bool:
-        if self._transport is None or not self._is_wanted():
-            return False
-        self._transport.write(data)
-        while self._write_paused and self._is_wanted():
-            await self._wait(timeout, httpx.WriteTimeout, None)
+        # In slices, since asyncio's TLS pushes back only at the write after one that was too much.
+        view = memoryview(data)
+        for start in range(0, len(data), _SLICE):
+            if self._transport is None or not self._is_wanted():
+                return False
+            self._transport.write(view[start : start + _SLICE])
+            while self._write_paused and self._is_wanted():
+                await self._wait(timeout, httpx.WriteTimeout, None)
         return self._is_wanted()
 
     def _is_wanted(self) -> bool:
-        return not self._lost and self.response is not None and not is_refusal(self.response)
+        if self._lost or self.response is None or self._transport is None or self._transport.is_closing():
+            return False
+        return not is_refusal(self.response)
 
     async def _receive_head(self, response: ResponseReader, timeout: float | None) -> None:
         while not response.head_done and not response.ended:
