@@ -35,7 +35,7 @@ PACE = 0.012
 async def stream_one(server: ReplayServer, provider: str, name: str, model: str) -> list[str]:
     """Stream one capture, printing it as it comes; the row of the table."""
     print(f"\n{provider} ({model})\n  ", end="")
-    chunks = 0
+    chunks, thinking = 0, False
     base_url = server.url_for(provider, name)
     async with (
         LLMClient.create(provider, model=model, base_url=base_url, api_key="no-key-needed") as client,
@@ -43,6 +43,9 @@ async def stream_one(server: ReplayServer, provider: str, name: str, model: str)
     ):
         async for chunk in stream:
             chunks += 1
+            if bool(chunk.reasoning_delta) != thinking and (chunk.delta or chunk.reasoning_delta):
+                thinking = not thinking
+                print("(thinks) " if thinking else "\n  ", end="")
             print(chunk.reasoning_delta or chunk.delta, end="", flush=True)
         response = stream.response
         dialect = client.plan("x", stream=True).dialect

@@ -1,0 +1,153 @@
+"""Finds and blots out credentials in bytes and text; it does not know whose they are or where they go.
+
+Two ways: patterns of the providers' documented key formats, and literal values (the key a request was sent with, a
+cookie it got, what the caller listed). A replacement is as long as what it replaces, so that the read boundaries
+and frame sizes of a recorded body stay true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+import msgspec
+
+CREDENTIAL_HEADERS = frozenset(
+    (
+        "authorization",
+        "proxy-authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cookie",
+        "set-cookie",
+        "x-amz-security-token",
+        "x-goog-iam-authorization-token",
+        "cf-aig-authorization",
+    )
+)
+"""Headers whose value is a credential, in lower case."""
+
+IDENTITY_HEADERS = frozenset(
+    (
+        "openai-organization",
+        "openai-project",
+        "anthropic-organization-id",
+        "x-goog-user-project",
+        "x-ms-client-request-id",
+        "x-amzn-account-id",
+    )
+)
+"""Headers whose value names an account, in lower case."""
+
+CREDENTIAL_PARAMETERS = frozenset(["key", "api_key", "api-key", "access_token", "token", "x-amz-security-token"])
+"""Query parameters whose value is a credential, in lower case."""
+
+HIDDEN = "***"
+
+# A key begins where no letter, digit, `_`, `-`, `/` or `+` stands before it: base64 text is full of look-alikes.
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("an Anthropic key", r"sk-ant-[A-Za-z0-9_-]{16,}"),
+    ("an OpenRouter key", r"sk-or-[A-Za-z0-9_-]{16,}"),
+    ("an API key", r"sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}"),
+    ("a Google key", r"AIza[A-Za-z0-9_-]{35}"),
+    ("a Google access token", r"ya29\.[A-Za-z0-9_-]{20,}"),
+    ("a Groq key", r"gsk_[A-Za-z0-9]{20,}"),
+    ("an xAI key", r"xai-[A-Za-z0-9]{20,}"),
+    ("a Together key", r"tgp_v1_[A-Za-z0-9_-]{20,}"),
+    ("a Perplexity key", r"pplx-[A-Za-z0-9]{20,}"),
+    ("a Hugging Face token", r"hf_[A-Za-z0-9]{30,}"),
+    ("a GitHub token", r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
+    ("an AWS access key", r"A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Za-z0-9+/=])"),
+    ("a bearer token", r"[Bb]earer [A-Za-z0-9._~+/-]{20,}"),
+    ("a JSON web token", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    ("an organisation id", r"org-[A-Za-z0-9]{20,}"),
+    ("a project id", r"proj_[A-Za-z0-9]{16,}"),
+)
+_BEFORE = r"(?<![A-Za-z0-9_+/-])"
+_COMPILED = tuple((kind, re.compile((_BEFORE + pattern).encode())) for kind, pattern in _PATTERNS)
+_LEARNED_MINIMUM = 8
+
+
+def find_secret(data: bytes) -> str | None:
+    """What the first credential in `data` looks like ("a Groq key"), or `None`; blotted-out ones do not count."""
+    for kind, pattern in _COMPILED:
+        if any(not _is_blot(found.group()) for found in pattern.finditer(data)):
+            return kind
+    return None
+
+
+class Redactor:
+    """Blots out credentials: the known formats, `values` given literally, and those `learn`ed from headers.
+
+    `values` are also found in the form they take inside JSON text and in a URL. A value that a provider sends in
+    pieces, over several events of a stream, is not found: give the recorder a body hook for that.
+    """
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._literals: set[bytes] = set()
+        for value in values:
+            self._add(value)
+
+    def learn(self, headers: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
+        """Take the values of headers and query parameters that hold credentials or name an account."""
+        for name, value in headers.items():
+            if name.lower() in CREDENTIAL_HEADERS | IDENTITY_HEADERS:
+                for part in _secret_parts(name.lower(), value):
+                    self._learn(part)
+        for name, value in (parameters or {}).items():
+            if name.lower() in CREDENTIAL_PARAMETERS:
+                self._learn(value)
+
+    def redact(self, data: bytes) -> bytes:
+        """`data` with every credential replaced by as many bytes of `x`."""
+        for literal in sorted(self._literals, key=len, reverse=True):
+            data = data.replace(literal, b"x" * len(literal))
+        for _, pattern in _COMPILED:
+            data = pattern.sub(lambda found: _blot(found.group()), data)
+        return data
+
+    def redact_text(self, text: str) -> str:
+        """`redact` for text."""
+        return self.redact(text.encode()).decode()
+
+    def holds(self, data: bytes) -> bool:
+        """Whether one of the literal values is in `data`."""
+        return any(literal in data for literal in self._literals)
+
+    def _learn(self, value: str) -> None:
+        # Local servers take any key: blotting out "x" or "ollama" wherever they stand would spoil the answer.
+        if len(value) >= _LEARNED_MINIMUM:
+            self._add(value)
+
+    def _add(self, value: str) -> None:
+        if value:
+            inside_json = msgspec.json.encode(value)[1:-1]
+            self._literals |= {value.encode(), inside_json, quote(value, safe="").encode()}
+
+
+def _secret_parts(name: str, value: str) -> list[str]:
+    if name in ("authorization", "proxy-authorization"):
+        return [value.partition(" ")[2] or value]
+    if name == "set-cookie":
+        return [value.partition(";")[0].partition("=")[2]]
+    if name == "cookie":
+        return [part.partition("=")[2].strip() for part in value.split(";")]
+    return [value]
+
+
+def _blot(secret: bytes) -> bytes:
+    """The secret with its documented prefix kept, so that a reader sees what stood there."""
+    kept = re.match(rb"(?:[Bb]earer |sk-ant-|sk-or-|sk-|AIza|[a-z]+[_-])?", secret)
+    prefix = kept.group() if kept else b""
+    return prefix + b"x" * (len(secret) - len(prefix))
+
+
+def _is_blot(found: bytes) -> bool:
+    return _blot(found) == found
+
+
+def hide(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with every credential replaced by `***`, names in lower case."""
+    return {name.lower(): HIDDEN if name.lower() in CREDENTIAL_HEADERS else value for name, value in headers.items()}
