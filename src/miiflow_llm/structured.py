@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .core.exceptions import ConfigurationError, ParsingError
-from .core.json_schema import decode_as, name_of, schema_of, wrap_root
+from .core.json_schema import decode_as, name_of, schema_of, without_nulls, wrap_root
 from .core.messages import Message
 from .core.partial_json import NOTHING, PartialJSON
 from .core.request import ChatRequest, OutputSchema, ToolSpec
@@ -127,6 +127,7 @@ def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
     """
     if lenient:
         text = extracted(text)
+    text = without_nulls(text, shape.schema)
     if shape.unwrap is None:
         return decode_as(shape.type, text)
     outer = decode_as(dict[str, msgspec.Raw], text)

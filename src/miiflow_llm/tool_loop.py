@@ -83,7 +83,7 @@ def run_tools_sync(
     max_rounds: int,
     max_concurrency: int,
 ) -> ToolRun:
-    """`run_tools` for synchronous code: the calls run in threads, each with an event loop of its own if it needs one."""
+    """`run_tools` for synchronous code: the calls run in threads, each in an event loop of its own."""
     loop = _Loop(messages, tools, max_rounds, max_concurrency)
     with ThreadPoolExecutor(max_concurrency, "miiflow_llm tool") as pool:
         while True:

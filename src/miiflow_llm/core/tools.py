@@ -1,0 +1,198 @@
+"""Functions as tools: a typed Python function in, its name, description and JSON Schema out, and calls checked and run.
+
+The schema comes from the annotations through msgspec, the descriptions from the docstring or `Annotated[T, "words"]`.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ParamSpec, TypeVar, overload
+
+import anyio.to_thread
+import msgspec
+
+from .docstrings import described
+from .exceptions import ConfigurationError, ParsingError
+from .json_schema import decode_as, is_pydantic, name_of, schema_of, without_nulls
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Tool:
+    """A tool: what the model is told of it, and, where it has one, the function behind it.
+
+    `parameters` is JSON Schema. `strict` asks the provider to hold the model to it exactly. A tool that was made of a
+    function is called like it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
+        function: Callable[..., Any] | None = None,
+        arguments_type: Any = None,
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"tool name {name!r}: 1 to 64 letters, digits, '_' and '-'")
+        self.name = name
+        self.description = description
+        self.parameters = dict(parameters or {"type": "object", "properties": {}})
+        self.strict = strict
+        self.function = function
+        self._type = arguments_type
+        if function is not None:
+            functools.update_wrapper(self, function)
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        strict: bool = False,
+    ) -> Tool:
+        """A tool of a typed function, sync or async.
+
+        Raises:
+            ConfigurationError: a parameter has no annotation, or is `*args` or `**kwargs`, or has no JSON form.
+        """
+        summary, about = described(inspect.getdoc(function) or "")
+        called: str = name or getattr(function, "__name__", None) or "tool"
+        type_ = _arguments_type(function, called, about)
+        schema = {key: value for key, value in schema_of(type_).items() if key != "title"}
+        words = description if description is not None else summary
+        return cls(called, words, schema, strict=strict, function=function, arguments_type=type_)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        if self.function is None:
+            raise ConfigurationError(f"tool {self.name!r} has no function to call")
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    def arguments(self, text: str) -> dict[str, Any]:
+        """The model's arguments, checked, as keyword arguments; nothing at all, `""` and `null` are none.
+
+        Raises:
+            ParsingError: they do not fit; the error says where.
+        """
+        if text.strip() in ("", "null"):
+            text = "{}"
+        if self._type is None:
+            value = decode_as({}, text)
+            if not isinstance(value, dict):
+                raise ParsingError(f"arguments of {self.name} are no object", text=text, reason="not an object")
+            return value
+        found = decode_as(self._type, without_nulls(text, self.parameters))
+        return {name: getattr(found, name) for name in found.__struct_fields__}
+
+    async def run(self, text: str) -> Any:
+        """Run the function with the model's arguments; a synchronous one runs in a worker thread.
+
+        Raises:
+            ParsingError: the arguments do not fit.
+            Exception: whatever the function raises.
+        """
+        arguments = self.arguments(text)
+        if self.function is None:
+            raise ConfigurationError(f"tool {self.name!r} has no function to run")
+        if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
+            return await self.function(**arguments)
+        value = await anyio.to_thread.run_sync(functools.partial(self.function, **arguments))
+        return await value if inspect.isawaitable(value) else value
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool: ...
+@overload
+def tool(
+    name: str | None = None, description: str | None = None, *, strict: bool = False
+) -> Callable[[Callable[P, R]], Tool]: ...
+def tool(name: Any = None, description: str | None = None, *, strict: bool = False) -> Any:
+    """Make a tool of a function: `@tool`, `@tool("name", "description")` or `@tool(strict=True)`.
+
+    Raises:
+        ConfigurationError: as for `Tool.from_function`.
+    """
+    if callable(name):
+        return Tool.from_function(name)
+    return lambda function: Tool.from_function(function, name=name, description=description, strict=strict)
+
+
+def as_tool(value: Any) -> Tool:
+    """A tool of what users write: a `Tool`, a typed function, an OpenAI-style dict, or a type as a schema alone.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if isinstance(value, Tool):
+        return value
+    if isinstance(value, Mapping):
+        return _from_dict(value)
+    if isinstance(value, type) and (is_pydantic(value) or hasattr(value, "__annotations__")):
+        return Tool(name_of(value), (inspect.getdoc(value) or "").partition("\n")[0], schema_of(value))
+    if callable(value):
+        return Tool.from_function(value)
+    raise ConfigurationError(f"{value!r} is no tool: a function, a Tool, a schema dict or a type is needed")
+
+
+def _from_dict(value: Mapping[str, Any]) -> Tool:
+    inner = value.get("function", value)
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+        raise ConfigurationError("a tool as a dict needs name, description and parameters")
+    parameters = inner.get("parameters", inner.get("input_schema"))
+    return Tool(inner["name"], inner.get("description") or "", parameters, strict=bool(inner.get("strict")))
+
+
+def _arguments_type(function: Callable[..., Any], name: str, about: Mapping[str, str]) -> type[msgspec.Struct]:
+    """A Struct with the function's parameters as its fields, in their order; the required ones need not come first."""
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+        signature = inspect.signature(function)
+    except (TypeError, ValueError, NameError) as reason:
+        raise ConfigurationError(f"tool {name!r}: its signature cannot be read: {reason}") from None
+    fields = [_field(name, parameter, hints, about) for parameter in signature.parameters.values()]
+    return msgspec.defstruct(name.replace("-", "_"), fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _field(
+    tool_name: str, parameter: inspect.Parameter, hints: Mapping[str, Any], about: Mapping[str, str]
+) -> tuple[str, Any, Any]:
+    kind = parameter.kind
+    if kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+        raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} cannot be passed by name")
+    if parameter.name not in hints:
+        raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} has no type annotation")
+    hint = _with_words(hints[parameter.name], about.get(parameter.name))
+    if parameter.default is parameter.empty:
+        return parameter.name, hint, msgspec.field()
+    if isinstance(parameter.default, (list, dict, set)):
+        return parameter.name, hint, msgspec.field(default_factory=functools.partial(copy.copy, parameter.default))
+    return parameter.name, hint, msgspec.field(default=parameter.default)
+
+
+def _with_words(hint: Any, words: str | None) -> Any:
+    """The type with its description where msgspec looks for it."""
+    if typing.get_origin(hint) is Annotated:
+        inner, *extras = typing.get_args(hint)
+        strings = [extra for extra in extras if isinstance(extra, str)]
+        metas = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
+        for meta in metas:
+            inner = Annotated[inner, meta]
+        described_already = any(meta.description for meta in metas)
+        hint, words = inner, strings[0] if strings else None if described_already else words
+    return Annotated[hint, msgspec.Meta(description=words)] if words else hint
