@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import anyio
-from miiflow_llm.replay.server import ReplayServer
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core import ChatResponse
+from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.replay.store import load_folder
 
 CAPTURES = Path(__file__).parent.parent / "fixtures" / "sse_captures"

@@ -12,10 +12,23 @@ from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
 from miiflow_llm.wire.engine import Engine
 from miiflow_llm.wire.rows import with_rows
 
-PARAMETERS = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}
+PARAMETERS = {
+    "type": "object",
+    "properties": {"port": {"type": "string"}},
+    "required": ["port"],
+    "additionalProperties": False,
+}
 TIDE = ToolSpec("tide", "Times of the tide.", PARAMETERS)
 BARE = ToolSpec("now")
-SCHEMA = OutputSchema("Tide", {"type": "object", "properties": {"high": {"type": "string"}}})
+SCHEMA = OutputSchema(
+    "Tide",
+    {
+        "type": "object",
+        "properties": {"high": {"type": "string"}},
+        "required": ["high"],
+        "additionalProperties": False,
+    },
+)
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
 

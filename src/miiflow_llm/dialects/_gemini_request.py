@@ -14,6 +14,7 @@ from ..core.messages import Block, Message, TextBlock, ToolCall
 from ..core.request import ChatRequest, ToolSpec
 from ..wire.media import Media
 from ._effort import LEVELS, OFF, effort, level
+from ._schema_tables import gemini_schema
 
 BUDGETS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 32768}
 """Tokens that a level stands for in models that think by budget, as Google's own OpenAI-compatible door has them."""
@@ -129,7 +130,7 @@ def thinking_budget(least: int, most: int, *, off: bool) -> Callable[[str | int]
 def declared(parameters: dict[str, Any]) -> dict[str, Any] | None:
     """The schema of a tool's parameters; a tool without any leaves the field out."""
     says = {"properties", "additionalProperties", "$ref", "anyOf", "oneOf"}
-    return parameters if any(parameters.get(key) for key in says) else None
+    return gemini_schema(parameters) if any(parameters.get(key) for key in says) else None
 
 
 def mode(tools: list[ToolSpec]) -> str:

@@ -86,14 +86,21 @@ def openai_parameters(tool: ToolSpec) -> dict[str, Any] | None:
     return rewrite(tool.parameters, OPENAI_STRICT) if tool.strict and tool.parameters else tool.parameters
 
 
+def openai_function(tool: ToolSpec) -> dict[str, Any]:
+    """A tool's parameters where the wire demands some: an object without members for a tool that takes nothing."""
+    return openai_parameters(tool) or {"type": "object", "properties": {}}
+
+
 def anthropic_output(output: OutputSchema) -> dict[str, Any]:
     """The schema of an answer for Anthropic's output format, which is always strict."""
     return rewrite(output.schema, ANTHROPIC_STRICT)
 
 
-def anthropic_parameters(tool: ToolSpec) -> dict[str, Any] | None:
-    """A tool's parameters, rewritten where the tool is strict; `None` where it has none."""
-    return rewrite(tool.parameters, ANTHROPIC_STRICT) if tool.strict and tool.parameters else tool.parameters
+def anthropic_function(tool: ToolSpec) -> dict[str, Any]:
+    """A tool's parameters, rewritten where the tool is strict."""
+    if tool.strict and tool.parameters:
+        return rewrite(tool.parameters, ANTHROPIC_STRICT)
+    return tool.parameters or {"type": "object", "properties": {}}
 
 
 def gemini_schema(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from ._anthropic_request import (
 )
 from ._effort import effort
 from ._media import anthropic_source
+from ._schema_tables import anthropic_function, anthropic_output
 
 KINDS = other_than("text", "thinking", "redacted_thinking", "tool_use")
 """Blocks of the provider's own tools and bookkeeping have no unified form: they are kept as they came, and echoed."""
@@ -147,7 +148,7 @@ ANTHROPIC_MESSAGES = Dialect(
             each={
                 "name": take("name"),
                 "description": when("description", take("description")),
-                "input_schema": take("parameters", default={"type": "object", "properties": {}}),
+                "input_schema": take(".", through=anthropic_function),
                 "strict": take("strict"),
             },
         ),
@@ -167,7 +168,7 @@ ANTHROPIC_MESSAGES = Dialect(
         "thinking": THINKING,
         "output_config": {
             "effort": EFFORT,
-            "format": when("schema", {"type": "json_schema", "schema": take("schema.schema")}),
+            "format": when("schema", {"type": "json_schema", "schema": take("schema", through=anthropic_output)}),
         },
         "metadata": {"user_id": take("user")},
         "service_tier": take(
@@ -269,6 +270,16 @@ ANTHROPIC_MESSAGES = Dialect(
             index="index",
             arguments="delta.partial_json",
             row="input",
+        ),
+        emit("fill", json("delta.content"), block="index", key=const("content"), on=DELTA, row="compaction"),
+        emit(
+            "fill",
+            json("delta.encrypted_content"),
+            block="index",
+            key=const("encrypted_content"),
+            on=DELTA,
+            row="encrypted_compaction",
+            unproven="a later beta of compaction encrypts it (sheet, section 8)",
         ),
         emit("citation", "delta.citation", on=DELTA),
         emit("finish", "delta.stop_reason", on="message_delta"),

@@ -51,6 +51,7 @@ from ._gemini_request import (
     thinking_level,
     validated,
 )
+from ._schema_tables import gemini_schema
 
 
 def in_details(path: str) -> First:
@@ -189,7 +190,7 @@ GEMINI_GENERATE = Dialect(
             "logprobs": take("top_logprobs"),
             "thinkingConfig": THINKING,
             "responseMimeType": when("schema", "application/json", when("json_mode", "application/json")),
-            "responseJsonSchema": take("schema.schema"),
+            "responseJsonSchema": take("schema.schema", through=gemini_schema),
         },
         "serviceTier": take("service_tier", values={"auto": None, "default": "standard", ...: take("service_tier")}),
         "labels": take("metadata"),

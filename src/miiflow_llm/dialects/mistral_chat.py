@@ -42,6 +42,7 @@ from ..wire.table import (
     when,
 )
 from ._effort import effort
+from ._schema_tables import openai_function, openai_output
 
 _ALPHABET = string.digits + string.ascii_letters
 
@@ -141,7 +142,7 @@ MISTRAL_CHAT = Dialect(
                 "function": {
                     "name": take("name"),
                     "description": take("description"),
-                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                    "parameters": take(".", through=openai_function),
                     "strict": take("strict"),
                 },
             },
@@ -172,7 +173,7 @@ MISTRAL_CHAT = Dialect(
                 "type": "json_schema",
                 "json_schema": {
                     "name": take("schema.name"),
-                    "schema": take("schema.schema"),
+                    "schema": take("schema", through=openai_output),
                     "strict": take("schema.strict"),
                 },
             },

@@ -44,6 +44,7 @@ from ..wire.table import (
     when,
 )
 from ._effort import effort, is_on
+from ._schema_tables import ollama_tool
 
 
 def bare(image: Media) -> str:
@@ -116,7 +117,7 @@ OLLAMA_CHAT = Dialect(
                 "function": {
                     "name": take("name"),
                     "description": take("description"),
-                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                    "parameters": take("parameters", through=ollama_tool, default={"type": "object", "properties": {}}),
                 },
             },
         ),

@@ -38,6 +38,7 @@ from ..wire.table import (
 )
 from ._effort import LEVELS, effort
 from ._media import file_name
+from ._schema_tables import openai_output, openai_parameters
 
 ERROR = emit(
     "failure",
@@ -121,7 +122,7 @@ OPENAI_CHAT = Dialect(
                     "function": {
                         "name": take("name"),
                         "description": take("description"),
-                        "parameters": take("parameters"),
+                        "parameters": take(".", through=openai_parameters),
                         "strict": take("strict"),
                     },
                 },
@@ -144,7 +145,7 @@ OPENAI_CHAT = Dialect(
                 "type": "json_schema",
                 "json_schema": {
                     "name": take("schema.name"),
-                    "schema": take("schema.schema"),
+                    "schema": take("schema", through=openai_output),
                     "strict": take("schema.strict"),
                 },
             },
@@ -249,7 +250,7 @@ OPENAI_CHAT = Dialect(
     complete=("finish", "[DONE]"),
     end=("[DONE]",),
     errors=(
-        fault(error.QuotaExceededError, "insufficient_quota", "billing_hard_limit_reached"),
+        fault(error.QuotaExceededError, "insufficient_quota", "billing_hard_limit_reached", stands_for=429),
         fault(
             error.ContextLengthError,
             "context_length_exceeded",

@@ -36,6 +36,7 @@ from ..wire.table import (
 )
 from ._effort import LEVELS, effort, is_on
 from ._media import file_name
+from ._schema_tables import openai_function, openai_output
 from .openai_chat import OPENAI_CHAT
 
 KINDS = other_than("message", "reasoning", "function_call", "custom_tool_call")
@@ -171,7 +172,7 @@ OPENAI_RESPONSES = Dialect(
                     "type": "function",
                     "name": take("name"),
                     "description": take("description"),
-                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                    "parameters": take(".", through=openai_function),
                     # left out it means strict, on this wire alone
                     "strict": take("strict", default=False),
                 },
@@ -194,7 +195,7 @@ OPENAI_RESPONSES = Dialect(
                 {
                     "type": "json_schema",
                     "name": take("schema.name"),
-                    "schema": take("schema.schema"),
+                    "schema": take("schema", through=openai_output),
                     "strict": take("schema.strict"),
                 },
                 when("json_mode", {"type": "json_object"}),
