@@ -78,6 +78,14 @@ class Opaque(msgspec.Struct):
     merge: Merge | None = None
 
 
+class Fill(msgspec.Struct, gc=False):
+    """What the opaque part `block` has under `key`, as JSON text, where that comes after its beginning."""
+
+    value: str | None
+    block: BlockKey = None
+    key: str | None = None
+
+
 class Finish(msgspec.Struct, gc=False):
     """The provider's word for why the answer ended, and its `message` on it; `unified` is ours where the rule itself
     says it."""
@@ -137,6 +145,7 @@ Piece = (
     | Refusal
     | ToolCallPiece
     | Opaque
+    | Fill
     | Finish
     | Usage
     | Failure

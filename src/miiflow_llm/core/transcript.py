@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from .messages import Block, OpaqueBlock, ReasoningBlock, TextBlock, ToolCall
-from .pieces import Merge, Opaque, Reasoning, Text, ToolCallPiece
+from .pieces import Fill, Merge, Opaque, Reasoning, Text, ToolCallPiece
 
-Entry = Text | Reasoning | ToolCallPiece | Opaque
+Entry = Text | Reasoning | ToolCallPiece | Opaque | Fill
 
 
 class Transcript:
@@ -98,6 +98,8 @@ class _Builder:
             self._call(entry)
         elif type(entry) is Opaque:
             self._opaque(entry)
+        elif type(entry) is Fill and str(entry.block) in self.opaque:
+            self.opaque[str(entry.block)].note(**{entry.key or "": entry.value})
 
     def _opaque(self, entry: Opaque) -> None:
         if entry.merge is None:
@@ -155,7 +157,7 @@ class _Builder:
             identity = values.pop("id", None) or f"call_{first.index}"
             return ToolCall(identity, name, joined, custom=first.custom, origin=origin, **values)
         assert type(first) is Opaque  # noqa: S101  the four kinds of entry end here
-        payload = open_.merged() if first.merge else _filled(first, joined)
+        payload = open_.merged() if first.merge else _filled(first, joined, values)
         return OpaqueBlock(msgspec.Raw(payload), origin=self.origin)
 
 
@@ -164,14 +166,15 @@ def _says_nothing(open_: _Open) -> bool:
     return type(open_.first) is Text and not open_.strings and "signature" not in open_.values
 
 
-def _filled(opaque: Opaque, joined: str) -> bytes:
-    """The payload, with the argument pieces that came later put under its key `fill`."""
+def _filled(opaque: Opaque, joined: str, values: dict[str, str]) -> bytes:
+    """The payload with what came later: the argument pieces under its key `fill`, and the JSON of `values`."""
     payload = opaque.payload or b"{}"
-    if not (opaque.fill and joined):
+    later = {**values, opaque.fill: joined} if opaque.fill and joined else values
+    if not later:
         return payload
     try:
         whole = msgspec.json.decode(payload)
-        whole[opaque.fill] = msgspec.json.decode(joined)
+        whole.update({key: msgspec.json.decode(value) for key, value in later.items()})
     except (msgspec.DecodeError, TypeError):
         return payload
     return msgspec.json.encode(whole)

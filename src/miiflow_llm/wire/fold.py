@@ -16,6 +16,7 @@ from ..core.pieces import (
     BlockKey,
     Citation,
     Failure,
+    Fill,
     Finish,
     Logprobs,
     Meta,
@@ -167,6 +168,9 @@ class Fold:
             self._counters.update(piece.counters)
         elif isinstance(piece, Refusal):
             return self._refuse(piece, chunk)
+        elif isinstance(piece, Fill):
+            self.transcript.entries.append(piece)
+            self.output += 1
         elif isinstance(piece, Opaque) and piece.payload:
             self.transcript.entries.append(piece)
             self._opaque.add(piece.block)

@@ -249,6 +249,7 @@ PIECES: dict[str, type[msgspec.Struct]] = {
     "refusal": pieces.Refusal,
     "tool_call": pieces.ToolCallPiece,
     "opaque": pieces.Opaque,
+    "fill": pieces.Fill,
     "finish": pieces.Finish,
     "usage": pieces.Usage,
     "failure": pieces.Failure,
