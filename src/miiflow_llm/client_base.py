@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from .calls import Call
@@ -31,9 +32,12 @@ Sender = TypeVar("Sender")
 class BaseClient(Generic[HttpClient, Sender]):
     """One provider and, unless a call says otherwise, one model; `create` makes it."""
 
-    def __init__(self, setup: Setup, transport: Sender, model: str | None) -> None:
+    def __init__(
+        self, setup: Setup, transport: Sender, model: str | None, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         self._setup = setup
         self._transport = transport
+        self._defaults = dict(defaults or {})
         self.model = model
 
     @classmethod
@@ -53,6 +57,7 @@ class BaseClient(Generic[HttpClient, Sender]):
         transport: TransportName = "auto",
         allow_http: bool = False,
         max_frame_bytes: int = MAX_FRAME,
+        defaults: Mapping[str, Any] | None = None,
     ) -> Self:
         """A client of `provider`; nothing is sent yet.
 
@@ -70,6 +75,7 @@ class BaseClient(Generic[HttpClient, Sender]):
             transport: `lean`, `httpx`, or `auto` for the lean one wherever it can serve.
             allow_http: send the key over plain http to hosts other than this machine.
             max_frame_bytes: the largest single event of a stream that is taken.
+            defaults: parameters for every call that does not say otherwise.
 
         Raises:
             ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
@@ -90,7 +96,27 @@ class BaseClient(Generic[HttpClient, Sender]):
             MetricsRecorder(),
             max_frame_bytes,
         )
-        return cls(setup, cls._connections(http_client, transport), model)
+        return cls(setup, cls._connections(http_client, transport), model, defaults)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | Path | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        *,
+        http_client: HttpClient | None = None,
+    ) -> Self:
+        """A client from a configuration: a dict, a TOML or JSON file, or the variable `MIIFLOW_LLM_CONFIG`.
+
+        Raises:
+            ConfigurationError: the configuration is wrong, or lacks this provider or model.
+        """
+        from .config import load
+
+        found = load(config)
+        name, chosen = found.choose(provider, model)
+        return cls.create(**found.arguments(name), model=chosen, http_client=http_client)
 
     @property
     def provider(self) -> str:
@@ -123,9 +149,10 @@ class BaseClient(Generic[HttpClient, Sender]):
     def _call(
         self, messages: Messages, timeout: Timeout | float | None, *, stream: bool, parameters: Parameters
     ) -> Call:
-        request = build_request(messages, parameters, model=self.model, stream=stream, provider=self.provider)
+        given = {**self._defaults, **{name: value for name, value in parameters.items() if value is not None}}
+        request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
         limits = Timeout.of(timeout) if timeout is not None else None
-        return Call(self._setup, request, limits, _shape(parameters.get("schema")))
+        return Call(self._setup, request, limits, _shape(given.get("schema")))
 
     def _embedding_model(self, model: str | None) -> str:
         chosen = model or self.model
