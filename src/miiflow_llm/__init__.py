@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .env import load_env
     from .inline import inline
     from .normalize import ProviderStreamNormalizer
+    from .pool import ClientPool
     from .providers import register
     from .sync_client import SyncLLMClient
 
@@ -21,6 +22,7 @@ logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
 
 __all__ = [
     "ChatResponse",
+    "ClientPool",
     "LLMClient",
     "Message",
     "ProviderStreamNormalizer",
@@ -36,6 +38,7 @@ __all__ = [
 
 # each name is imported when first used: `import miiflow_llm` alone costs nothing, not even httpx
 _HOMES = {
+    "ClientPool": "pool",
     "LLMClient": "client",
     "ChatResponse": "core",
     "Message": "core",
