@@ -56,7 +56,7 @@ class Decoder:
         reader = self._readers.get((event, meta)) or self._compiled((event, meta))
         try:
             return reader.read(data)
-        except msgspec.DecodeError as reason:
+        except (msgspec.DecodeError, UnicodeDecodeError) as reason:
             return self._again(event, data, reason)
         except RecursionError as reason:
             raise self._unreadable(event, data, str(reason)) from None
@@ -88,7 +88,7 @@ class Decoder:
         assert self._peek is not None  # noqa: S101  the caller looked
         try:
             event = self._peek(frame.data)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             event = None
         event = event or frame.event or ""
         if event in self.named:
@@ -102,7 +102,7 @@ class Decoder:
             self.unknown[event] = self.unknown.get(event, 0) + 1
         log.debug("%s: event %.100r is read by no rule", self.dialect.name, event)
 
-    def _again(self, event: str, data: bytes, reason: msgspec.DecodeError) -> list[Piece]:
+    def _again(self, event: str, data: bytes, reason: Exception) -> list[Piece]:
         try:
             return walk(self.rules_for(event), _decode_leniently(data))
         except (msgspec.DecodeError, Mismatch, RecursionError) as second:
