@@ -20,10 +20,10 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
-from miiflow_llm.core.request import ChatRequest
+from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
 from miiflow_llm.target import Target
 
-from .asking import BARE, PARAMETERS, PDF, PNG, SCHEMA, TIDE, body, engine, part
+from .asking import BARE, PARAMETERS, PDF, PNG, TIDE, body, engine, part
 
 ANTHROPIC = engine("anthropic")
 MODEL = "claude-haiku-4-5"
@@ -285,10 +285,21 @@ def test_taken(model: str, parameters: dict[str, Any]) -> None:
     assert all(name in sent for name in parameters if name != "reasoning")
 
 
-def test_structured_output() -> None:
-    """A schema is the format of the output, beside its effort."""
-    sent = written("claude-opus-4-6", schema=SCHEMA, reasoning="low")["output_config"]
-    assert sent == {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA.schema}}
+def test_schemas() -> None:
+    """The format of an answer, and a strict tool, are closed schemas of what the wire takes; a free tool is as given."""
+    asked = {"type": "object", "properties": {"name": {"type": "string", "minLength": 2}}}
+    taken = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "description": "minLength: 2"}},
+        "additionalProperties": False,
+    }
+    tools = [ToolSpec("tide", "", asked, True), ToolSpec("moon", "", asked)]
+    sent = written("claude-opus-4-6", schema=OutputSchema("Tide", asked), tools=tools, reasoning="low")
+    assert sent["output_config"] == {"effort": "low", "format": {"type": "json_schema", "schema": taken}}
+    assert sent["tools"] == [
+        {"name": "tide", "input_schema": taken, "strict": True},
+        {"name": "moon", "input_schema": asked},
+    ]
 
 
 ANSWER = Message(

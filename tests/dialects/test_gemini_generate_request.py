@@ -19,7 +19,7 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
-from miiflow_llm.core.request import ChatRequest, ToolSpec
+from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
 
 from .asking import BARE, PARAMETERS, PDF, PNG, SCHEMA, TIDE, body, engine, part
 
@@ -139,6 +139,21 @@ def test_tools(choice: str | None, config: dict[str, Any] | None) -> None:
     if config:
         expected["toolConfig"] = {"functionCallingConfig": config}
     assert body(GEMINI, MODEL, tools=[TIDE, BARE], tool_choice=choice) == expected
+
+
+def test_schemas_are_rewritten() -> None:
+    """What Gemini does not take of a schema is said in words, in tools and answers alike."""
+    asked = {"type": "object", "properties": {"port": {"const": "Oban"}, "name": {"type": "string", "minLength": 2}}}
+    taken = {
+        "type": "object",
+        "properties": {
+            "port": {"type": "string", "enum": ["Oban"]},
+            "name": {"type": "string", "description": "minLength: 2"},
+        },
+    }
+    written = body(GEMINI, MODEL, tools=[ToolSpec("tide", "", asked)], schema=OutputSchema("Tide", asked))
+    assert written["tools"] == [{"functionDeclarations": [{"name": "tide", "parametersJsonSchema": taken}]}]
+    assert written["generationConfig"]["responseJsonSchema"] == taken
 
 
 @pytest.mark.parametrize("choice", [None, "auto"])
