@@ -24,6 +24,7 @@ from ..wire.table import (
     Side,
     apart,
     beside,
+    by_role,
     const,
     count,
     count_unless_in_total,
@@ -96,6 +97,8 @@ def called(*, whole: bool) -> tuple[Rule, ...]:
     return function, custom
 
 
+IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
+
 OPENAI_CHAT = Dialect(
     name="openai_chat",
     docs="https://platform.openai.com/docs/api-reference/chat",
@@ -160,7 +163,7 @@ OPENAI_CHAT = Dialect(
     message={"role": take("role"), "content": take("content"), "name": take("name")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
-        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}}),
+        ImageBlock: by_role(user=IMAGE, tool=IMAGE),
         DocumentBlock: inside(
             {
                 "type": "file",

@@ -225,14 +225,23 @@ OPENAI_RESPONSES = Dialect(
         ),
         OpaqueBlock: apart(take("payload"), own=True),
         ToolCall: apart(
-            {
-                "type": when("custom", "custom_tool_call", "function_call"),
-                "id": take("item_id"),
-                "call_id": take("id"),
-                "name": take("name"),
-                "input": when("custom", take("arguments")),
-                "arguments": when("custom", None, take("arguments")),
-            }
+            when(
+                "custom",
+                {
+                    "type": "custom_tool_call",
+                    "id": take("item_id"),
+                    "call_id": take("id"),
+                    "name": take("name"),
+                    "input": take("arguments"),
+                },
+                {
+                    "type": "function_call",
+                    "id": take("item_id"),
+                    "call_id": take("id"),
+                    "name": take("name"),
+                    "arguments": take("arguments"),
+                },
+            )
         ),
         ToolResult: apart(
             {

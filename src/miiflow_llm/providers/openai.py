@@ -8,9 +8,9 @@ import msgspec
 
 from ..core.messages import DocumentBlock, ImageBlock, TextBlock
 from ..dialects._media import embedded, file_name
-from ..dialects.openai_chat import OPENAI_CHAT
+from ..dialects.openai_chat import IMAGE, OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
-from ..wire.table import Also, BaseUrlFrom, Place, PlaceBy, Provider, Side, When, by_model, inside, take, when
+from ..wire.table import Also, BaseUrlFrom, Place, PlaceBy, Provider, Side, When, by_model, by_role, inside, take, when
 from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
 
 MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": {"mode": "explicit"}}))}
@@ -48,7 +48,8 @@ PROVIDER = Provider(
     body={"reasoning_effort": efforts(), "user": None, "safety_identifier": take("user")},
     parts={
         TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
-        ImageBlock: marked(OPENAI_CHAT.parts[ImageBlock]),
+        # an image in a tool's result is taken and not seen
+        ImageBlock: by_role(user=_marked(IMAGE)),
         DocumentBlock: marked(
             inside(
                 {
