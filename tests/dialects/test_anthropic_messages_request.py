@@ -286,7 +286,7 @@ def test_taken(model: str, parameters: dict[str, Any]) -> None:
 
 
 def test_schemas() -> None:
-    """The format of an answer, and a strict tool, are closed schemas of what the wire takes; a free tool is as given."""
+    """The format of an answer, and a strict tool, are closed schemas of what the wire takes; others are as given."""
     asked = {"type": "object", "properties": {"name": {"type": "string", "minLength": 2}}}
     taken = {
         "type": "object",
