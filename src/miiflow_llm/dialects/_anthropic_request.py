@@ -1,4 +1,4 @@
-"""What a table cannot say of an Anthropic request: families of models, the budget of thinking, marks of the cache."""
+"""What a table cannot say of an Anthropic request: the budget of thinking, marks of the cache, ids of calls."""
 
 from __future__ import annotations
 
@@ -11,33 +11,8 @@ from ..core.exceptions import ConfigurationError
 from ..core.messages import Block, DocumentBlock, ImageBlock, Message, TextBlock
 from ..core.request import ChatRequest
 from ..wire.template import choose
+from ._anthropic_models import BY_BUDGET, MAX_TOKENS, NEVER_THINKS
 from ._effort import OFF, level
-
-NEVER_THINKS = r"claude-(2|instant|3-(5|opus|sonnet|haiku))"
-BY_BUDGET = r"claude-(3-7|(opus|sonnet|haiku)-4-(5|[01](?!\d)|\d{8}))|(?!claude)"
-"""Models that think within a budget of tokens; so do, of those of other makers, the servers that speak this format."""
-
-CLAUDE_4_6 = r"claude-(opus|sonnet)-4-6"
-SAMPLES = rf"{NEVER_THINKS}|{BY_BUDGET}|{CLAUDE_4_6}"
-NEVER_SAMPLES = rf"(?!{SAMPLES})"
-"""A model named `claude` that no family knows is taken for the newest; so in all of these."""
-
-MAY_STOP_THINKING = r"claude-(haiku-5-5|(opus|sonnet)-5(?!-\d)|opus-4-[78]|(opus|sonnet)-4-6)"
-NEVER_FORCED = rf"(?!{SAMPLES}|{MAY_STOP_THINKING}|claude-(fable|mythos)-5(?!-\d))"
-
-BEFORE_SCHEMAS = r"claude-(2|instant|3-|(opus|sonnet)-4-(0|\d{8}))"
-"""Models without `output_config.format`: they follow a schema through a tool that they must call."""
-
-MAX_TOKENS = {
-    r"claude-(2|instant|3-(opus|sonnet|haiku))": 4096,
-    r"claude-3-5": 8192,
-    r"claude-(3-7|(opus|sonnet)-4-([01](?!\d)|\d{8}))": 16384,
-    r"claude-(opus|sonnet|haiku)-4-5": 64000,
-    r"claude-": 128000,
-    "": 4096,
-}
-"""What `max_tokens` is where the caller says nothing: the most that the model takes, less where prompt and answer share
-a small context."""
 
 LEAST_BUDGET = 1024
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}

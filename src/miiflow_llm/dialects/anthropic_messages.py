@@ -21,7 +21,6 @@ from ..wire.table import (
     by_model,
     const,
     count,
-    drop,
     each,
     emit,
     exists,
@@ -33,20 +32,8 @@ from ..wire.table import (
     take,
     when,
 )
-from ._anthropic_request import (
-    BEFORE_SCHEMAS,
-    BY_BUDGET,
-    CLAUDE_4_6,
-    MAX_TOKENS,
-    MAY_STOP_THINKING,
-    NEVER_FORCED,
-    NEVER_SAMPLES,
-    NEVER_THINKS,
-    cache_marks,
-    thinking_budget,
-    wire_id,
-)
-from ._effort import effort
+from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
+from ._anthropic_request import cache_marks, thinking_budget, wire_id
 from ._media import anthropic_source
 from ._schema_tables import anthropic_function, anthropic_output
 
@@ -86,43 +73,6 @@ CACHED = when("cache", {"type": "ephemeral"})
 TEXT = {"type": "text", "text": take("text"), "cache_control": CACHED}
 
 ONE_CALL = take("parallel_tool_calls", values={False: True, True: None})
-
-ADAPTIVE = {"type": "adaptive", "display": "summarized"}
-"""Newer models leave the words of their thinking out unless asked to show them."""
-
-THINKING = by_model(
-    {
-        NEVER_THINKS: None,
-        BY_BUDGET: take(
-            "reasoning",
-            values={"off": {"type": "disabled"}, ...: {"type": "enabled", "budget_tokens": take("reasoning")}},
-        ),
-        MAY_STOP_THINKING: take("reasoning", values={"off": {"type": "disabled"}, ...: ADAPTIVE}),
-        "": take("reasoning", values={...: ADAPTIVE}),
-    }
-)
-
-LEVELS = ("low", "medium", "high", "xhigh", "max")
-
-EFFORT = by_model(
-    {
-        rf"{NEVER_THINKS}|{BY_BUDGET}": None,
-        CLAUDE_4_6: take(
-            "reasoning",
-            values={"off": None, ...: take("reasoning", through=effort("low", "medium", "high", "max"))},
-        ),
-        MAY_STOP_THINKING: take("reasoning", values={"off": None, ...: take("reasoning", through=effort(*LEVELS))}),
-        "": take("reasoning", through=effort(*LEVELS)),
-    }
-)
-
-SIGNED = by_model(
-    {
-        "claude": when("signature", {"type": "thinking", "thinking": take("text"), "signature": take("signature")}),
-        "": {"type": "thinking", "thinking": take("text"), "signature": take("signature", default="")},
-    }
-)
-"""Claude refuses thinking without its signature; other makers' models send none, and want theirs back all the same."""
 
 ANTHROPIC_MESSAGES = Dialect(
     name="anthropic_messages",
@@ -357,48 +307,8 @@ ANTHROPIC_MESSAGES = Dialect(
         fault(error.InvalidRequestError, "request_too_large", stands_for=413),
         fault(error.InvalidRequestError, "invalid_request_error", stands_for=400),
     ),
-    drops=(
-        drop(
-            "temperature",
-            models=NEVER_SAMPLES,
-            unless=("temperature", 1),
-            reason="this model refuses sampling parameters; steer it in the prompt",
-        ),
-        drop(
-            "top_p",
-            "top_k",
-            models=NEVER_SAMPLES,
-            reason="this model refuses sampling parameters; steer it in the prompt",
-        ),
-        drop(
-            "temperature",
-            beside="reasoning",
-            unless={"reasoning": ("off",), "temperature": (1,)},
-            reason="it is refused while the model thinks; leave it out, or pass reasoning='off'",
-        ),
-        drop(
-            "top_k",
-            beside="reasoning",
-            unless=("reasoning", "off"),
-            reason="it is refused while the model thinks; leave it out, or pass reasoning='off'",
-        ),
-        drop("json_mode", reason="there is no mode for JSON without a schema; pass a schema"),
-        drop("reasoning", models=NEVER_THINKS, unless=("reasoning", "off"), reason="this model does not think"),
-        drop(
-            "tool_choice",
-            models=NEVER_FORCED,
-            unless={"tool_choice": ("auto", "none")},
-            reason="this model cannot be forced to call a tool; pass tool_choice='auto' and ask for it in the prompt",
-        ),
-        drop(
-            "tool_choice",
-            models=BY_BUDGET,
-            beside="reasoning",
-            unless={"tool_choice": ("auto", "none"), "reasoning": ("off",)},
-            reason="a tool cannot be forced while the model thinks; pass tool_choice='auto', or reasoning='off'",
-        ),
-    ),
-    structured={BEFORE_SCHEMAS: "tool", "claude": "native", "": "tool"},
+    drops=DROPS,
+    structured=STRUCTURED,
     model_list=Side("/v1/models", "GET", items="data", value="id"),
     token_count=Side(
         "/v1/messages/count_tokens",
