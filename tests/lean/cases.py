@@ -67,7 +67,7 @@ CASES: dict[str, Case] = {
     "latin-1 header": Case(HEAD + b"X-A: caf\xe9\r\nContent-Length: 0\r\n\r\n", b"", reused=True),
     "repeated header": Case(HEAD + b"X-A: 1\r\nx-a: 2\r\nContent-Length: 0\r\n\r\n", b"", reused=True),
     "status 599": Case(b"HTTP/1.1 599 Odd\r\nContent-Length: 0\r\n\r\n", b"", reused=True, status=599),
-    "blank lines first": Case(b"\r\n\r\n" + length(b"2", b"ok"), b"ok", reused=True),
+    "blank lines first": Case(b"\r\n\r\n" + length(b"2", b"ok"), PROTOCOL),
     "line feeds only": Case(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", PROTOCOL),
     "folded header": Case(HEAD + b"X-A: a\r\n b\r\nContent-Length: 0\r\n\r\n", PROTOCOL),
     "space before colon": Case(HEAD + b"X-A : a\r\nContent-Length: 0\r\n\r\n", PROTOCOL),

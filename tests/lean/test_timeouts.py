@@ -75,7 +75,7 @@ async def test_read_limit_is_for_each_wait() -> None:
 @pytest.mark.anyio
 async def test_deadline_ends_a_flowing_body() -> None:
     """`deadline` ends the wait at its time, however much still comes; the connection is closed."""
-    with Server(lambda peer: drip(0.02, 100, peer)) as server:
+    with Server(lambda peer: drip(0.02, 30, peer)) as server:
         async with lean() as (client, transport), client.stream("GET", server.url) as response:
             stream = seam(response)
             began = time.monotonic()

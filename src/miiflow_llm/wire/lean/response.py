@@ -13,6 +13,7 @@ import httptools
 import httpx
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_FIRST_BYTE = b"H"[0]
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 256
@@ -67,7 +68,9 @@ class ResponseReader:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse what a read brought; the result shows in the attributes."""
-        first, self.started = not self.started, True
+        first = not self.started
+        if first and not self._begins(data):
+            return
         parser = self._parser
         if parser is None:
             self.keep_alive = False  # bytes after the end: whoever sent them is out of step
@@ -106,6 +109,12 @@ class ResponseReader:
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         return data
+
+    def _begins(self, data: bytes | memoryview) -> bool:
+        self.started = bool(data)
+        if self.started and data[0] != _FIRST_BYTE:  # llhttp would skip line ends before the status line
+            self.fail(httpx.RemoteProtocolError("what the server sent does not begin like HTTP"))
+        return self.started and not self.ended
 
     def _finish(self, *, keep_alive: bool) -> None:
         self.complete = self.ended = True
