@@ -35,12 +35,11 @@ class Call(Exchange):
             if note.startswith("dropped"):
                 log.warning("%s: %s", self.name, note)
 
-    def reader(self, content_type: str, *, raw: bool) -> StreamReader:
+    def reader(self, *, raw: bool) -> StreamReader:
         """A reader for the streamed answer of one attempt."""
         return self.engine.stream(
             self.request.model,
             self.request.messages,
-            content_type=content_type,
             keep_raw=raw,
             answer_in_call=self.mode == "tool",
             max_frame=self.setup.max_frame,

@@ -65,9 +65,9 @@ class StreamState:
         """Whether the answer is whole."""
         return self._reader is not None and self._reader.ended
 
-    def opened(self, content_type: str) -> None:
+    def opened(self) -> None:
         """An answer has begun."""
-        self._reader = self.call.reader(content_type, raw=self.raw)
+        self._reader = self.call.reader(raw=self.raw)
         self._shape = self.call.shape_reader()
         self._phase = "first_output"
         self._deadline = self.call.deadline(self.call.timeout.first_output, self.call.began)

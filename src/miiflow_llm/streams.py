@@ -109,7 +109,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
 
     async def _open(self) -> None:
         self._answer = await send(self._transport, self._state.call)
-        self._state.opened(self._answer.content_type)
+        self._state.opened()
 
     async def _advance(self) -> None:
         """Read once and keep the chunks it brings; raise what the reader found once those are handed out."""

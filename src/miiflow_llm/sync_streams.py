@@ -92,7 +92,7 @@ class SyncChatStream(Iterator[StreamChunk]):
 
     def _open(self) -> None:
         self._answer = send(self._transport, self._state.call)
-        self._state.opened(self._answer.content_type)
+        self._state.opened()
 
     def _advance(self) -> None:
         """Read once and keep the chunks it brings; raise what the reader found once those are handed out."""

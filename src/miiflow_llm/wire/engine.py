@@ -29,6 +29,7 @@ from .fold import Fold
 from .frames import FRAMINGS, MAX_FRAME, Frame, too_large
 from .table import Dialect
 
+_BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
 Raised = TypeVar("Raised", bound=MiiflowLLMError)
 
 FINISH = "finish"
@@ -60,14 +61,13 @@ class Engine:
         model: str,
         messages: list[Message] | None = None,
         *,
-        content_type: str = "",
         keep_raw: bool = False,
         answer_in_call: bool = False,
         max_frame: int = MAX_FRAME,
     ) -> StreamReader:
-        """A reader for one streamed answer; `content_type` is what the response says it is."""
+        """A reader for one streamed answer."""
         fold = self._fold(model, messages, keep_raw=keep_raw, answer_in_call=answer_in_call)
-        return StreamReader(self, model, fold, content_type, max_frame)
+        return StreamReader(self, model, fold, max_frame)
 
     def _fold(
         self,
@@ -177,7 +177,7 @@ class StreamReader:
     so far are handed out. `output` counts what was output or progress, for deadlines.
     """
 
-    def __init__(self, engine: Engine, model: str, fold: Fold, content_type: str, max_frame: int) -> None:
+    def __init__(self, engine: Engine, model: str, fold: Fold, max_frame: int) -> None:
         self.engine = engine
         self.model = model
         self.fold = fold
@@ -187,7 +187,7 @@ class StreamReader:
         self._framer = FRAMINGS[engine.dialect.framing](max_frame)
         self._done = engine.dialect.done.encode() if engine.dialect.done else None
         self._marks = frozenset((*engine.dialect.complete, *engine.dialect.end))
-        self._page = _is_page(content_type, engine.dialect)
+        self._page: bool | None = None if engine.dialect.framing == "sse" else False
         self._body: list[bytes] = []
         self._kept = 0
         self._why = ""
@@ -202,8 +202,10 @@ class StreamReader:
         """The chunks that `data` completes."""
         if self.ended or self.error is not None:
             return []
-        if self._page:
-            return self._keep(data)
+        if self._page is not False:
+            data = self._sniffed(data)
+            if self._page is not False:
+                return self._keep(data)
         out: list[StreamChunk] = []
         try:
             self._read(self._framer.feed(data), out)
@@ -301,6 +303,20 @@ class StreamReader:
         raised.partial = self.response(finished=False)
         return raised
 
+    def _sniffed(self, data: bytes) -> bytes:
+        """Tell by its first character whether the body is a stream or one document; content types are wrong too often.
+
+        An answer of a server that does not stream, an error, or a page from something in between begins with a bracket.
+        """
+        if self._page is None:
+            start = (b"".join(self._body) + data).lstrip(_BEFORE_ANYTHING)
+            if start:
+                self._page = start[:1] in (b"{", b"[", b"<")
+                if not self._page:
+                    data = b"".join(self._body) + data
+                    self._body.clear()
+        return data
+
     def _keep(self, data: bytes) -> list[StreamChunk]:
         self._body.append(data)
         self._kept += len(data)
@@ -324,9 +340,3 @@ class StreamReader:
             out.append(chunk)
         self.complete = True
         self._end_of_bytes(out)
-
-
-def _is_page(content_type: str, dialect: Dialect) -> bool:
-    """Whether the body is one document rather than the dialect's stream."""
-    kind = content_type.partition(";")[0].strip().lower()
-    return dialect.framing == "sse" and kind in ("application/json", "text/html")

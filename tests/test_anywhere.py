@@ -1,0 +1,133 @@
+"""However the bytes are cut, broken off or corrupted: the same chunks, or a typed error, and nothing else."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from miiflow_llm.core.exceptions import MiiflowLLMError
+from miiflow_llm.core.response import StreamChunk
+from miiflow_llm.replay.capture import Capture
+from miiflow_llm.replay.cuts import cuts
+
+from .captured import HELLO, Outcome, engine_of, line, own, read, sample, shared
+
+STREAMS = [capture for capture in own() if capture.streaming and capture.status < 400]
+SHARED = sample([capture for capture in shared() if capture.streaming and capture.status < 400], 60)
+
+
+def name(capture: Capture) -> str:
+    """How a capture is called in a test's name."""
+    return f"{capture.provider}-{capture.name}"
+
+
+def signature(outcome: Outcome) -> tuple[list[str], str]:
+    """What must not depend on the cuts."""
+    return [line(chunk) for chunk in outcome.chunks], repr(outcome.error)
+
+
+def check_cuts(capture: Capture, places: list[int]) -> None:
+    """The chunks are the same whole, by frame, by byte, and cut in two at each of `places`."""
+    wanted = signature(read(capture))
+    for how in ("frames", "bytes"):
+        assert signature(read(capture, cuts(capture, how))) == wanted, how
+    for place in places:
+        assert signature(read(capture, [capture.body[:place], capture.body[place:]])) == wanted, place
+
+
+def check_truncations(capture: Capture, places: list[int]) -> None:
+    """Cut off at each of `places` the answer is an error, or finished with all its text: never a short one."""
+    whole = finished_texts(capture)
+    for place in places:
+        found = read(capture, [capture.body[:place]])
+        if found.error is None:
+            assert found.response is not None
+            assert found.response.message.text in whole, place
+            assert found.chunks[-1].finish_reason is not None, place
+        else:
+            assert all(chunk.finish_reason is None for chunk in found.chunks), place
+
+
+def finished_texts(capture: Capture) -> set[str]:
+    """What the answer may say when it ends: all of it, or what had come at its mark of completeness.
+
+    Mistral, Gemini and vLLM send text after the finish reason; no reader of a body that ends there can know of it.
+    """
+    reader, texts = engine_of(capture).stream(capture.model or "m", HELLO), set[str]()
+    for piece in [*cuts(capture, "frames"), b""]:
+        reader.feed(piece) if piece else reader.finish()
+        if reader.complete:
+            texts.add(reader.response().message.text)
+    return texts
+
+
+def check_corruption(capture: Capture, seed: int, number: int) -> None:
+    """With bytes changed, left out or put in, reading gives well-formed chunks or a typed error."""
+    dice = random.Random(seed)
+    for _ in range(number):
+        found = read(capture, [corrupted(capture.body, dice)])
+        assert found.error is None or isinstance(found.error, MiiflowLLMError)
+        assert all(isinstance(chunk, StreamChunk) for chunk in found.chunks)
+        last = [chunk.finish_reason is not None for chunk in found.chunks]
+        assert sum(last) == (0 if found.error else 1)
+        assert found.error is not None or last[-1]
+
+
+def corrupted(body: bytes, dice: random.Random) -> bytes:
+    """The body with one small damage."""
+    at = dice.randrange(len(body))
+    new = bytes([dice.choice((0, 10, 13, 34, 44, 92, 123, 125, 255, dice.randrange(256)))])
+    damage = dice.randrange(4)
+    if damage == 0:
+        return body[:at] + new + body[at + 1 :]
+    if damage == 1:
+        return body[:at] + body[at + 1 :]
+    if damage == 2:
+        return body[:at] + new + body[at:]
+    end = min(len(body), at + dice.randrange(1, 40))
+    return body[:at] + body[end:]
+
+
+def some_places(capture: Capture, number: int) -> list[int]:
+    """Offsets to cut at: all of a short body, else a sample with the first and last ones."""
+    size = len(capture.body)
+    if size <= number:
+        return list(range(size + 1))
+    dice = random.Random(size)
+    return sorted({0, 1, size - 2, size - 1, size, *dice.sample(range(size), number)})
+
+
+@pytest.mark.parametrize("capture", STREAMS, ids=name)
+def test_any_cut(capture: Capture) -> None:
+    """Any cut of the bytes gives the same chunks."""
+    check_cuts(capture, some_places(capture, 60))
+
+
+@pytest.mark.parametrize("capture", STREAMS, ids=name)
+def test_any_truncation(capture: Capture) -> None:
+    """Any truncation is an error or the finished answer."""
+    check_truncations(capture, some_places(capture, 60))
+
+
+@pytest.mark.parametrize("capture", STREAMS, ids=name)
+def test_any_corruption(capture: Capture) -> None:
+    """Any corruption gives a typed error or well-formed chunks."""
+    check_corruption(capture, seed=len(capture.body), number=40)
+
+
+@pytest.mark.parametrize("capture", SHARED, ids=name)
+def test_recorded(capture: Capture) -> None:
+    """The same holds for what real providers sent."""
+    places = some_places(capture, 12)
+    check_cuts(capture, places)
+    check_truncations(capture, places)
+    check_corruption(capture, seed=1, number=8)
+
+
+def test_cuts_are_seen() -> None:
+    """A reader that loses a byte is noticed: the check can fail."""
+    capture = next(one for one in STREAMS if one.key == "openai/text")
+    damaged = read(capture, [capture.body.replace(b"climbs", b"climb")])
+    assert signature(damaged) != signature(read(capture))
+    assert engine_of(capture).provider == capture.provider
