@@ -195,3 +195,13 @@ def test_incomplete() -> None:
     response = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     found = answer(streamed(OPENAI, delta(TEXT, 0, "Hi"), ("response.incomplete", {"response": response})))
     assert (found.finish_reason, found.raw_finish_reason) == ("length", "max_output_tokens")
+
+
+def test_refusal() -> None:
+    """A refusal is no text, and leaves no empty part where text would be."""
+    refusal = {"type": "message", "id": "msg_1", "content": [{"type": "refusal", "refusal": "No."}]}
+    whole = msgspec.json.encode({"id": "r", "status": "completed", "output": [refusal]})
+    reader = streamed(OPENAI, delta("response.refusal.delta", 0, "No."), item(0, refusal), completed(refusal))
+    for response in (answer(reader), OPENAI.read_whole(whole, MODEL)):
+        assert (response.message.refusal, response.message.parts) == ("No.", [])
+        assert response.finish_reason == "content_filter"
