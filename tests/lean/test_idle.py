@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -122,6 +125,36 @@ async def test_no_second_try_on_a_new_connection() -> None:
             with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
                 await client.get(server.url)
             assert server.connections == 1
+            assert books(transport).size == 0
+
+
+@pytest.mark.anyio
+async def test_hang_up_at_once() -> None:
+    """A server that closes what it has accepted fails each request at once, however the two race."""
+    with Server(lambda peer: time.sleep(peer.number % 3 * 0.001)) as server:
+        async with lean() as (client, transport):
+            for _ in range(100):
+                with anyio.fail_after(5), pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+                    await client.get(server.url)
+            assert books(transport).size == 0
+
+
+@pytest.mark.anyio
+async def test_hang_up_before_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection whose end comes before its first request is written fails that request, and does not hang it."""
+    with Server(lambda peer: None) as server:
+        async with lean() as (client, transport):
+            opened = transport._open
+
+            async def slowly(*args: Any) -> Any:
+                connection = await opened(*args)
+                await until(lambda: server.gone == 1)
+                await anyio.sleep(0.05)
+                return connection
+
+            monkeypatch.setattr(transport, "_open", slowly)
+            with anyio.fail_after(5), pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+                await client.get(server.url)
             assert books(transport).size == 0
 
 

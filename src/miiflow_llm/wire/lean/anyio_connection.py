@@ -18,10 +18,11 @@ import anyio.lowlevel
 import httpx
 from anyio.streams.tls import TLSAttribute
 
-from .connection import RECEIVE_BYTES, Connection, is_readable, is_refusal, read_error, timed_out
+from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
 from .origin import Origin
 from .request import Outgoing
 from .response import ResponseReader
+from .sockets import is_readable
 from .trio_timers import TrioTimers
 from .wait_timer import WaitTimer
 
@@ -80,10 +81,14 @@ class AnyioConnection(Connection):
     def drained(self) -> None:
         pass  # nothing is read ahead of the stream
 
+    @property
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def is_quiet(self) -> bool:
         if self._ssl_object is not None and _has_plaintext(self._ssl_object):
             return False
-        if not is_readable(self._socket.fileno()):
+        if not is_readable(self.fileno):
             return True
         # A TLS 1.3 server sends session tickets on its own, which nobody has read before the first exchange.
         return self._untried and self._ssl_object is not None and not self._is_closed_by_peer()
@@ -97,7 +102,7 @@ class AnyioConnection(Connection):
         self._timer.stop()
         if self.response is not None:
             self.response.fail(read_error(None))
-        if self._socket.fileno() >= 0:
+        if self.fileno >= 0:
             try:
                 anyio.notify_closing(self._socket)
             except RuntimeError:

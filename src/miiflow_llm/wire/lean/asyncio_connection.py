@@ -1,6 +1,6 @@
 """The asyncio connection: parses in the protocol's callback and wakes the one reader once, by one future.
 
-It reads into one buffer for the whole thread: asyncio's other way, a fresh 256 KiB object for each read, costs as much
+It reads into one buffer for the whole loop: asyncio's other way, a fresh 256 KiB object for each read, costs as much
 as everything else together when frames come one by one.
 """
 
@@ -11,16 +11,17 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from .connection import RECEIVE_BYTES, Connection, is_readable, is_refusal, read_error, timed_out
+from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
 from .origin import Origin
 from .request import Outgoing
 from .response import ResponseReader
+from .sockets import is_readable, shut_down
 from .wait_timer import WaitTimer
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ HIGH_WATER = 256 * 1024
 _HAPPY_EYEBALLS_DELAY = 0.25  # RFC 8305, section 5
 _SLICE = 256 * 1024
 _NO_LIMIT = 365 * 86400.0
-_local = threading.local()
+_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = weakref.WeakKeyDictionary()
 
 
 async def open_connection(
@@ -60,7 +61,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
         super().__init__(origin, loop)
         self._loop = loop
-        self._buffer = _receive_buffer()
+        self._buffer = _receive_buffer(loop)
         self._transport: asyncio.Transport | None = None
         self._lost = False
         self._write_paused = self._read_paused = False
@@ -139,7 +140,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         self.drained()
 
     def is_quiet(self) -> bool:
-        return not self._lost and self._transport is not None and not is_readable(self._fileno())
+        return not self._lost and self._transport is not None and not is_readable(self.fileno)
 
     def abort(self) -> None:
         self._lost = True
@@ -155,13 +156,10 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
 
     def abandon(self, *, inherited: bool) -> None:
         # The loop must not be touched. Ending the connection is safe; the descriptor closes with the transport.
-        transport, self._transport = self._transport, None
-        sock = transport.get_extra_info("socket") if transport is not None else None
-        if sock is not None and not inherited and sock.fileno() >= 0:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the peer was faster
+        fileno = self.fileno
+        self._transport = None
+        if not inherited and fileno >= 0:
+            shut_down(fileno)
 
     # Sending and waiting.
 
@@ -195,6 +193,8 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         return not is_refusal(self.response)
 
     async def _receive_head(self, response: ResponseReader, timeout: float | None) -> None:
+        if self._lost:
+            response.feed_eof()  # the end came before the request: nobody else will tell
         while not response.head_done and not response.ended:
             await self._wait(timeout, httpx.ReadTimeout, None)
         self._streaming = True
@@ -229,18 +229,18 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(timed_out(self._wait_error))
 
-    def _fileno(self) -> int:
+    @property
+    def fileno(self) -> int:
         sock = self._transport.get_extra_info("socket") if self._transport is not None else None
         return -1 if sock is None else cast("int", sock.fileno())
 
 
-def _receive_buffer() -> memoryview:
-    """The thread's one buffer: what is read is parsed before another connection of the thread can read."""
-    try:
-        return cast("memoryview", _local.buffer)
-    except AttributeError:
-        _local.buffer = memoryview(bytearray(RECEIVE_BYTES))
-        return cast("memoryview", _local.buffer)
+def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
+    """The loop's one buffer: what is read is parsed before another connection of the loop can read."""
+    buffer = _buffers.get(loop)
+    if buffer is None:
+        buffer = _buffers[loop] = memoryview(bytearray(RECEIVE_BYTES))
+    return buffer
 
 
 def _family(local_address: str) -> int:

@@ -5,7 +5,6 @@ The backends fill in how bytes are sent and awaited. Nothing here knows which ev
 
 from __future__ import annotations
 
-import select
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -91,6 +90,11 @@ class Connection(ABC):
     def drained(self) -> None:
         """The stream has taken all pieces: reading may go on where it was paused."""
 
+    @property
+    @abstractmethod
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 when it is closed."""
+
     @abstractmethod
     def is_quiet(self) -> bool:
         """Whether an idle connection is still open with nothing to read: anything else means it is dead."""
@@ -115,17 +119,6 @@ class Connection(ABC):
 def is_refusal(response: ResponseReader) -> bool:
     """Whether a response that has come before its request was sent says that the rest is not wanted."""
     return response.ended or (response.head_done and response.status >= 300)
-
-
-def is_readable(fileno: int) -> bool:
-    """Whether a read of the socket would not block: it has bytes, has been closed by the peer, or is closed."""
-    if fileno < 0:
-        return True
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(fileno, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([fileno], [], [], 0)[0])
 
 
 def read_error(exc: BaseException | None) -> httpx.ReadError:

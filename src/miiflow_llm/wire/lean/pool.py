@@ -64,6 +64,8 @@ class Pool:
         `fresh` asks for the latter. Raises httpx.PoolTimeout when no place came within `timeout` seconds, and
         httpx.ConnectError when the pool was closed meanwhile.
         """
+        if self.closed:
+            raise _closed()
         if not self._waiters:
             connection = None if fresh else self._reuse(origin)
             if connection is not None:

@@ -39,6 +39,7 @@ class ResponseStream(httpx.AsyncByteStream):
     async def read(self) -> bytes:
         """All body bytes that have come since the last call, waiting when there are none; b"" at the end.
 
+        They are the bytes as sent: transfer coding is taken off, a content-encoding (gzip) is not.
         A cancelled read loses nothing and may be repeated. Raises httpx.ReadTimeout; httpx.ReadError when the
         connection breaks or has been closed by us; httpx.RemoteProtocolError when the body is cut short or malformed.
         """

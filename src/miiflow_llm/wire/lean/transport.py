@@ -16,6 +16,7 @@ from .loops import LoopPool, LoopPools
 from .origin import Origin
 from .request import Outgoing, outgoing
 from .response import ResponseReader
+from .sockets import keep_alive
 from .stream import ResponseStream
 from .timeouts import Timeouts
 from .tls import default_context, http1_context
@@ -117,7 +118,9 @@ class LeanTransport(httpx.AsyncBaseTransport):
         with anyio.move_on_after(timeout):
             try:
                 context = (self._ssl_context or await default_context()) if origin.tls else None
-                return await here.open(origin, context, self._local_address)
+                connection = await here.open(origin, context, self._local_address)
+                keep_alive(connection.fileno)
+                return connection
             except TimeoutError as exc:
                 raise httpx.ConnectTimeout(f"{origin.host}:{origin.port} did not answer: {exc}") from exc
             except (OSError, UnicodeError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
