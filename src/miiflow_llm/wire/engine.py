@@ -203,9 +203,10 @@ class StreamReader:
         if self.ended or self.error is not None:
             return []
         if self._page is not False:
-            data = self._sniffed(data)
-            if self._page is not False:
+            stream = self._as_stream(data)
+            if stream is None:
                 return self._keep(data)
+            data = stream
         out: list[StreamChunk] = []
         try:
             self._read(self._framer.feed(data), out)
@@ -303,19 +304,21 @@ class StreamReader:
         raised.partial = self.response(finished=False)
         return raised
 
-    def _sniffed(self, data: bytes) -> bytes:
-        """Tell by its first character whether the body is a stream or one document; content types are wrong too often.
+    def _as_stream(self, data: bytes) -> bytes | None:
+        """What has come, once its first character tells a stream; `None` for a document, and while nothing tells.
 
-        An answer of a server that does not stream, an error, or a page from something in between begins with a bracket.
+        Content types are wrong too often. A document (an answer of a server that does not stream, an error, a page
+        from something in between) begins with a bracket.
         """
         if self._page is None:
-            start = (b"".join(self._body) + data).lstrip(_BEFORE_ANYTHING)
+            so_far = b"".join((*self._body, data))
+            start = so_far.lstrip(_BEFORE_ANYTHING)
             if start:
-                self._page = start[:1] in (b"{", b"[", b"<")
-                if not self._page:
-                    data = b"".join(self._body) + data
-                    self._body.clear()
-        return data
+                self._page = start.startswith((b"{", b"[", b"<"))
+            if self._page is False:
+                self._body.clear()
+                return so_far
+        return None
 
     def _keep(self, data: bytes) -> list[StreamChunk]:
         self._body.append(data)
