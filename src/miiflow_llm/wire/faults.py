@@ -18,7 +18,7 @@ MAX_BODY = 64 * 1024
 """How much of an error's body is kept, in bytes."""
 
 _MAX_MESSAGE = 2000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _TAGS = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 _BY_STATUS: dict[int, type[error.ProviderError]] = {

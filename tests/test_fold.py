@@ -1,0 +1,185 @@
+"""The one memory of a stream: which call a piece belongs to, what usage sums to, when the last chunk comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from miiflow_llm import providers
+from miiflow_llm.core.response import ChatResponse
+from miiflow_llm.core.usage import TokenCount
+from miiflow_llm.target import engine_for
+from miiflow_llm.wire.fold import count_tokens
+from miiflow_llm.wire.table import count, count_unless_in_total
+
+
+def engine(provider: str) -> Any:
+    """A provider's first engine."""
+    found = providers.get(provider)
+    return engine_for(found, found)
+
+
+def streamed(*deltas: dict[str, Any], finish: str | None = "stop", provider: str = "openai-compatible") -> ChatResponse:
+    """The response of a chat stream with these deltas."""
+    frames = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    if finish:
+        frames.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+    body = b"".join(b"data: " + msgspec.json.encode(frame) + b"\n\n" for frame in frames) + b"data: [DONE]\n\n"
+    reader = engine(provider).stream("m")
+    reader.feed(body)
+    assert reader.ended
+    response = reader.response()
+    assert isinstance(response, ChatResponse)
+    return response
+
+
+def call(**fields: Any) -> dict[str, Any]:
+    """A delta with one piece of a call."""
+    function = {key: fields.pop(key) for key in ("name", "arguments") if key in fields}
+    return {"tool_calls": [{**fields, "function": function}]}
+
+
+@pytest.mark.parametrize(
+    ("deltas", "calls"),
+    [
+        ([call(index=0, id="a", name="f", arguments=""), call(index=0, arguments="{}")], [("f", "{}")]),
+        (
+            [call(index=0, id="a", name="f", arguments="{}"), call(index=0, id="b", name="g", arguments="[]")],
+            [("f", "{}"), ("g", "[]")],
+        ),
+        ([call(id="a", name="f", arguments="{"), call(arguments="}")], [("f", "{}")]),
+        ([call(id="a", name="f", arguments="{}"), call(id="b", name="g", arguments="[]")], [("f", "{}"), ("g", "[]")]),
+        (
+            [call(index=0, name="f", arguments="{}"), call(index=0, name="f", arguments="{}")],
+            [("f", "{}"), ("f", "{}")],
+        ),
+        ([call(index=0, name="f", arguments="{"), call(index=0, name="f", arguments="}")], [("f", "{}")]),
+        ([call(index=0, id="a", name="f"), call(index=0, id="", name="", arguments="{}")], [("f", "{}")]),
+        ([call(index=0, id="a", name="f"), call(index=0, id="a", name="f", arguments="{}")], [("f", "{}")]),
+        (
+            [call(index=0, id="a", name="f"), call(index=1, id="b", name="g"), call(index=0, arguments="1")],
+            [("f", "1"), ("g", "")],
+        ),
+        (
+            [call(id="null", name="f", arguments="1"), call(id="null", name="g", arguments="2")],
+            [("f", "1"), ("g", "2")],
+        ),
+        ([call(index=5, arguments="{}")], []),
+        ([call(index=0, id="a", name="f", arguments=None), call(index=0, arguments="{}")], [("f", "{}")]),
+        ([call(index=0, id="a", name="f", arguments={"x": 1})], [("f", '{"x":1}')]),
+    ],
+)
+def test_tool_calls(deltas: list[dict[str, Any]], calls: list[tuple[str, str]]) -> None:
+    """A piece goes to its call by index, then id, then the call last open; another id, or a whole call, is another."""
+    found = streamed(*deltas).tool_calls
+    assert [(one.name, one.arguments) for one in found] == calls
+    assert len({one.id for one in found}) == len(found)
+    assert all(one.id for one in found)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "finish", "reason"),
+    [
+        ([{"content": "a"}], "stop", "stop"),
+        ([{"content": "a"}], "eos", "stop"),
+        ([{"content": "a"}], "halted", "unknown"),
+        ([{"content": "a"}], None, "stop"),
+        ([call(index=0, id="a", name="f")], "stop", "tool_calls"),
+        ([call(index=0, id="a", name="f")], None, "tool_calls"),
+        ([call(index=0, id="a", name="f")], "length", "length"),
+        ([{"refusal": "no"}], "stop", "content_filter"),
+        ([{"content": "a"}], "content_filter", "content_filter"),
+    ],
+)
+def test_finish_reasons(deltas: list[dict[str, Any]], finish: str | None, reason: str) -> None:
+    """The unified reason: a stop with calls is `tool_calls`, a refusal `content_filter`, an unknown word `unknown`."""
+    response = streamed(*deltas, finish=finish)
+    assert response.finish_reason == reason
+    assert response.raw_finish_reason == finish
+
+
+def test_the_last_chunk() -> None:
+    """Only the last chunk has a finish reason and usage, though content comes in and after the finish frame."""
+    frames = [
+        {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]},
+        {"choices": [{"delta": {"content": "b"}}]},
+        {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}},
+    ]
+    reader = engine("openai").stream("m")
+    chunks = [chunk for frame in frames for chunk in reader.feed(b"data: " + msgspec.json.encode(frame) + b"\n\n")]
+    assert [chunk.delta for chunk in chunks] == ["a"]
+    assert chunks[0].finish_reason is None
+    chunks += reader.feed(b"data: [DONE]\n\n")
+    assert [(chunk.delta, chunk.finish_reason) for chunk in chunks] == [("a", None), ("b", "stop")]
+    assert chunks[-1].usage == TokenCount(3, 2, 5)
+
+
+def test_nothing_is_handed_out_for_nothing() -> None:
+    """Empty deltas make no chunk."""
+    reader = engine("openai").stream("m")
+    empty = {"choices": [{"delta": {"content": "", "role": "assistant"}}]}
+    assert reader.feed(b"data: " + msgspec.json.encode(empty) + b"\n\n") == []
+    assert reader.output == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "counted"),
+    [
+        ({}, TokenCount()),
+        ({"prompt": 0}, TokenCount(prompt_tokens=0)),
+        ({"prompt": 12, "completion": 1, "reasoning": 290, "total": 303}, TokenCount(12, 291, 303)),
+        ({"prompt": 12, "completion": 291, "reasoning": 290, "total": 303}, TokenCount(12, 291, 303)),
+        ({"prompt": 12, "completion": 1}, TokenCount(12, 1, 13)),
+    ],
+)
+def test_usage(raw: dict[str, int], counted: TokenCount) -> None:
+    """What was not reported is `None`; reasoning left out of the completion shows by the total; totals are summed."""
+    table = {
+        "prompt_tokens": count("prompt"),
+        "completion_tokens": count_unless_in_total("completion", "reasoning", beside="prompt", total="total"),
+        "total_tokens": count("total"),
+    }
+    assert count_tokens(table, raw) == counted
+
+
+def test_token_counts_add_up() -> None:
+    """Sums keep `None` where neither side reports."""
+    assert TokenCount(1, None, 3) + TokenCount(2, 5) == TokenCount(3, 5, 3)
+    assert not TokenCount()
+    assert TokenCount(prompt_tokens=0)
+
+
+def test_cumulative_counters_are_not_added() -> None:
+    """Anthropic repeats its counters: the last of each counts, and a null changes nothing."""
+    events = [
+        {
+            "type": "message_start",
+            "message": {"id": "m", "model": "c", "usage": {"input_tokens": 9, "output_tokens": 1}},
+        },
+        {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 4, "input_tokens": None}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}},
+        {"type": "message_stop"},
+    ]
+    reader = engine("anthropic").stream("m")
+    for event in events:
+        reader.feed(b"data: " + msgspec.json.encode(event) + b"\n\n")
+    assert reader.response().usage == TokenCount(9, 7, 16)
+
+
+def test_pieces_of_a_block_that_nothing_opened() -> None:
+    """Arguments of the provider's own tools fill its block for replay, and are no call of the client's."""
+    start = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    events = [
+        {"type": "content_block_start", "index": 0, "content_block": start},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"query":'}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '"x"}'}},
+        {"type": "content_block_delta", "index": 7, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+    ]
+    reader = engine("anthropic").stream("m")
+    chunks = [c for event in events for c in reader.feed(b"data: " + msgspec.json.encode(event) + b"\n\n")]
+    parts = reader.response(finished=False).message.parts
+    assert chunks == []
+    assert [part.parsed() for part in parts] == [{**start, "input": {"query": "x"}}]
+    assert reader.output > 0, "a server tool at work is progress"

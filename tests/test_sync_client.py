@@ -1,0 +1,158 @@
+"""The synchronous client is the same engine without an event loop: answers, errors, deadlines and early exits hold."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+import pytest
+
+from miiflow_llm import SyncLLMClient, Timeout
+from miiflow_llm.core import exceptions as error
+from miiflow_llm.replay.capture import Capture
+from miiflow_llm.replay.faults import CutAt, Fault, Stall, StatusFirst
+from miiflow_llm.replay.server import ReplayServer
+
+from .captured import facts, line, own, read, sample
+from .test_captures import name
+
+CAPTURES = {capture.key: capture for capture in own()}
+STREAMS = [capture for capture in own() if capture.streaming]
+
+
+@contextmanager
+def serving(*captures: Capture, fault: Fault | None = None, pace: float = 0.0) -> Iterator[ReplayServer]:
+    """A replay server in a thread of its own."""
+    server, ready, stop = ReplayServer(captures, fault=fault, pace=pace), threading.Event(), threading.Event()
+
+    async def run() -> None:
+        async with server:
+            ready.set()
+            await anyio.to_thread.run_sync(stop.wait)
+
+    thread = threading.Thread(target=anyio.run, args=(run,))
+    thread.start()
+    ready.wait()
+    try:
+        yield server
+    finally:
+        stop.set()
+        thread.join()
+
+
+def client(server: ReplayServer, capture: Capture, **options: Any) -> SyncLLMClient:
+    """A client that is served the capture."""
+    url = server.url_for(capture.provider, capture.name)
+    return SyncLLMClient.create(
+        capture.provider, capture.model, "k", base_url=url, dialect=capture.dialect, **{"max_retries": 0, **options}
+    )
+
+
+@pytest.mark.parametrize("capture", sample(STREAMS, 40), ids=name)
+def test_streams(capture: Capture) -> None:
+    """The chunks and the response are those of the engine."""
+    wanted = read(capture)
+    chunks, raised = [], None
+    with serving(capture) as server, client(server, capture) as one:
+        stream = one.stream_chat("Hello")
+        try:
+            chunks.extend(stream)
+        except error.MiiflowLLMError as found:
+            raised = found
+    assert [line(chunk) for chunk in chunks] == [line(chunk) for chunk in wanted.chunks]
+    assert type(raised) is type(wanted.error)
+    if raised is None:
+        wanted.response = stream.response
+        assert facts(wanted)["outcome"] == "finished"
+
+
+def test_chat_retries_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole answer, after a failure that was tried again, is counted."""
+    monkeypatch.setattr("backoff.full_jitter", lambda value: 0.0)
+    capture = CAPTURES["openai/whole_text"]
+    with serving(capture, fault=StatusFirst(503)) as server, client(server, capture, max_retries=1) as one:
+        response = one.chat("Hello")
+        metrics = one.get_metrics()
+    assert response.content == (capture.expected or {})["text"]
+    assert [attempt.status for attempt in response.attempts] == [503, 200]
+    assert (metrics.finished, metrics.retries) == (1, 1)
+
+
+def test_connection_is_kept() -> None:
+    """A whole answer gives its connection back."""
+    capture = CAPTURES["openai/text"]
+    with serving(capture) as server, client(server, capture) as one:
+        for _ in range(3):
+            list(one.stream_chat("Hello"))
+        assert server.connections == 1
+
+
+def test_truncated() -> None:
+    """A truncated stream is never a finished one."""
+    capture = CAPTURES["openai/text"]
+    with serving(capture, fault=CutAt(2000)) as server, client(server, capture) as one:
+        stream = one.stream_chat("Hello")
+        with pytest.raises(error.StreamInterruptedError) as caught:
+            list(stream)
+    assert caught.value.partial is not None
+    assert caught.value.partial.message.text.startswith("Twice")
+
+
+@pytest.mark.parametrize(
+    ("fault", "phase"), [(Stall(0), "first_output"), (Stall(2000), "idle")], ids=["before output", "in the middle"]
+)
+def test_deadlines(fault: Fault, phase: str) -> None:
+    """A blocking read that waits too long is ended, with the right phase, though the limit moved meanwhile."""
+    capture = CAPTURES["openai/text"]
+    limits = Timeout(first_output=0.4, idle=0.3)
+    with serving(capture, fault=fault) as server, client(server, capture, timeout=limits) as one:
+        began = time.monotonic()
+        with pytest.raises(error.TimeoutError) as caught:
+            list(one.stream_chat("Hello"))
+        assert time.monotonic() - began < 3
+    assert caught.value.phase == phase
+
+
+def test_comments_do_not_reset_deadlines() -> None:
+    """A server that sends only comments is not waited for."""
+    capture = msgspec.structs.replace(CAPTURES["openai/text"], body=b": keep-alive\n\n" * 300)
+    limits = Timeout(first_output=0.2)
+    with serving(capture, pace=0.02) as server, client(server, capture, timeout=limits) as one:
+        stream = one.stream_chat("Hello")
+        with pytest.raises(error.TimeoutError) as caught:
+            list(stream)
+    assert caught.value.phase == "first_output"
+
+
+def test_leaving() -> None:
+    """`break` inside `with` closes quietly; a stream that is dropped warns."""
+    capture = CAPTURES["openai/text"]
+    with serving(capture, pace=0.01) as server, client(server, capture) as one:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with one.stream_chat("Hello") as stream:
+                next(stream)
+        dropped = one.stream_chat("Hello")
+        next(dropped)
+        with pytest.warns(ResourceWarning):
+            del dropped
+        assert one.get_metrics().abandoned == 2
+
+
+def test_inside_a_running_loop() -> None:
+    """It works where an event loop runs already, as in a notebook."""
+    capture = CAPTURES["openai/text"]
+
+    async def notebook() -> str:
+        with client(server, capture) as one:
+            return one.stream_chat("Hello") and "".join(chunk.delta for chunk in one.stream_chat("Hello"))
+
+    with serving(capture) as server:
+        assert anyio.run(notebook) == (capture.expected or {})["text"]
