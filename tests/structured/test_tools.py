@@ -1,0 +1,275 @@
+"""Functions as tools: their schema, their arguments checked, and the loop that runs them."""
+
+from __future__ import annotations
+
+import enum
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import anyio
+import msgspec
+import pytest
+
+from miiflow_llm import LLMClient, SyncLLMClient
+from miiflow_llm.core.exceptions import ConfigurationError, ParsingError
+from miiflow_llm.core.tools import Tool, as_tool, tool
+from miiflow_llm.replay.capture import Capture
+from miiflow_llm.replay.server import ReplayServer
+
+
+class Unit(enum.Enum):
+    """How to count."""
+
+    METRES = "m"
+    FEET = "ft"
+
+
+@dataclass
+class Place:
+    """Where it is."""
+
+    port: str
+    pier: int | None = None
+
+
+@tool
+def tide(
+    place: Place,
+    days: Annotated[int, "how many days"] = 1,
+    unit: Unit = Unit.METRES,
+    kind: Literal["high", "low"] = "high",
+    tags: list[str] | None = None,
+) -> str:
+    """Times of the tide.
+
+    Both tides of a day.
+
+    Args:
+        place: the port
+            and its pier
+        unit (Unit): of the heights
+    """
+    return f"{place.port} {days} {unit.value} {kind} {tags}"
+
+
+def test_schema() -> None:
+    """Names, types, defaults, docs and `Annotated` words become the schema; references stand under `$defs`."""
+    properties = tide.parameters["properties"]
+    assert tide.name == "tide"
+    assert tide.description == "Times of the tide.\n\nBoth tides of a day."
+    assert properties["place"] == {"description": "the port and its pier", "$ref": "#/$defs/Place"}
+    assert properties["days"] == {"description": "how many days", "type": "integer", "default": 1}
+    assert properties["unit"]["description"] == "of the heights"
+    assert properties["kind"]["enum"] == ["high", "low"]
+    assert tide.parameters["required"] == ["place"]
+    assert tide.parameters["$defs"]["Place"]["properties"]["port"] == {"type": "string"}
+    assert tide(Place("Oban")) == "Oban 1 m high None"
+
+
+NUMPY = """Sum up.
+
+    Parameters
+    ----------
+    a : int
+        The first.
+    b
+        The second
+        one.
+
+    Returns
+    -------
+    int
+    """
+SPHINX = """Sum up.
+
+    :param a: The first.
+    :param int b: The second one.
+    :returns: a sum
+    """
+
+
+@pytest.mark.parametrize("doc", [NUMPY, SPHINX])
+def test_docstrings(doc: str) -> None:
+    """NumPy's and Sphinx's styles are read too."""
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    add.__doc__ = doc
+    made = Tool.from_function(add)
+    assert made.description == "Sum up."
+    assert {name: one["description"] for name, one in made.parameters["properties"].items()} == {
+        "a": "The first.",
+        "b": "The second one.",
+    }
+
+
+def bare(x):  # type: ignore[no-untyped-def]
+    """No annotation."""
+
+
+def starred(*args: int) -> None:
+    """Any number."""
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(bare, "no type annotation"), (starred, "by name"), (3, "no tool"), ({"x": 1}, "name, description")],
+)
+def test_no_tool(value: Any, words: str) -> None:
+    """What cannot be a tool says why."""
+    with pytest.raises(ConfigurationError, match=words):
+        as_tool(value)
+
+
+def test_names_are_checked() -> None:
+    """A name that providers refuse is refused here."""
+    with pytest.raises(ConfigurationError, match="letters"):
+        Tool("what is this?")
+
+
+def test_forms() -> None:
+    """A function, a decorated one, dicts and types are all tools."""
+    openai = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
+    assert as_tool(openai).description == "d"
+    assert as_tool({"name": "g", "input_schema": {"type": "object"}}).parameters == {"type": "object"}
+    assert as_tool(Place).parameters["properties"]["port"] == {"type": "string"}
+    assert as_tool(tide) is tide
+    assert tool("other", "words")(bare_typed).name == "other"
+    assert tool(strict=True)(bare_typed).strict
+
+
+def bare_typed(x: int) -> int:
+    """Typed."""
+    return x
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ('{"place":{"port":"Oban"}}', "Oban 1 m high None"),
+        ('{"place":{"port":"Oban"},"days":null,"unit":null,"tags":null}', "Oban 1 m high None"),
+        ('{"place":{"port":"Oban","pier":2},"unit":"ft","tags":["a"]}', "Oban 1 ft high ['a']"),
+    ],
+)
+async def test_run(text: str, result: str) -> None:
+    """Arguments are converted to the function's own types; null for what was optional is its default."""
+    assert await tide.run(text) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [('{"place":{"port":1}}', "$.place.port"), ("{}", "$"), ('{"place":{"port":"x"},"dais":1}', "$"), ("{", "$")],
+)
+def test_wrong_arguments(text: str, path: str) -> None:
+    """Arguments that do not fit are a ParsingError with the place."""
+    with pytest.raises(ParsingError) as caught:
+        tide.arguments(text)
+    assert caught.value.path == path
+
+
+def answer(*calls: tuple[str, str], text: str = "") -> bytes:
+    """A whole chat answer."""
+    made = [
+        {"id": f"c{place}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for place, (name, arguments) in enumerate(calls)
+    ]
+    message = {"role": "assistant", "content": text or None, "tool_calls": made or None}
+    reason = "tool_calls" if calls else "stop"
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    return msgspec.json.encode({"choices": [{"message": message, "finish_reason": reason}], "usage": usage})
+
+
+class Turns(ReplayServer):
+    """Serves one answer after the other, the last one for ever."""
+
+    async def _answer(self, stream: Any, capture: Capture) -> bool:
+        bodies = capture.expected["bodies"] if capture.expected else []
+        body = bodies[min(len(self.requests), len(bodies)) - 1]
+        return await super()._answer(stream, msgspec.structs.replace(capture, body=body))
+
+
+def turns(*bodies: bytes) -> Turns:
+    """A server of these answers."""
+    capture = Capture(
+        name="turns",
+        provider="openai",
+        dialect="openai_chat",
+        model="m",
+        streaming=False,
+        path="/chat/completions",
+        body=b"",
+        expected={"bodies": list(bodies)},
+    )
+    return Turns([capture])
+
+
+async def slow(seconds: float) -> str:
+    """Wait."""
+    await anyio.sleep(seconds)
+    return "waited"
+
+
+def broken(x: int) -> str:
+    """Fails."""
+    raise ValueError(f"no {x}")
+
+
+FIRST = answer(("slow", '{"seconds":0.1}'), ("slow", '{"seconds":0.1}'), ("broken", '{"x":1}'), ("gone", "{}"))
+
+
+@pytest.mark.anyio
+async def test_run_tools() -> None:
+    """Calls run side by side; what fails, and what is not there, is told to the model; it goes on until it stops."""
+    async with turns(FIRST, answer(text="done")) as server:
+        async with LLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
+            began = time.monotonic()
+            run = await client.run_tools("go", [slow, broken])
+            assert time.monotonic() - began < 0.19
+        second = server.requests[1].body
+    assert (run.finished, run.rounds, run.response.content) == (True, 2, "done")
+    assert run.usage.total_tokens == 14
+    results = [message for message in second["messages"] if message["role"] == "tool"]
+    assert [result["content"] for result in results] == [
+        "waited",
+        "waited",
+        "ValueError: no 1",
+        "there is no tool 'gone'; there are slow, broken",
+    ]
+    assert [message.role for message in run.messages] == ["user", "assistant", *["tool"] * 4, "assistant"]
+
+
+@pytest.mark.anyio
+async def test_run_tools_is_bounded() -> None:
+    """A model that never stops is stopped, and the run says so."""
+    async with turns(answer(("slow", '{"seconds":0}'))) as server:
+        async with LLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
+            run = await client.run_tools("go", [slow], max_rounds=3)
+            with pytest.raises(ConfigurationError, match="function to run"):
+                await client.run_tools("go", [Tool("f")])
+    assert (run.finished, run.rounds) == (False, 3)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.anyio
+async def test_run_tools_is_cancelled() -> None:
+    """Cancelling the run cancels the tools."""
+    async with turns(answer(("slow", '{"seconds":60}'))) as server:
+        async with LLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
+            with anyio.move_on_after(0.2) as scope:
+                await client.run_tools("go", [slow])
+    assert scope.cancelled_caught
+
+
+@pytest.mark.anyio
+async def test_run_tools_synchronously() -> None:
+    """The synchronous client runs them in threads."""
+    async with turns(FIRST, answer(text="done")) as server:
+
+        def script() -> str:
+            with SyncLLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
+                return client.run_tools("go", [slow, broken]).response.content
+
+        assert await anyio.to_thread.run_sync(script) == "done"

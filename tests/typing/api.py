@@ -1,0 +1,90 @@
+"""Type-checked, never run: what users write has the types that they would expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_type
+
+from miiflow_llm import (
+    ChatResponse,
+    ClientPool,
+    LLMClient,
+    Message,
+    ProviderStreamNormalizer,
+    StreamChunk,
+    SyncLLMClient,
+    Timeout,
+    TokenCount,
+    register,
+)
+from miiflow_llm.core import DocumentBlock, ImageBlock, TextBlock, ToolCall
+from miiflow_llm.core.exceptions import ProviderError, RateLimitError, StreamInterruptedError
+from miiflow_llm.core.tools import Tool, tool
+from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
+from miiflow_llm.wire.table import Provider, emit, take
+
+
+@dataclass
+class Analysis:
+    """What an answer is made into."""
+
+    mood: str
+
+
+@tool
+def get_tide(port: str, day: int = 0) -> str:
+    """Times of the tide."""
+    return f"{port} {day}"
+
+
+async def asynchronous() -> None:
+    """The asynchronous client."""
+    async with LLMClient.create("openai", model="m", timeout=Timeout(idle=5), max_retries=1) as client:
+        assert_type(client, LLMClient)
+        response = await client.chat("x", temperature=0.2, stop=["a"], tools=[get_tide], tool_choice="auto")
+        assert_type(response, ChatResponse)
+        assert_type(response.usage, TokenCount)
+        assert_type(response.message.tool_calls, list[ToolCall])
+        async with client.stream_chat([Message.user("x")], max_tokens=5, timeout=3) as stream:
+            async for chunk in stream:
+                assert_type(chunk, StreamChunk)
+                assert_type(chunk.delta, str)
+        assert_type(stream.response, ChatResponse)
+        async for chunk in client.stream_with_schema("x", Analysis, temperature=0.1):
+            print(chunk.partial_parse)
+        run = await client.run_tools("x", [get_tide], max_rounds=3)
+        assert_type(run.usage, TokenCount)
+        assert_type(client.get_metrics().success_rate, float)
+        assert_type(await client.count_tokens("x"), int)
+        client.chat("x", temprature=1)  # type: ignore[call-arg, unused-coroutine]
+
+
+def synchronous() -> None:
+    """The synchronous client, and what stands beside both."""
+    with SyncLLMClient.create("anthropic", "m") as client, client.stream_chat("x") as stream:
+        for chunk in stream:
+            assert_type(chunk, StreamChunk)
+    assert_type(get_tide, Tool)
+    assert_type(ProviderStreamNormalizer().normalize_chunk(b"{}", provider="openai"), StreamChunk | None)
+    assert_type(ClientPool({}).get("openai", "m"), LLMClient)
+    Message.user([TextBlock("x"), ImageBlock("https://x", "low"), DocumentBlock.from_text("y")])
+    register(
+        Provider(
+            name="p",
+            dialect=OPENAI_CHAT,
+            base_url="https://p",
+            docs="https://p",
+            body={"max_tokens": take("max_tokens")},
+            events={"reasoning": emit("reasoning", "delta.thoughts")},
+        )
+    )
+
+
+def errors(error: Exception) -> None:
+    """Errors carry what a handler needs."""
+    if isinstance(error, RateLimitError):
+        assert_type(error.retry_after, float | None)
+    elif isinstance(error, ProviderError):
+        assert_type(error.status_code, int | None)
+    elif isinstance(error, StreamInterruptedError):
+        assert_type(error.partial, ChatResponse | None)
