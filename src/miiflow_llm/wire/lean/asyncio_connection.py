@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import socket
-import ssl
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
@@ -30,29 +27,10 @@ if TYPE_CHECKING:
 HIGH_WATER = 256 * 1024
 """Bytes read but not taken above which reading pauses."""
 
-_HAPPY_EYEBALLS_DELAY = 0.25  # RFC 8305, section 5
 _SLICE = 256 * 1024
-_NO_LIMIT = 365 * 86400.0
-_buffers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = weakref.WeakKeyDictionary()
 
-
-async def open_connection(
-    origin: Origin, context: ssl.SSLContext | None, local_address: str | None
-) -> AsyncioConnection:
-    """Connect on the running asyncio loop. Raises what the loop raises: OSError, ssl.SSLError, UnicodeError."""
-    loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {}
-    if context is not None:
-        # The caller's connect limit is the only one: asyncio's own would cut a `connect=None` at 60 s.
-        options.update(ssl=context, server_hostname=origin.server_hostname, ssl_handshake_timeout=_NO_LIMIT)
-    if isinstance(loop, asyncio.BaseEventLoop) and not origin.is_address:
-        options.update(happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY)  # uvloop does not know it
-    if local_address is not None:
-        options.update(local_addr=(local_address, 0), family=_family(local_address))
-    _, connection = await loop.create_connection(
-        lambda: AsyncioConnection(loop, origin), origin.host, origin.port, **options
-    )
-    return connection
+Buffers = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview]
+_buffers: Buffers = weakref.WeakKeyDictionary()
 
 
 class AsyncioConnection(Connection, asyncio.BufferedProtocol):
@@ -61,7 +39,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
         super().__init__(origin, loop)
         self._loop = loop
-        self._buffer = _receive_buffer(loop)
+        self._buffer = shared_buffer(_buffers, loop, RECEIVE_BYTES)
         self._transport: asyncio.Transport | None = None
         self._lost = False
         self._write_paused = self._read_paused = False
@@ -79,14 +57,17 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
+        self._take(self._buffer[:nbytes])
+
+    def _take(self, data: memoryview) -> None:
         response = self.response
         if response is None:
             self.abort()  # an idle connection has nothing to say: whatever this is, it answers no request
             return
-        response.feed(self._buffer[:nbytes])
+        response.feed(data)
         waiter = self._waiter
         if waiter is None or not self._streaming:
-            self._hold_back(response, nbytes)
+            self._hold_back(response, len(data))
             self._wake()
         elif response.pieces or response.ended:
             self._waiter = None
@@ -177,15 +158,17 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         return True
 
     async def _write(self, data: bytes, timeout: float | None) -> bool:
-        # In slices, since asyncio's TLS pushes back only at the write after one that was too much.
         view = memoryview(data)
         for start in range(0, len(data), _SLICE):
-            if self._transport is None or not self._is_wanted():
+            if not self._is_wanted():
                 return False
-            self._transport.write(view[start : start + _SLICE])
+            self._put(view[start : start + _SLICE])
             while self._write_paused and self._is_wanted():
                 await self._wait(timeout, httpx.WriteTimeout, None)
         return self._is_wanted()
+
+    def _put(self, data: memoryview) -> None:
+        cast("asyncio.Transport", self._transport).write(data)
 
     def _is_wanted(self) -> bool:
         if self._lost or self.response is None or self._transport is None or self._transport.is_closing():
@@ -235,14 +218,9 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         return -1 if sock is None else cast("int", sock.fileno())
 
 
-def _receive_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
+def shared_buffer(buffers: Buffers, loop: asyncio.AbstractEventLoop, size: int) -> memoryview:
     """The loop's one buffer: what is read is parsed before another connection of the loop can read."""
-    buffer = _buffers.get(loop)
+    buffer = buffers.get(loop)
     if buffer is None:
-        buffer = _buffers[loop] = memoryview(bytearray(RECEIVE_BYTES))
+        buffer = buffers[loop] = memoryview(bytearray(size))
     return buffer
-
-
-def _family(local_address: str) -> int:
-    version = ipaddress.ip_address(local_address).version
-    return socket.AF_INET6 if version == 6 else socket.AF_INET
