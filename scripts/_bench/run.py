@@ -1,4 +1,4 @@
-"""Measure ours beside the floors and the rivals in one run: interleaved repeats, medians, ratios; tables, JSON, a plot."""
+"""Measure ours beside the floors and the rivals in one run: interleaved repeats, medians, ratios, a plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A provider for measurements: `/{chunks}/{gap}/...` answers with so many frames, one HTTP chunk each, `gap` seconds apart.
+"""A provider for measurements: `/{chunks}/{gap}/...` answers with so many frames, `gap` seconds apart.
+
+Each frame is one HTTP chunk.
 
 Prints its port. Its own cost is nobody's: it runs in a process of its own.
 """
@@ -34,7 +36,7 @@ def chat_frame(place: int) -> bytes:
 
 
 CHAT_END = (
-    b'data: {"id":"chatcmpl-BenchBenchBench","object":"chat.completion.chunk","created":1795000000,"model":"gpt-6-luna",'
+    b'data: {"id":"chatcmpl-BenchBenchBench","object":"chat.completion.chunk","created":1795000000,"model":"m",'
     b'"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 )
 
