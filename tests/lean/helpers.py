@@ -12,6 +12,21 @@ from miiflow_llm.wire.lean import LeanTransport, ResponseStream
 from miiflow_llm.wire.lean.pool import Pool
 
 
+class Body:
+    """An async request body of some parts, to be read once, that needs no closing."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = iter(parts)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for part in self._parts:
+            return part
+        raise StopAsyncIteration
+
+
 def books(transport: LeanTransport) -> Pool:
     """The running loop's pool."""
     return transport._pools.current().pool

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-from .helpers import books, lean, until
+from .helpers import Body, books, lean, until
 from .server import OK, Peer, Server
 
 
@@ -43,27 +42,12 @@ async def test_dead_idle_connection_is_not_used(how: str) -> None:
         async with lean() as (client, transport):
             for _ in range(2):
                 # Not idempotent, with a body that cannot be sent twice: it must not meet the dead connection.
-                response = await client.post(server.url, content=Once(b"abc"), headers={"Content-Length": "3"})
+                response = await client.post(server.url, content=Body(b"abc"), headers={"Content-Length": "3"})
                 assert response.text == "ok"
                 go.set()
                 await until(done.is_set)
             assert server.connections == 2
             assert books(transport).size == 1
-
-
-class Once:
-    """An async body."""
-
-    def __init__(self, *parts: bytes) -> None:
-        self._parts = iter(parts)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for part in self._parts:
-            return part
-        raise StopAsyncIteration
 
 
 def hang_up_on_the_second(answer: bytes, requests: list[bytes], peer: Peer) -> None:
@@ -112,7 +96,7 @@ async def test_no_second_try_of_a_body_that_is_gone() -> None:
         async with lean() as (client, transport):
             await client.post(server.url, content=b"1")
             with pytest.raises(httpx.RemoteProtocolError):
-                await client.post(server.url, content=Once(b"2"))
+                await client.post(server.url, content=Body(b"2"))
             assert requests == [b"1", b"2"]
             assert books(transport).size == 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,6 +9,8 @@ import pytest
 
 from miiflow_llm.wire.lean.origin import Origin
 from miiflow_llm.wire.lean.request import outgoing
+
+from .helpers import Body
 
 URL = "http://example.org/a/b?q=1"
 
@@ -87,29 +88,14 @@ def test_ambiguous_requests_are_refused(headers: list[tuple[bytes, bytes]]) -> N
         outgoing(raw(headers, content=b"hello"))
 
 
-class Parts:
-    """An async body that needs no closing."""
-
-    def __init__(self, *given: bytes) -> None:
-        self._given = iter(given)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for part in self._given:
-            return part
-        raise StopAsyncIteration
-
-
 @pytest.mark.anyio
 async def test_async_body_is_framed_as_it_comes() -> None:
     """An async body goes out in chunks, or bare under its length, and cannot be sent twice."""
-    sent = outgoing(raw([HOST, (b"Transfer-Encoding", b"chunked")], content=Parts(b"ab", b"", b"c")))
+    sent = outgoing(raw([HOST, (b"Transfer-Encoding", b"chunked")], content=Body(b"ab", b"", b"c")))
     assert not sent.replayable
     assert sent.rest is not None
     assert [part async for part in sent.rest] == [b"2\r\nab\r\n", b"1\r\nc\r\n", b"0\r\n\r\n"]
-    sent = outgoing(raw([HOST, (b"Content-Length", b"3")], content=Parts(b"ab", b"c")))
+    sent = outgoing(raw([HOST, (b"Content-Length", b"3")], content=Body(b"ab", b"c")))
     assert sent.rest is not None
     assert b"".join([part async for part in sent.rest]) == b"abc"
 
@@ -118,7 +104,7 @@ async def test_async_body_is_framed_as_it_comes() -> None:
 @pytest.mark.parametrize("length", [b"2", b"4"])
 async def test_async_body_of_another_length_is_refused(length: bytes) -> None:
     """An async body that is not as long as announced breaks off."""
-    sent = outgoing(raw([HOST, (b"Content-Length", length)], content=Parts(b"ab", b"c")))
+    sent = outgoing(raw([HOST, (b"Content-Length", length)], content=Body(b"ab", b"c")))
     assert sent.rest is not None
     with pytest.raises(httpx.LocalProtocolError):
         [part async for part in sent.rest]

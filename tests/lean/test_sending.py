@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from .helpers import books, lean, seam, until
+from .helpers import Body, books, lean, seam, until
 from .server import OK, Peer, Server
 
 BIG = b"0123456789abcdef" * 1_000_000
@@ -30,21 +30,6 @@ class Endless:
         return b"x" * 65536
 
 
-class Several:
-    """An async body of some parts."""
-
-    def __init__(self, *parts: bytes) -> None:
-        self._parts = iter(parts)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for part in self._parts:
-            return part
-        raise StopAsyncIteration
-
-
 @pytest.mark.anyio
 async def test_bodies_arrive_whole() -> None:
     """Bytes small and large, with a length or in chunks, arrive as they were given, and the connection is kept."""
@@ -60,8 +45,8 @@ async def test_bodies_arrive_whole() -> None:
             await client.post(server.url, content=b"")
             await client.post(server.url, content=b"small")
             await client.post(server.url, content=BIG)
-            await client.post(server.url, content=Several(b"a", b"", BIG, b"b"))
-            await client.post(server.url, content=Several(b"ab", b"c"), headers={"Content-Length": "3"})
+            await client.post(server.url, content=Body(b"a", b"", BIG, b"b"))
+            await client.post(server.url, content=Body(b"ab", b"c"), headers={"Content-Length": "3"})
         assert server.connections == 1
     assert got == [b"", b"small", BIG, b"a" + BIG + b"b", b"abc"]
 
@@ -166,7 +151,7 @@ async def test_error_in_the_body_is_the_callers() -> None:
             with pytest.raises(KeyError, match="ours"):
                 await client.post(server.url, content=Broken())
             with pytest.raises(httpx.LocalProtocolError):
-                await client.post(server.url, content=Several(b"abc"), headers={"Content-Length": "2"})
+                await client.post(server.url, content=Body(b"abc"), headers={"Content-Length": "2"})
             assert books(transport).size == 0
         assert server.settled()
 

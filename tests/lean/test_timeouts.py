@@ -53,7 +53,7 @@ async def test_read_limit_before_the_head() -> None:
             began = time.monotonic()
             with pytest.raises(httpx.ReadTimeout):
                 await client.get(server.url, timeout=only(read=0.1))
-            assert 0.09 < time.monotonic() - began < 1
+            assert 0.09 < time.monotonic() - began < 4
             assert books(transport).size == 0
         assert server.settled()
 
@@ -61,13 +61,13 @@ async def test_read_limit_before_the_head() -> None:
 @pytest.mark.anyio
 async def test_read_limit_is_for_each_wait() -> None:
     """The read limit counts from the start of each wait: a body that keeps coming outlives it, silence does not."""
-    with Server(lambda peer: drip(0.05, 8, peer)) as server:
+    with Server(lambda peer: drip(0.1, 8, peer)) as server:
         async with lean() as (client, transport):
             began = time.monotonic()
-            async with client.stream("GET", server.url, timeout=only(read=0.2)) as response:
+            async with client.stream("GET", server.url, timeout=only(read=0.6)) as response:
                 got, error = await read_on(seam(response))
             assert (got, error) == (b"x" * 8, httpx.ReadTimeout)
-            assert 0.55 < time.monotonic() - began < 2
+            assert 1.3 < time.monotonic() - began < 5
             assert books(transport).size == 0
         assert server.settled()
 
@@ -82,7 +82,7 @@ async def test_deadline_ends_a_flowing_body() -> None:
             stream.deadline = began + 0.2
             _, error = await read_on(stream)
             assert error is httpx.ReadTimeout
-            assert 0.19 < time.monotonic() - began < 1
+            assert 0.19 < time.monotonic() - began < 4
             assert books(transport).size == 0
             with pytest.raises(httpx.ReadError):
                 await stream.read()
@@ -91,12 +91,12 @@ async def test_deadline_ends_a_flowing_body() -> None:
 @pytest.mark.anyio
 async def test_deadline_may_move() -> None:
     """A deadline that its owner keeps moving never fires; once it is left alone, it does."""
-    with Server(lambda peer: drip(0.05, 8, peer)) as server:
+    with Server(lambda peer: drip(0.1, 8, peer)) as server:
         async with lean() as (client, _), client.stream("GET", server.url) as response:
             began = time.monotonic()
-            got, error = await read_on(seam(response), moving=0.2)
+            got, error = await read_on(seam(response), moving=0.6)
             assert (got, error) == (b"x" * 8, httpx.ReadTimeout)
-            assert 0.55 < time.monotonic() - began < 2
+            assert 1.3 < time.monotonic() - began < 5
 
 
 @pytest.mark.anyio
@@ -132,7 +132,7 @@ async def test_deadline_brought_forward_between_waits() -> None:
             began = time.monotonic()
             with pytest.raises(httpx.ReadTimeout):
                 await stream.read()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 4
 
 
 @pytest.mark.anyio
@@ -160,7 +160,7 @@ async def test_nearer_of_two_limits_counts() -> None:
                 began = time.monotonic()
                 with pytest.raises(httpx.ReadTimeout):
                     await stream.read()
-                assert 0.09 < time.monotonic() - began < 1
+                assert 0.09 < time.monotonic() - began < 4
 
 
 @pytest.mark.anyio
