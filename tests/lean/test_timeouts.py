@@ -102,16 +102,16 @@ async def test_deadline_may_move() -> None:
 @pytest.mark.anyio
 async def test_deadline_moved_during_a_wait() -> None:
     """A store that moves the deadline later is honoured by the wait under way; None lifts it."""
-    with Server(lambda peer: drip(0.5, 1, peer)) as server:
+    with Server(lambda peer: drip(1.0, 1, peer)) as server:
         async with lean() as (client, _), client.stream("GET", server.url) as response:
             stream = seam(response)
-            stream.deadline = time.monotonic() + 0.1
+            stream.deadline = time.monotonic() + 0.4
             async with anyio.create_task_group() as group:
 
                 async def move() -> None:
-                    await anyio.sleep(0.05)
-                    stream.deadline = time.monotonic() + 0.1
-                    await anyio.sleep(0.05)
+                    await anyio.sleep(0.15)
+                    stream.deadline = time.monotonic() + 0.4
+                    await anyio.sleep(0.15)
                     stream.deadline = None
 
                 group.start_soon(move)
