@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from ..core.pieces import Piece
+from .event_words import PIECES, Absent, Condition, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 from .paths import steps
 from .shapes import Node, paths_of, shape
-from .table import PIECES, Absent, Condition, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 
 
 class Reader(msgspec.Struct):

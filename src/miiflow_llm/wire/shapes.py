@@ -12,8 +12,8 @@ import msgspec
 
 from ..core import pieces
 from ..core.exceptions import ConfigurationError
+from .event_words import PIECES, Absent, Condition, Const, Each, Exists, First, Json, Rule, RuleLike, Value
 from .paths import Step, steps
-from .table import PIECES, Absent, Condition, Const, Each, Exists, First, Json, Rule, RuleLike, Value
 
 Kind = Literal["text", "number", "flag", "key", "any", "json", "exists"]
 

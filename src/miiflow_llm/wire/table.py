@@ -23,307 +23,114 @@ A *path* is `choices[0].delta.content`: keys and list positions from the frame, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
-from ..core import exceptions, messages, pieces
+from ..core import exceptions
 from ..core.request import ChatRequest
-
-
-class Word(msgspec.Struct, frozen=True):
-    """A word of the grammar."""
-
-
-class Take(Word, frozen=True):
-    """A hole, filled with the request's, message's or block's `name`.
-
-    `through` converts the value, `values` maps it to a template, `each` makes a list of one template an element.
-    """
-
-    name: str
-    through: Callable[[Any], Any] | None = None
-    values: Mapping[Any, Any] | None = None
-    each: Any = None
-    default: Any = None
-
-
-class When(Word, frozen=True):
-    """`template` where `name` is truthy, else `otherwise`; nothing at all where that is `None`."""
-
-    name: str
-    template: Any
-    otherwise: Any = None
-
-
-class ByModel(Word, frozen=True):
-    """The first template whose pattern matches the start of the model's name (`""` matches all)."""
-
-    templates: Mapping[str, Any]
-
-
-def take(
-    name: str,
-    *,
-    through: Callable[[Any], Any] | None = None,
-    values: Mapping[Any, Any] | None = None,
-    each: Any = None,
-    default: Any = None,
-) -> Take:
-    """A hole for `name`, which may be dotted (`schema.name`).
-
-    `values` maps the value to a template; a value not among them is an error that lists them, unless there is the key
-    `...` for all others. `each` is a template for every element of a list. `default` is what the wire demands where
-    the caller said nothing; it may be a template.
-    """
-    return Take(name, through, values, each, default)
-
-
-def when(name: str, template: Any, otherwise: Any = None) -> When:
-    """`template` where the request has a truthy `name`."""
-    return When(name, template, otherwise)
-
-
-def by_model(templates: Mapping[str, Any]) -> ByModel:
-    """A template chosen by the model's name, patterns tried in order."""
-    return ByModel(templates)
-
-
-Own: TypeAlias = Literal[False, True, "model"]
-
-
-class Place(Word, frozen=True):
-    """Where a block goes in a request."""
-
-    where: Literal["inside", "beside", "apart", "left_out", "refused"]
-    template: Any = None
-    key: str = ""
-    reason: str = ""
-    origin: Own = False
-    joined: bool = False
-
-
-def inside(template: Any, *, own: Own = False) -> Place:
-    """In the message's content.
-
-    `own`: only where this provider and dialect made the block, or with `"model"` only this very model of theirs;
-    elsewhere it is left out.
-    """
-    return Place("inside", template, origin=own)
-
-
-def beside(key: str, template: Any, *, own: Own = False) -> Place:
-    """In a list beside the content, under `key`."""
-    return Place("beside", template, key, origin=own)
-
-
-def joined(key: str, template: Any, *, own: Own = False) -> Place:
-    """Text beside the content, under `key`: what several blocks say is one string, and wins over the message's key."""
-    return Place("beside", template, key, origin=own, joined=True)
-
-
-def apart(template: Any, *, own: Own = False) -> Place:
-    """An item of its own in the list of messages."""
-    return Place("apart", template, origin=own)
-
-
-def left_out() -> Place:
-    """Not sent, on purpose."""
-    return Place("left_out")
-
-
-def refused(reason: str) -> Place:
-    """An error before anything is sent; `reason` says what would work."""
-    return Place("refused", reason=reason)
-
-
-class PlaceBy(Word, frozen=True):
-    """A place that depends on a value of the block, or on the role of its message."""
-
-    name: str
-    places: Mapping[Any, Place]
-
-
-def by_role(**places: Place) -> PlaceBy:
-    """A place for each role; a role not named refuses the block."""
-    return PlaceBy("role", places)
-
-
-def by_value(name: str, places: Mapping[Any, Place]) -> PlaceBy:
-    """A place for each value of the block's field `name`, under the key `...` that of all others."""
-    return PlaceBy(name, places)
-
-
-BLOCKS: tuple[type, ...] = (
-    messages.TextBlock,
-    messages.ImageBlock,
-    messages.DocumentBlock,
-    messages.AudioBlock,
-    messages.ReasoningBlock,
-    messages.OpaqueBlock,
-    messages.ToolCall,
-    messages.ToolResult,
+from .event_words import (
+    PIECES,
+    Absent,
+    Condition,
+    Const,
+    Each,
+    Exists,
+    First,
+    Json,
+    Other,
+    Rule,
+    RuleLike,
+    Value,
+    absent,
+    const,
+    each,
+    emit,
+    exists,
+    first,
+    json,
+    merge,
+    other_than,
+)
+from .request_words import (
+    BLOCKS,
+    ByModel,
+    Own,
+    Place,
+    PlaceBy,
+    Take,
+    When,
+    apart,
+    beside,
+    by_model,
+    by_role,
+    by_value,
+    inside,
+    joined,
+    left_out,
+    refused,
+    take,
+    when,
 )
 
-
-class First(Word, frozen=True):
-    """The first of several paths that is present."""
-
-    paths: tuple[str, ...]
-
-
-class Json(Word, frozen=True):
-    """The JSON at a path as the provider wrote it; with `skip_empty` an empty object is nothing."""
-
-    path: str
-    skip_empty: bool = False
-
-
-class Const(Word, frozen=True):
-    """A value that the rule itself says."""
-
-    value: Any
-
-
-class Exists(Word, frozen=True):
-    """Present when not null, even if empty."""
-
-    path: str
-
-
-class Absent(Word, frozen=True):
-    """None of the paths is there."""
-
-    paths: tuple[str, ...]
-
-
-class Other(Word, frozen=True):
-    """In a `where`: any value but these."""
-
-    values: tuple[str, ...]
-
-
-def other_than(*values: str) -> Other:
-    """In a `where`: any value but these, an absent one included; what is new on the wire passes."""
-    return Other(values)
-
-
-Value: TypeAlias = str | First | Json | Const
-Condition: TypeAlias = str | First | Exists | Absent
-
-
-def first(*paths: str) -> First:
-    """The first of `paths` that is present."""
-    return First(paths)
-
-
-def json(path: str, *, skip_empty: bool = False) -> Json:
-    """The value at `path` as JSON text, for arguments that come as an object; `skip_empty`: `{}` only holds a place."""
-    return Json(path, skip_empty)
-
-
-def merge(*keys: str, joined: tuple[str, ...]) -> Const:
-    """For an `opaque` that comes in pieces, those with the same values under `keys`: strings under `joined` are strung
-    together, of all else the last that is not null counts."""
-    return Const(pieces.Merge(keys, joined))
-
-
-def const(value: Any) -> Const:
-    """A constant."""
-    return Const(value)
-
-
-def exists(path: str) -> Exists:
-    """A condition: the path is there and not null, even if empty."""
-    return Exists(path)
-
-
-def absent(*paths: str) -> Absent:
-    """A condition: nothing, or null, is at any of `paths`; for what no other rule reads."""
-    return Absent(paths)
-
-
-PIECES: dict[str, type[msgspec.Struct]] = {
-    "text": pieces.Text,
-    "reasoning": pieces.Reasoning,
-    "refusal": pieces.Refusal,
-    "tool_call": pieces.ToolCallPiece,
-    "opaque": pieces.Opaque,
-    "fill": pieces.Fill,
-    "finish": pieces.Finish,
-    "usage": pieces.Usage,
-    "failure": pieces.Failure,
-    "meta": pieces.Meta,
-    "logprobs": pieces.Logprobs,
-    "citation": pieces.Citation,
-    "progress": pieces.Progress,
-}
-"""What a rule can emit. `usage` takes counters under any names; the others their piece's fields."""
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """One `emit`. `row` is the name that a provider replaces it by; `unproven` says why no capture fires it."""
-
-    kind: str
-    fields: Mapping[str, Value]
-    when: Condition | None
-    where: tuple[str, Any] | None
-    on: tuple[str, ...]
-    row: str
-    unproven: str = ""
-
-
-class Each(msgspec.Struct, frozen=True):
-    """Rules run for each element of the list at `path` that `where` allows."""
-
-    path: str
-    rules: tuple[Rule | Each, ...]
-    where: tuple[str, Any] | None
-    on: tuple[str, ...]
-
-
-RuleLike: TypeAlias = Rule | Each
-
-
-def emit(
-    kind: str,
-    value: Value | None = None,
-    *,
-    when: Condition | None = None,
-    where: tuple[str, Any] | None = None,
-    on: tuple[str, ...] | str = (),
-    row: str = "",
-    unproven: str = "",
-    **fields: Value,
-) -> Rule:
-    """Say `kind` with `fields`; `value` is the kind's first field and, without `when`, the condition.
-
-    Raises:
-        ConfigurationError: no such kind or field; the message names the legal ones.
-    """
-    if kind not in PIECES:
-        raise exceptions.ConfigurationError(f"emit({kind!r}): no such kind; there are {', '.join(PIECES)}")
-    legal = PIECES[kind].__struct_fields__
-    if value is not None:
-        fields = {legal[0]: value, **fields}
-    wrong = next((field for field in fields if kind != "usage" and field not in legal), None)
-    if wrong:
-        raise exceptions.ConfigurationError(f"emit({kind}): no field {wrong!r}; it has {', '.join(legal)}")
-    if when is None:
-        when = next((_condition(field) for field in fields.values() if not isinstance(field, Const)), None)
-    return Rule(kind, fields, when, where, (on,) if isinstance(on, str) else on, row or kind, unproven)
-
-
-def _condition(value: Value) -> str | First | Exists:
-    if isinstance(value, Json):
-        return Exists(value.path)
-    assert not isinstance(value, Const)  # noqa: S101  the caller passes none
-    return value
-
-
-def each(path: str, *rules: RuleLike, where: tuple[str, Any] | None = None, on: tuple[str, ...] | str = ()) -> Each:
-    """Run `rules` for each element of the list at `path`."""
-    return Each(path, rules, where, (on,) if isinstance(on, str) else on)
+__all__ = [
+    "BLOCKS",
+    "PIECES",
+    "Absent",
+    "Also",
+    "Auth",
+    "BaseUrlFrom",
+    "ByModel",
+    "Condition",
+    "Const",
+    "Counter",
+    "Dialect",
+    "Drop",
+    "Each",
+    "Exists",
+    "Fault",
+    "First",
+    "Hints",
+    "Json",
+    "Other",
+    "Own",
+    "Place",
+    "PlaceBy",
+    "Provider",
+    "Rows",
+    "Rule",
+    "RuleLike",
+    "Side",
+    "Structured",
+    "Take",
+    "Value",
+    "When",
+    "absent",
+    "apart",
+    "beside",
+    "by_model",
+    "by_role",
+    "by_value",
+    "const",
+    "count",
+    "count_unless_in_total",
+    "drop",
+    "each",
+    "emit",
+    "exists",
+    "fault",
+    "first",
+    "inside",
+    "joined",
+    "json",
+    "left_out",
+    "merge",
+    "not_offered",
+    "other_than",
+    "refused",
+    "take",
+    "when",
+]
 
 
 class Counter(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ..core.exceptions import ConfigurationError
-from .table import ByModel, Take, When
+from .request_words import ByModel, Take, When
 
 View = Callable[[str], Any]
 

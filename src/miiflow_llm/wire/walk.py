@@ -12,9 +12,9 @@ import msgspec
 
 from ..core.pieces import Piece, Usage
 from .compile import present
+from .event_words import PIECES, Absent, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 from .paths import steps
 from .shapes import Kind, field_kind, paths_of
-from .table import PIECES, Absent, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 
 
 class Mismatch(Exception):
