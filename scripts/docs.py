@@ -1,4 +1,4 @@
-"""Write the generated tables of README.md from the providers' own tables; `--check` says whether they are current."""
+"""Write the generated tables of README.md and docs/ from the providers' own tables; `--check` says whether they are current."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 from miiflow_llm import providers
-from miiflow_llm.wire.table import Provider
+from miiflow_llm.core import messages
+from miiflow_llm.wire.encode import parameters
+from miiflow_llm.wire.rows import with_rows
+from miiflow_llm.wire.table import Dialect, Place, PlaceBy, Provider
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+FEATURES = ROOT / "docs" / "features.md"
 _SECTION = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -30,15 +35,83 @@ def _row(provider: Provider) -> str:
     return f"| {name} | {dialects} | {provider.base_url or 'yours'} | {key} |"
 
 
+BLOCKS = {
+    "images": messages.ImageBlock,
+    "documents": messages.DocumentBlock,
+    "audio": messages.AudioBlock,
+    "reasoning sent back": messages.ReasoningBlock,
+}
+PARAMETERS = {
+    "tools": "tools",
+    "tool choice": "tool_choice",
+    "parallel calls off": "parallel_tool_calls",
+    "reasoning effort": "reasoning",
+    "JSON mode": "json_mode",
+    "stop": "stop",
+    "seed": "seed",
+    "top-k": "top_k",
+    "penalties": "presence_penalty",
+    "logprobs": "logprobs",
+    "user id": "user",
+    "service tier": "service_tier",
+}
+SIDES = {"model list": "model_list", "embeddings": "embeddings", "token count": "token_count"}
+HEAD = """# Providers and features
+
+Made from the tables by `scripts/docs`. A feature without a mark raises `UnsupportedParameterError` (or is dropped with a
+warning, with `unsupported="drop"`); single models may refuse more, which the tables say too. "schema" is how an answer is
+made to follow a type: the wire's own field, a forced tool, or words in the prompt, by the model's name.
+
+"""
+
+
+def feature_table() -> str:
+    """What each provider's dialects have a place for, a column a dialect."""
+    columns = [
+        (f"{name}<br>{option.dialect.name}", with_rows(option.dialect, option))
+        for name in providers.names()
+        for option in (providers.get(name), *providers.get(name).also)
+    ]
+    lines = ["| feature | " + " | ".join(name for name, _ in columns) + " |", "|---|" + "---|" * len(columns)]
+    for feature in (*BLOCKS, *PARAMETERS, "schema", *SIDES):
+        cells = [_cell(feature, dialect) for _, dialect in columns]
+        lines.append(f"| {feature} | " + " | ".join(cells) + " |")
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _cell(feature: str, dialect: Dialect) -> str:
+    if feature in BLOCKS:
+        return "" if _refused(dialect.parts[BLOCKS[feature]]) else "✓"
+    if feature in SIDES:
+        return "" if getattr(dialect, SIDES[feature]).absent else "✓"
+    if feature == "schema":
+        return ", ".join(dict.fromkeys(dialect.structured.values()))
+    name = PARAMETERS[feature]
+    refused_by_all = any(
+        name in row.parameters and not (row.models or row.unless or row.beside) for row in dialect.drops
+    )
+    return "✓" if name in parameters(dialect) and not refused_by_all else ""
+
+
+def _refused(place: Place | PlaceBy) -> bool:
+    places = place.places.values() if isinstance(place, PlaceBy) else (place,)
+    return all(one.where in ("refused", "left_out") for one in places)
+
+
 def main() -> int:
-    """Exit code 1 where `--check` finds the README out of date."""
-    old = README.read_text()
-    new = _SECTION.sub(lambda match: match.group(1) + provider_table() + match.group(2), old)
+    """Exit code 1 where `--check` finds something out of date."""
+    readme = README.read_text()
+    made = {
+        README: _SECTION.sub(lambda match: match.group(1) + provider_table() + match.group(2), readme),
+        FEATURES: feature_table(),
+    }
+    old = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
-        if new != old:
-            print("README.md is out of date: run scripts/docs")
-        return int(new != old)
-    README.write_text(new)
+        for path in old:
+            print(f"{path.relative_to(ROOT)} is out of date: run scripts/docs")
+        return int(bool(old))
+    for path in old:
+        path.write_text(made[path])
     return 0
 
 
