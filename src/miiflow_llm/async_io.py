@@ -10,7 +10,9 @@ import httpx
 from .core.exceptions import MiiflowLLMError
 from .exchange import Exchange
 from .wire.faults import MAX_BODY
-from .wire.transport import Answer, Body, Transport
+from .wire.frames import too_large
+from .wire.transport import Answer, Transport
+from .wire.transport_body import Body
 
 CLOSE_SECONDS = 1.0
 """How long closing a connection in good order may take."""
@@ -85,11 +87,14 @@ async def _start_of(body: Body, exchange: Exchange) -> bytes:
 
 
 async def _whole_body(body: Body, exchange: Exchange) -> bytes:
-    parts = list[bytes]()
+    parts, size = list[bytes](), 0
     body.deadline = exchange.deadline(exchange.timeout.first_output, exchange.began)
     try:
         while data := await body.read():
             parts.append(data)
+            size += len(data)
+            if size > exchange.setup.max_frame:
+                raise too_large(exchange.setup.max_frame)
             exchange.check(body.deadline, "first_output")
     except (httpx.HTTPError, OSError) as reason:
         raise exchange.read_error(reason, "first_output") from None

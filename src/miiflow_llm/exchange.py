@@ -129,8 +129,8 @@ class Exchange:
 
     def error_body_deadline(self) -> float:
         """How long the body of an error is waited for."""
-        left = self.left()
-        return time.monotonic() + (ERROR_BODY_SECONDS if left is None else min(ERROR_BODY_SECONDS, left))
+        limits = (ERROR_BODY_SECONDS, self.timeout.first_output, self.left())
+        return time.monotonic() + min(limit for limit in limits if limit is not None)
 
     def deadline(self, seconds: float | None, since: float) -> float | None:
         """The time at which a wait of `seconds` since `since` is over, or the whole call is."""

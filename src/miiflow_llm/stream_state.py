@@ -80,19 +80,28 @@ class StreamState:
         """The time until which the next read may wait.
 
         Raises:
-            TimeoutError: it has passed while nothing but comments, pings and empty deltas came.
+            httpx.ReadTimeout: it has passed while nothing but comments, pings and empty deltas came.
         """
         if self._resumed and self._phase == "idle":
             # the consumer's own time is not the provider's silence
             self._deadline = self.call.deadline(self.call.timeout.idle, time.monotonic())
         elif self._deadline is not None and time.monotonic() >= self._deadline:
-            raise self.read_failed(httpx.ReadTimeout(""))
+            raise httpx.ReadTimeout("the deadline passed")
         self._resumed = False
         return self._deadline
 
-    def read_failed(self, reason: BaseException) -> MiiflowLLMError:
-        """The error for a read that took too long, with what came."""
-        return self.with_partial(self.call.read_error(reason, self._phase))
+    def silence(self, reason: httpx.TimeoutException) -> bytes:
+        """A read took too long: `b""` where the answer was complete, for then silence ends it as its last byte would.
+
+        That byte may never come: some servers keep the connection open and send no mark of the end.
+
+        Raises:
+            TimeoutError: the answer was not complete, or `Timeout.total` has passed.
+        """
+        left = self.call.left()
+        if self._reader is not None and self._reader.complete and (left is None or left > 0):
+            return b""
+        raise self.with_partial(self.call.read_error(reason, self._phase))
 
     def broke(self, reason: BaseException) -> None:
         """The connection broke: for the reader the bytes end here."""

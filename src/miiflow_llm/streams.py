@@ -108,7 +108,11 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._busy = False
 
     async def _open(self) -> None:
-        self._answer = await send(self._transport, self._state.call)
+        answer = await send(self._transport, self._state.call)
+        if self._state.over:  # closed by another task meanwhile
+            await let_go(answer.body)
+            return
+        self._answer = answer
         self._state.opened()
 
     async def _advance(self) -> None:
@@ -120,8 +124,10 @@ class ChatStream(AsyncIterator[StreamChunk]):
             await self._open()
         else:
             try:
-                answer.body.deadline = state.deadline()
-                state.took(await self._read(answer))
+                data = await self._read(answer)
+                if state.over:  # closed by another task meanwhile
+                    return
+                state.took(data)
             except MiiflowLLMError as error:
                 await self._failed(error)
                 return
@@ -130,9 +136,10 @@ class ChatStream(AsyncIterator[StreamChunk]):
 
     async def _read(self, answer: Answer) -> bytes:
         try:
+            answer.body.deadline = self._state.deadline()
             return await answer.body.read()
         except httpx.TimeoutException as reason:
-            raise self._state.read_failed(reason) from None
+            return self._state.silence(reason)
         except READ_ERRORS as reason:
             self._state.broke(reason)
             return b""
@@ -166,11 +173,11 @@ class ChatStream(AsyncIterator[StreamChunk]):
     def __del__(self) -> None:
         if getattr(self, "_answer", None) is None:
             return
+        self._state.abandoned()
+        self._abort()  # first: a warning may be an error
         warnings.warn(
             "a stream was dropped before its end without being closed; use `async with`",
             ResourceWarning,
             source=self,
             stacklevel=1,
         )
-        self._state.abandoned()
-        self._abort()

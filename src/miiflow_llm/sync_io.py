@@ -10,6 +10,7 @@ from .async_io import DRAIN_BYTES, DRAIN_SECONDS
 from .core.exceptions import MiiflowLLMError
 from .exchange import Exchange
 from .wire.faults import MAX_BODY
+from .wire.frames import too_large
 from .wire.transport_sync import SyncAnswer, SyncBody, SyncTransport
 
 
@@ -78,11 +79,14 @@ def _start_of(body: SyncBody, exchange: Exchange) -> bytes:
 
 
 def _whole_body(body: SyncBody, exchange: Exchange) -> bytes:
-    parts = list[bytes]()
+    parts, size = list[bytes](), 0
     body.deadline = exchange.deadline(exchange.timeout.first_output, exchange.began)
     try:
         while data := body.read():
             parts.append(data)
+            size += len(data)
+            if size > exchange.setup.max_frame:
+                raise too_large(exchange.setup.max_frame)
             exchange.check(body.deadline, "first_output")
     except (httpx.HTTPError, OSError) as reason:
         raise exchange.read_error(reason, "first_output") from None

@@ -103,7 +103,6 @@ class SyncChatStream(Iterator[StreamChunk]):
             self._open()
         else:
             try:
-                answer.body.deadline = state.deadline()
                 state.took(self._read(answer))
             except MiiflowLLMError as error:
                 self._failed(error)
@@ -113,9 +112,10 @@ class SyncChatStream(Iterator[StreamChunk]):
 
     def _read(self, answer: SyncAnswer) -> bytes:
         try:
+            answer.body.deadline = self._state.deadline()
             return answer.body.read()
         except httpx.TimeoutException as reason:
-            raise self._state.read_failed(reason) from None
+            return self._state.silence(reason)
         except READ_ERRORS as reason:
             self._state.broke(reason)
             return b""
@@ -144,10 +144,10 @@ class SyncChatStream(Iterator[StreamChunk]):
     def __del__(self) -> None:
         if getattr(self, "_answer", None) is None:
             return
+        self.close()  # first: a warning may be an error
         warnings.warn(
             "a stream was dropped before its end without being closed; use `with`",
             ResourceWarning,
             source=self,
             stacklevel=1,
         )
-        self.close()

@@ -6,16 +6,15 @@ knows neither providers nor what a body means.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
+import functools
 import ipaddress
 import logging
 import re
-import sys
-import time
+import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Generator, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Generator, Mapping
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -25,7 +24,9 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
 from ..core.timeout import Timeout
+from .coding import ACCEPTED
 from .faults import clean
+from .transport_body import Body, body_of
 
 log = logging.getLogger("miiflow_llm.transport")
 
@@ -69,21 +70,6 @@ class Credential(httpx.Auth):
         return self._key in text
 
 
-class Body(Protocol):
-    """An answer's body. `deadline` is a time of `time.monotonic`, moved by plain assignment."""
-
-    deadline: float | None
-
-    async def read(self) -> bytes:
-        """What came since the last read; `b""` at the end."""
-
-    async def aclose(self) -> None:
-        """Let go: the connection is kept when the body is complete."""
-
-    def abort(self) -> None:
-        """Close the connection now, without waiting."""
-
-
 class Answer(msgspec.Struct):
     """The head of an answer, and its body to read; `headers` are by lower-case name."""
 
@@ -117,7 +103,13 @@ def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
     Raises:
         ConfigurationError: it is no http(s) URL, or a key would go in the clear to a host that is not this machine.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ConfigurationError(
+            f"base_url={url[:200]!r} is no http(s) URL, such as https://api.example.com/v1"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or _UNSAFE.search(url) or " " in url:
         raise ConfigurationError(f"base_url={url[:200]!r} is no http(s) URL, such as https://api.example.com/v1")
     if parts.username or parts.password:
@@ -168,7 +160,9 @@ class Transport:
             NetworkError: the connection could not be made, or broke.
         """
         client = self._client()
-        request = client.build_request(method, url, headers=dict(headers), content=body, timeout=phases(timeout, total))
+        request = client.build_request(
+            method, url, headers={"accept-encoding": ACCEPTED, **headers}, content=body, timeout=phases(timeout, total)
+        )
         limit = _at_most(timeout, total)
         try:
             with anyio.fail_after(limit):
@@ -178,7 +172,7 @@ class Transport:
             raise timed_out(phase, total if phase == "total" else timeout.first_output) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
             raise translated(reason, timeout, total) from None
-        return Answer(response.status_code, lower_headers(response.headers), _body_of(response))
+        return Answer(response.status_code, lower_headers(response.headers), body_of(response))
 
     def _client(self) -> httpx.AsyncClient:
         if self.closed:
@@ -227,7 +221,13 @@ def _new_client(kind: str) -> httpx.AsyncClient:
         from .lean import LeanTransport
 
         return httpx.AsyncClient(transport=LeanTransport(limits=limits), follow_redirects=False)
-    return httpx.AsyncClient(limits=limits, follow_redirects=False)
+    return httpx.AsyncClient(limits=limits, follow_redirects=False, verify=_tls_context())
+
+
+@functools.cache
+def _tls_context() -> ssl.SSLContext:
+    """Made once: reading the certificates takes some 20 ms."""
+    return httpx.create_ssl_context()
 
 
 def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
@@ -294,86 +294,3 @@ def _phase_of(reason: httpx.TimeoutException, timeout: Timeout, total: float | N
 
 def lower_headers(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _body_of(response: httpx.Response) -> Body:
-    lean = response.extensions.get("miiflow_stream")
-    if lean is not None and not response.headers.get("content-encoding"):
-        return _LeanBody(response, lean)
-    return _HttpxBody(response)
-
-
-class _LeanBody:
-    """The lean transport's own stream: no timer, no copy and no layer between."""
-
-    __slots__ = ("_response", "_stream", "abort", "read")
-
-    def __init__(self, response: httpx.Response, stream: Any) -> None:
-        self._response = response
-        self._stream = stream
-        self.read = stream.read
-        self.abort = stream.abort
-
-    @property
-    def deadline(self) -> float | None:
-        value: float | None = self._stream.deadline
-        return value
-
-    @deadline.setter
-    def deadline(self, when: float | None) -> None:
-        self._stream.deadline = when
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-class _HttpxBody:
-    """Any httpx response: its decoded bytes, with a cancel scope around each read that has a deadline."""
-
-    __slots__ = ("_iterator", "_response", "deadline")
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self._iterator: AsyncIterator[bytes] = response.aiter_bytes()
-        self.deadline: float | None = None
-
-    async def read(self) -> bytes:
-        delay = None if self.deadline is None else self.deadline - time.monotonic()
-        try:
-            with anyio.fail_after(delay):
-                async for data in self._iterator:
-                    if data:
-                        return data
-        except builtins.TimeoutError:
-            raise httpx.ReadTimeout("the deadline passed", request=self._response.request) from None
-        return b""
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-    def abort(self) -> None:
-        _in_background(self._response)
-
-
-def _in_background(response: httpx.Response) -> None:
-    """Close from where nothing can be awaited, on the event loop that runs; elsewhere the collector closes it."""
-    try:
-        task = asyncio.get_running_loop().create_task(response.aclose())
-    except RuntimeError:
-        _in_trio(response)
-        return
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
-
-
-def _in_trio(response: httpx.Response) -> None:
-    trio = sys.modules.get("trio")
-    if trio is None:
-        return
-    try:
-        trio.lowlevel.spawn_system_task(response.aclose)
-    except RuntimeError:  # no trio loop runs in this thread
-        return
-
-
-_closing: set[asyncio.Task[None]] = set()

@@ -18,6 +18,7 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError
 from ..core.timeout import Timeout
+from .coding import ACCEPTED, CodingError, coding_of
 from .transport import MAX_CONNECTIONS, Credential, lower_headers, phases, translated
 
 
@@ -26,7 +27,8 @@ class SyncBody:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._iterator: Iterator[bytes] = response.iter_bytes()
+        response.request.extensions.get("timeout", {})["read"] = None  # from here on `deadline` limits the waits
+        self._iterator: Iterator[bytes] = _plain(response)
         self._deadline: float | None = None
         self._expired = False
         self._reading = False
@@ -80,6 +82,26 @@ class SyncBody:
     def close(self) -> None:
         """Let go: the connection is kept when the body is complete."""
         self._response.close()
+
+
+def _plain(response: httpx.Response) -> Iterator[bytes]:
+    """The body with its content coding undone, in pieces of bounded size."""
+    if response.is_stream_consumed:  # made whole, by a mock say: it holds its bytes decoded
+        yield from response.iter_bytes()
+        return
+    try:
+        coding = coding_of(response.headers.get("content-encoding", ""))
+        for data in response.iter_raw():
+            if coding is None:
+                yield data
+                continue
+            coding.feed(data)
+            while piece := coding.take():
+                yield piece
+        if coding is not None:
+            coding.finish()
+    except CodingError as reason:
+        raise httpx.DecodingError(str(reason)) from None
 
 
 class _Watchdog:
@@ -167,7 +189,9 @@ class SyncTransport:
             NetworkError: the connection could not be made, or broke.
         """
         client = self._opened()
-        request = client.build_request(method, url, headers=dict(headers), content=body, timeout=phases(timeout, total))
+        request = client.build_request(
+            method, url, headers={"accept-encoding": ACCEPTED, **headers}, content=body, timeout=phases(timeout, total)
+        )
         try:
             response = client.send(request, stream=True, auth=credential, follow_redirects=False)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
