@@ -1,4 +1,4 @@
-"""Write the generated tables of README.md and docs/ from the providers' own tables; `--check` says whether they are current."""
+"""Write the generated tables of README.md and docs/ from the providers' own; `--check`: are they current?"""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ PARAMETERS = {
 SIDES = {"model list": "model_list", "embeddings": "embeddings", "token count": "token_count"}
 HEAD = """# Providers and features
 
-Made from the tables by `scripts/docs`. A feature without a mark raises `UnsupportedParameterError` (or is dropped with a
-warning, with `unsupported="drop"`); single models may refuse more, which the tables say too. "schema" is how an answer is
-made to follow a type: the wire's own field, a forced tool, or words in the prompt, by the model's name.
+Made from the tables by `scripts/docs`. A feature without a mark raises `UnsupportedParameterError` (or is dropped with
+a warning, with `unsupported="drop"`); single models may refuse more, as the tables say. "schema" is how an answer
+is made to follow a type: the wire's field, a forced tool, or words in the prompt, by the model's name.
 
 """
 

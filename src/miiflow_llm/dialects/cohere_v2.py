@@ -28,6 +28,7 @@ from ..wire.table import (
     Dialect,
     Hints,
     Rule,
+    Side,
     apart,
     beside,
     by_role,
@@ -273,4 +274,17 @@ COHERE_V2 = Dialect(
         drop("parallel_tool_calls", reason="Cohere has no such field; leave it out"),
     ),
     hints=Hints(request_id=("x-debug-trace-id", "x-request-id")),
+    model_list=Side("/v1/models?page_size=1000", "GET", items="models", value="name"),
+    embeddings=Side(
+        "/v2/embed",
+        body={
+            "model": take("model"),
+            "texts": take("texts"),
+            "input_type": "search_document",
+            "embedding_types": ["float"],
+            "output_dimension": take("dimensions"),
+        },
+        items="embeddings.float",
+        tokens="meta.billed_units.input_tokens",
+    ),
 )

@@ -25,6 +25,7 @@ from ..wire.table import (
     Dialect,
     Each,
     Hints,
+    Side,
     apart,
     beside,
     by_model,
@@ -279,6 +280,14 @@ MISTRAL_CHAT = Dialect(
             reason="this model does not reason; choose one that does, as mistral-medium-latest or mistral-large-4",
         ),
         drop("logprobs", "top_logprobs", reason="Mistral's own models give none"),
+    ),
+    model_list=Side("/models", "GET", items="data", value="id"),
+    embeddings=Side(
+        "/embeddings",
+        body={"model": take("model"), "input": take("texts"), "output_dimension": take("dimensions")},
+        items="data",
+        value="embedding",
+        tokens="usage.prompt_tokens",
     ),
     hints=Hints(
         request_id=("mistral-correlation-id", "x-kong-request-id", "x-request-id"),

@@ -24,6 +24,7 @@ from ..wire.media import Media
 from ..wire.table import (
     Dialect,
     RuleLike,
+    Side,
     absent,
     apart,
     beside,
@@ -177,5 +178,12 @@ OLLAMA_CHAT = Dialect(
     drops=(
         drop("tool_choice", reason="Ollama has no such field; give only the tool that is wanted, and say so"),
         drop("parallel_tool_calls", reason="Ollama has no such field; leave it out"),
+    ),
+    model_list=Side("/api/tags", "GET", items="models", value="model"),
+    embeddings=Side(
+        "/api/embed",
+        body={"model": take("model"), "input": take("texts"), "dimensions": take("dimensions")},
+        items="embeddings",
+        tokens="prompt_eval_count",
     ),
 )

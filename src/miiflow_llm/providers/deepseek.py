@@ -19,6 +19,7 @@ from ..wire.table import (
     fault,
     inside,
     joined,
+    not_offered,
     refused,
     take,
     when,
@@ -54,6 +55,7 @@ PROVIDER = Provider(
     docs="https://api-docs.deepseek.com/api/create-chat-completion",
     env=("DEEPSEEK_API_KEY",),
     base_url_env=(BaseUrlFrom("DEEPSEEK_BASE_URL"), BaseUrlFrom("DEEPSEEK_API_BASE")),
+    embeddings=not_offered("DeepSeek embeds no texts; use another provider for that"),
     example_model="deepseek-flash",
     body={
         "max_completion_tokens": None,

@@ -4,7 +4,20 @@ from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
 from ..dialects._effort import effort
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import BaseUrlFrom, Provider, apart, by_model, const, drop, emit, fault, joined, refused, take
+from ..wire.table import (
+    BaseUrlFrom,
+    Provider,
+    apart,
+    by_model,
+    const,
+    drop,
+    emit,
+    fault,
+    joined,
+    not_offered,
+    refused,
+    take,
+)
 
 PROVIDER = Provider(
     name="groq",
@@ -13,6 +26,7 @@ PROVIDER = Provider(
     docs="https://console.groq.com/docs/api-reference",
     env=("GROQ_API_KEY",),
     base_url_env=(BaseUrlFrom("GROQ_BASE_URL", "/openai/v1"), BaseUrlFrom("GROQ_API_BASE")),
+    embeddings=not_offered("Groq embeds no texts; use another provider for that"),
     example_model="openai/gpt-oss-120b",
     body={
         "reasoning_effort": by_model(

@@ -8,6 +8,7 @@ from ..wire.table import (
     BaseUrlFrom,
     Hints,
     Provider,
+    Side,
     apart,
     by_model,
     drop,
@@ -33,6 +34,7 @@ PROVIDER = Provider(
         BaseUrlFrom("TOGETHER_API_BASE"),
         BaseUrlFrom("TOGETHER_AI_API_BASE"),
     ),
+    model_list=Side("/models", "GET", items=".", value="id"),
     example_model="openai/gpt-oss-20b",
     body={
         "max_completion_tokens": None,

@@ -17,6 +17,7 @@ from ..wire.table import (
     fault,
     inside,
     json,
+    not_offered,
     other_than,
     refused,
     take,
@@ -86,6 +87,7 @@ PROVIDER = Provider(
     docs="https://docs.x.ai/docs/api-reference",
     env=("XAI_API_KEY", "GROK_API_KEY"),
     base_url_env=(BaseUrlFrom("XAI_BASE_URL"), BaseUrlFrom("XAI_API_BASE")),
+    embeddings=not_offered("xAI embeds no texts; use another provider for that"),
     example_model="grok-4.6",
     body={
         "reasoning_effort": EFFORT,
