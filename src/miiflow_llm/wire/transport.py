@@ -13,7 +13,7 @@ import logging
 import re
 import ssl
 import urllib.request
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -163,6 +163,8 @@ class Transport:
         request = client.build_request(
             method, url, headers={"accept-encoding": ACCEPTED, **headers}, content=body, timeout=phases(timeout, total)
         )
+        if body is not None:
+            request.stream = _Content(body)
         limit = _at_most(timeout, total)
         try:
             with anyio.fail_after(limit):
@@ -204,6 +206,27 @@ class Transport:
         for client in list(clients.values()):
             await client.aclose()
         clients.clear()
+
+
+class _Content(httpx.ByteStream):
+    """A request's body. httpx's own is iterated by a generator, which trio warns about when a call is cancelled."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Once(self._body)
+
+
+class _Once(AsyncIterator[bytes]):
+    def __init__(self, body: bytes) -> None:
+        self._left = [body]
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 def _lean_works() -> bool:

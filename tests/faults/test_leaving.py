@@ -1,0 +1,315 @@
+"""Whoever leaves gets out: every way to leave a stream closes its connection or gives it back, and warns of nothing."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from miiflow_llm import LLMClient
+from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamInterruptedError
+from miiflow_llm.streams import ChatStream
+
+from .helpers import client_at, until
+from .server import HANG, LAST_CHUNK, FaultServer, Steps, Wait, chunk
+from .wires import OPENAI_CHAT, WIRES, Wire
+
+ENDLESS = [*OPENAI_CHAT.begun(OPENAI_CHAT.opening, OPENAI_CHAT.hel), HANG]
+
+
+async def _first(stream: ChatStream) -> str:
+    """The text up to the first word."""
+    async for made in stream:
+        if made.delta:
+            return made.delta
+    raise AssertionError("the stream had no text")
+
+
+async def _break_off(client: LLMClient) -> None:
+    async for made in client.stream_chat("Hi"):
+        if made.delta:
+            break
+    gc.collect()
+
+
+async def _gone(server: FaultServer) -> None:
+    await until(lambda: server.open == 0)
+
+
+async def _works(client: LLMClient) -> None:
+    """The client still serves."""
+    assert (await client.chat("Hi")).content == "Hello"
+
+
+def _script(first: Steps) -> list[Steps]:
+    """One answer for the stream that is left, whole ones for all requests after it."""
+    return [first, [b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(OPENAI_CHAT.answer), OPENAI_CHAT.answer)]]
+
+
+@pytest.mark.anyio
+async def test_a_break_inside_async_with_closes_the_connection(transport: str) -> None:
+    """Leaving the `async with` before the end hangs up, and the client serves on."""
+    with FaultServer(_script(ENDLESS)) as server:
+        async with client_at(server.url, transport) as client:
+            async with client.stream_chat("Hi") as stream:
+                assert await _first(stream) == "Hel"
+            await _gone(server)
+            assert client.get_metrics().abandoned == 1
+            await _works(client)
+
+
+@pytest.mark.anyio
+async def test_a_break_without_async_with_closes_the_connection_and_warns(transport: str) -> None:
+    """A stream dropped in its middle warns once, hangs up and does not hang."""
+    with FaultServer(_script(ENDLESS)) as server:
+        async with client_at(server.url, transport) as client:
+            with pytest.warns(ResourceWarning, match="dropped before its end"):
+                await _break_off(client)
+            await _gone(server)
+            await _works(client)
+
+
+@pytest.mark.anyio
+async def test_an_exception_in_the_consumer_passes_and_closes_the_connection(transport: str) -> None:
+    """The consumer's own exception arrives unchanged."""
+    with FaultServer(_script(ENDLESS)) as server:
+        async with client_at(server.url, transport) as client:
+            with pytest.raises(ZeroDivisionError):
+                async with client.stream_chat("Hi") as stream:
+                    async for _ in stream:
+                        1 / 0  # noqa: B018
+            await _gone(server)
+            await _works(client)
+
+
+@pytest.mark.anyio
+async def test_move_on_after_leaves_a_silent_stream(transport: str) -> None:
+    """A deadline of the caller's own ends the wait in time and closes the connection."""
+    with FaultServer(_script(ENDLESS)) as server:
+        async with client_at(server.url, transport) as client:
+            with anyio.move_on_after(0.1) as scope:
+                async for _ in client.stream_chat("Hi"):
+                    pass
+            assert scope.cancelled_caught
+            await _gone(server)
+            await _works(client)
+
+
+class _CancelAt:
+    """Cancels `scope` when the task steps for the `k`-th time; counts its steps."""
+
+    def __init__(self, k: int) -> None:
+        self.k = k
+        self.steps = 0
+        self.scope = anyio.CancelScope()
+
+    async def run(self, action: Callable[[], Awaitable[object]]) -> None:
+        """Drive `action` by hand, so that each of its suspensions is seen."""
+        with self.scope:
+            await _Counted(self, action)
+
+
+class _Counted:
+    """An awaitable that passes each suspension on, after counting it."""
+
+    def __init__(self, owner: _CancelAt, action: Callable[[], Awaitable[object]]) -> None:
+        self._owner = owner
+        self._inner = action().__await__()
+
+    def __await__(self):  # type: ignore[no-untyped-def]
+        owner, inner = self._owner, self._inner
+        try:
+            yielded = next(inner)
+            while True:
+                owner.steps += 1
+                if owner.steps == owner.k:
+                    owner.scope.cancel()
+                try:
+                    sent = yield yielded
+                except BaseException as raised:
+                    yielded = inner.throw(raised)
+                else:
+                    yielded = inner.send(sent)
+        except StopIteration as done:
+            return done.value
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+async def test_a_cancellation_at_every_await_leaks_nothing(wire: Wire, transport: str) -> None:
+    """Cancelled at its k-th suspension, for every k: connection gone or reusable, the next call served, no warning."""
+    slow = [
+        wire.head(),
+        Wait(0.002),
+        chunk(wire.opening + wire.hel),
+        Wait(0.002),
+        chunk(wire.lo + wire.finish),
+        Wait(0.002),
+        chunk(wire.end) + LAST_CHUNK,
+    ]
+    points = 0
+    with FaultServer(lambda request: slow) as server:
+        for k in range(1, 200):
+            async with client_at(server.url, transport, wire) as client:
+
+                async def consume(client: LLMClient = client) -> None:
+                    async with client.stream_chat("Hi") as stream:
+                        async for _ in stream:
+                            pass
+
+                harness = _CancelAt(k)
+                await harness.run(consume)
+                await until(lambda: server.open <= 1)
+                metrics = client.get_metrics()
+                assert metrics.finished + metrics.abandoned == 1
+                assert metrics.failed == 0
+                async with client.stream_chat("Hi") as stream:
+                    text = "".join([made.delta async for made in stream])
+                assert text == "Hello"
+            await _gone(server)
+            if harness.steps < k:
+                break
+            points = k
+    assert points >= 3
+    gc.collect()
+
+
+@pytest.mark.anyio
+async def test_two_consumers_of_one_stream_are_an_error(transport: str) -> None:
+    """The second reader is told, the first is not disturbed."""
+    script = [*OPENAI_CHAT.begun(OPENAI_CHAT.opening), Wait(0.1), chunk(OPENAI_CHAT.stream) + LAST_CHUNK]
+    with FaultServer([script]) as server:
+        async with client_at(server.url, transport) as client, client.stream_chat("Hi") as stream:
+            words: list[str] = []
+
+            async def read() -> None:
+                words.append(await _first(stream))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(read)
+                await anyio.sleep(0.03)
+                with pytest.raises(ConfigurationError, match="two tasks"):
+                    await stream.__anext__()
+            assert words == ["Hel"]
+
+
+@pytest.mark.anyio
+async def test_another_task_may_close_a_stream(transport: str) -> None:
+    """`aclose` from elsewhere ends the iteration at once, without an error and without another attempt."""
+    with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.opening), HANG]]) as server:
+        async with client_at(server.url, transport) as client:
+            stream = client.stream_chat("Hi")
+            ended: list[str] = []
+
+            async def read() -> None:
+                async for _ in stream:
+                    pass
+                ended.append("ended")
+
+            with anyio.fail_after(3):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(read)
+                    await until(lambda: len(server.requests) == 1)
+                    await anyio.sleep(0.05)
+                    await stream.aclose()
+            assert ended == ["ended"]
+            assert len(server.requests) == 1
+            await _gone(server)
+
+
+@pytest.mark.anyio
+async def test_closing_the_client_ends_its_open_streams(transport: str) -> None:
+    """A stream whose client was closed raises a typed error and asks for nothing more."""
+    with FaultServer([ENDLESS]) as server:
+        client = client_at(server.url, transport)
+        async with client.stream_chat("Hi") as stream:
+            assert await _first(stream) == "Hel"
+            await client.aclose()
+            with pytest.raises(MiiflowLLMError), anyio.fail_after(3):
+                await stream.__anext__()
+        await _gone(server)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await client.chat("Hi")
+        assert len(server.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_the_connection_is_used_again_after_a_whole_stream(transport: str) -> None:
+    """After the end the body is drained, so that ten streams need one connection."""
+    with FaultServer([OPENAI_CHAT.streamed(OPENAI_CHAT.stream)]) as server:
+        async with client_at(server.url, transport) as client:
+            for _ in range(10):
+                async with client.stream_chat("Hi") as stream:
+                    async for made in stream:
+                        if made.finish_reason:
+                            break
+        assert len(server.requests) == 10
+        assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_a_late_last_chunk_costs_no_connection(transport: str) -> None:
+    """The terminating chunk may come a little after the mark of the end."""
+    late = [*OPENAI_CHAT.begun(OPENAI_CHAT.stream), Wait(0.03), LAST_CHUNK]
+    with FaultServer([late]) as server:
+        async with client_at(server.url, transport) as client:
+            for _ in range(3):
+                async with client.stream_chat("Hi") as stream:
+                    async for made in stream:
+                        if made.finish_reason:
+                            break
+        assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_the_last_chunk_is_the_consumers_even_if_it_stops_without_closing(transport: str) -> None:
+    """Stopping at the finish without `async with` leaves nothing open and warns of nothing."""
+    with FaultServer([OPENAI_CHAT.streamed(OPENAI_CHAT.stream)]) as server:
+        async with client_at(server.url, transport) as client:
+            for _ in range(3):
+                async for made in client.stream_chat("Hi"):
+                    if made.finish_reason:
+                        break
+            gc.collect()
+        assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_was_never_begun_sends_nothing_and_warns_of_nothing(transport: str) -> None:
+    """Making a stream is free."""
+    with FaultServer([OPENAI_CHAT.streamed(OPENAI_CHAT.stream)]) as server:
+        async with client_at(server.url, transport) as client:
+            client.stream_chat("Hi")
+            stream = client.stream_chat("Hi")
+            await stream.aclose()
+            with pytest.raises(StopAsyncIteration):
+                await stream.__anext__()
+        assert server.requests == []
+
+
+@pytest.mark.anyio
+async def test_what_was_handed_out_is_still_there_after_a_break(transport: str) -> None:
+    """`stream.response` after leaving is the answer so far, without a finish reason."""
+    with FaultServer([ENDLESS]) as server:
+        async with client_at(server.url, transport) as client:
+            async with client.stream_chat("Hi") as stream:
+                await _first(stream)
+            assert stream.response.content == "Hel"
+            assert stream.response.finish_reason is None
+
+
+@pytest.mark.anyio
+async def test_an_interrupted_stream_stays_interrupted(transport: str) -> None:
+    """After its error a stream is over: asking again gives the end and sends nothing."""
+    with FaultServer([OPENAI_CHAT.streamed(OPENAI_CHAT.opening, OPENAI_CHAT.hel)]) as server:
+        async with client_at(server.url, transport) as client:
+            stream = client.stream_chat("Hi")
+            with pytest.raises(StreamInterruptedError):
+                async for _ in stream:
+                    pass
+            with pytest.raises(StopAsyncIteration):
+                await stream.__anext__()
+        assert len(server.requests) == 1
