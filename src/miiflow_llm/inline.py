@@ -5,6 +5,8 @@ For providers that take no URLs. Nothing else in the library fetches a URL that 
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TypeVar, cast
 
 import httpx
@@ -44,11 +46,12 @@ async def _fetched(client: httpx.AsyncClient, url: str, most: int) -> bytes:
         async with client.stream("GET", url, follow_redirects=False) as response:
             if response.status_code != httpx.codes.OK:
                 raise NetworkError(f"inline: {url[:100]!r} answered {response.status_code}")
-            async for data in response.aiter_bytes():
-                size += len(data)
-                if size > most:
-                    raise ConfigurationError(f"inline: {url[:100]!r} gives more than {most} bytes")
-                parts.append(data)
+            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_bytes())) as pieces:
+                async for data in pieces:
+                    size += len(data)
+                    if size > most:
+                        raise ConfigurationError(f"inline: {url[:100]!r} gives more than {most} bytes")
+                    parts.append(data)
     except httpx.HTTPError as reason:
         raise NetworkError(f"inline: {url[:100]!r} could not be fetched: {reason}") from None
     return b"".join(parts)

@@ -288,8 +288,9 @@ class Message(msgspec.Struct, omit_defaults=True):
             ConfigurationError: the dict is no message; the error names the place.
         """
         try:
-            return msgspec.convert(_from_openai(dict(data)), cls)
-        except msgspec.ValidationError as reason:
+            # by way of JSON, so that what was kept as JSON is read as JSON
+            return msgspec.json.decode(msgspec.json.encode(_from_openai(dict(data))), type=cls)
+        except (msgspec.MsgspecError, TypeError) as reason:
             raise ConfigurationError(f"not a message: {reason}") from None
 
     def blocks(self) -> list[Block]:
