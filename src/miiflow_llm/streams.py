@@ -36,13 +36,14 @@ class ChatStream(AsyncIterator[StreamChunk]):
         self._answer: Answer | None = None
         self._busy = False
         self._burst = 0
+        self._most = CHECKPOINT_EVERY if call.timeout.total is None else 0  # the total is looked at for every chunk
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> StreamChunk:
         ready = self._ready
-        if ready and self._burst < CHECKPOINT_EVERY:
+        if ready and self._burst < self._most:
             self._burst += 1
             return ready.popleft()
         return await self._next()
@@ -74,14 +75,14 @@ class ChatStream(AsyncIterator[StreamChunk]):
 
     async def _next(self) -> StreamChunk:
         """A chunk that is not ready yet, or one after other tasks had their turn."""
-        self._burst = 0
-        if self._ready:
+        if self._ready and self._burst >= CHECKPOINT_EVERY:
             await anyio.lowlevel.checkpoint()
+            self._burst = 0
         while not self._ready:
             if self._state.exhausted():
                 raise StopAsyncIteration
             await self._guarded(self._advance)
-        self._burst = 1
+        self._burst += 1
         try:
             self._state.handing()
         except MiiflowLLMError:

@@ -7,18 +7,15 @@ knows neither providers nor what a body means.
 from __future__ import annotations
 
 import builtins
-import functools
 import ipaddress
 import logging
 import re
-import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.lowlevel
 import httpx
 import msgspec
 
@@ -27,6 +24,7 @@ from ..core.timeout import Timeout
 from .coding import ACCEPTED
 from .faults import clean
 from .transport_body import Body, body_of
+from .transport_loops import LoopClient, LoopClients
 
 log = logging.getLogger("miiflow_llm.transport")
 
@@ -139,7 +137,8 @@ class Transport:
         self._own = client is None
         self._given = client
         self._kind = kind
-        self._clients: anyio.lowlevel.RunVar[dict[str, httpx.AsyncClient]] = anyio.lowlevel.RunVar("miiflow_llm")
+        self._lean: httpx.AsyncClient | None = None
+        self._loops = LoopClients(_limits)
         self.closed = False
 
     async def send(
@@ -159,36 +158,43 @@ class Transport:
             TimeoutError: a phase took too long.
             NetworkError: the connection could not be made, or broke.
         """
-        client = self._client()
+        client, loop = self._client()
         request = client.build_request(
             method, url, headers={"accept-encoding": ACCEPTED, **headers}, content=body, timeout=phases(timeout, total)
         )
         if body is not None:
             request.stream = _Content(body)
         limit = _at_most(timeout, total)
+        give_back: Callable[[], None] | None = None
         try:
             with anyio.fail_after(limit):
+                if loop is not None:
+                    give_back = await loop.place(request.extensions["timeout"]["pool"])
                 response = await client.send(request, stream=True, auth=credential, follow_redirects=False)
+                answer = Answer(response.status_code, lower_headers(response.headers), body_of(response, give_back))
+                give_back = None
         except builtins.TimeoutError:
             phase: TimeoutPhase = "total" if limit == total else "first_output"
             raise timed_out(phase, total if phase == "total" else timeout.first_output) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
             raise translated(reason, timeout, total) from None
-        return Answer(response.status_code, lower_headers(response.headers), body_of(response))
+        finally:
+            if give_back is not None:
+                give_back()
+        return answer
 
-    def _client(self) -> httpx.AsyncClient:
+    def _client(self) -> tuple[httpx.AsyncClient, LoopClient | None]:
+        """The client to send with, and whose places it takes."""
         if self.closed:
             raise ConfigurationError("this client is closed; make a new one")
         if self._given is not None:
-            return self._given
-        kind = "httpx" if self._kind == "httpx" else self._choice()
-        clients = self._clients.get(None)
-        if clients is None:
-            clients = {}
-            self._clients.set(clients)
-        if kind not in clients:
-            clients[kind] = _new_client(kind)
-        return clients[kind]
+            return self._given, None
+        if self._kind == "httpx" or self._choice() == "httpx":
+            loop = self._loops.current()
+            return loop.client, loop
+        if self._lean is None:
+            self._lean = _lean_client()
+        return self._lean, None
 
     def _choice(self) -> str:
         if self._kind == "lean":
@@ -197,15 +203,17 @@ class Transport:
         return "httpx" if replaced or urllib.request.getproxies() or not _lean_works() else "lean"
 
     async def aclose(self) -> None:
-        """Close the connections made on this event loop; a client that the caller gave stays open."""
+        """Close the connections; a client that the caller gave stays open, and so do httpx's of other event loops."""
         self.closed = True
+        lean, self._lean = self._lean, None
+        if lean is not None:
+            await lean.aclose()
         try:
-            clients = self._clients.get(None) or {}
-        except LookupError:
+            loop = self._loops.take()
+        except anyio.NoEventLoopError:
             return
-        for client in list(clients.values()):
-            await client.aclose()
-        clients.clear()
+        if loop is not None:
+            await loop.client.aclose()
 
 
 class _Content(httpx.ByteStream):
@@ -238,19 +246,15 @@ def _lean_works() -> bool:
     return True
 
 
-def _new_client(kind: str) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=60.0)
-    if kind == "lean":
-        from .lean import LeanTransport
-
-        return httpx.AsyncClient(transport=LeanTransport(limits=limits), follow_redirects=False)
-    return httpx.AsyncClient(limits=limits, follow_redirects=False, verify=_tls_context())
+def _limits() -> httpx.Limits:
+    return httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=60.0)
 
 
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
-    """Made once: reading the certificates takes some 20 ms."""
-    return httpx.create_ssl_context()
+def _lean_client() -> httpx.AsyncClient:
+    """One for all event loops: the lean transport tells them apart, and lets go of those that are gone."""
+    from .lean import LeanTransport
+
+    return httpx.AsyncClient(transport=LeanTransport(limits=_limits()), follow_redirects=False)
 
 
 def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:

@@ -10,7 +10,7 @@ import builtins
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 import anyio
@@ -35,13 +35,16 @@ class Body(Protocol):
         """Close the connection now, without waiting."""
 
 
-def body_of(response: httpx.Response) -> Body:
-    """The body of an answer whose head has come. Its single waits are now `deadline`'s to limit, not httpx's."""
+def body_of(response: httpx.Response, give_back: Callable[[], None] | None = None) -> Body:
+    """The body of an answer whose head has come. Its single waits are now `deadline`'s to limit, not httpx's.
+
+    `give_back` is called when the connection is let go.
+    """
     response.request.extensions.get("timeout", {})["read"] = None
     lean = response.extensions.get("miiflow_stream")
     if lean is not None:
         lean.read_timeout = None
-    body: Body = HttpxBody(response) if lean is None else LeanBody(response, lean)
+    body: Body = HttpxBody(response, give_back) if lean is None else LeanBody(response, lean)
     coded = response.headers.get("content-encoding")
     if not coded or response.is_stream_consumed:
         return body
@@ -79,10 +82,11 @@ class LeanBody:
 class HttpxBody:
     """Any httpx response: its raw bytes, with a cancel scope around each read that has a deadline."""
 
-    __slots__ = ("_home", "_iterator", "_response", "_thread", "deadline")
+    __slots__ = ("_give_back", "_home", "_iterator", "_response", "_thread", "deadline")
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, give_back: Callable[[], None] | None) -> None:
         self._response = response
+        self._give_back = give_back
         # a response that was made whole, by a mock say, holds its bytes decoded
         whole = response.is_stream_consumed
         self._iterator: AsyncIterator[bytes] = response.aiter_bytes() if whole else response.aiter_raw()
@@ -102,8 +106,12 @@ class HttpxBody:
         return b""
 
     async def aclose(self) -> None:
-        await self._response.aclose()
-        await self._unwind()
+        try:
+            await self._response.aclose()
+            await self._unwind()
+        finally:
+            if self._give_back is not None:
+                self._give_back()
 
     async def _unwind(self) -> None:
         """End the generators between the socket and us, one in another, which trio warns about when they are dropped.
