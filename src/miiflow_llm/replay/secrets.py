@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -151,3 +151,12 @@ def _is_blot(found: bytes) -> bool:
 def hide(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with every credential replaced by `***`, names in lower case."""
     return {name.lower(): HIDDEN if name.lower() in CREDENTIAL_HEADERS else value for name, value in headers.items()}
+
+
+def hide_query(query: str) -> str:
+    """The query with the value of every parameter that holds a credential replaced by `***`."""
+    pairs = [pair.partition("=") for pair in query.split("&")] if query else []
+    return "&".join(
+        name + mark + (HIDDEN if unquote(name).lower() in CREDENTIAL_PARAMETERS else value)
+        for name, mark, value in pairs
+    )
