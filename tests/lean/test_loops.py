@@ -40,19 +40,23 @@ def run(backend: str, action: Callable[[], Awaitable[object]]) -> object:
 def test_loops_in_turn(first: str, second: str) -> None:
     """A transport used in one loop after another opens connections in each, and ends those of loops that are gone."""
     transport = LeanTransport()
-    with Server(lambda peer: peer.serve()) as server:
-        for backend in (first, second, first, second):
-            assert run(backend, lambda: ask(transport, server.url)) == "ok"
-        assert server.connections == 4
-        gc.collect()
 
-        async def close() -> None:
-            assert books(transport).size == 0
-            await transport.aclose()
+    async def once() -> None:
+        assert await ask(transport, server.url) == "ok"
+        await until(lambda: server.gone == server.connections - 1)
 
-        run(second, close)
+    gc.disable()  # so that it is not the collector that ends them
+    try:
+        with Server(lambda peer: peer.serve()) as server:
+            for backend in (first, second, first, second):
+                run(backend, once)
+            assert server.connections == 4
+
+            run(second, transport.aclose)
+            assert server.settled()
+    finally:
+        gc.enable()
         gc.collect()
-        assert server.settled()
 
 
 def test_threads_with_their_own_loops() -> None:
@@ -113,6 +117,29 @@ async def test_fork() -> None:
             assert server.connections == 2
             assert (await client.get(server.url)).text == "ok"
             assert server.connections == 2
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_fork_of_a_loop_that_the_child_closes() -> None:
+    """A child that closes the inherited loop does not end the parent's connections."""
+
+    def child() -> None:
+        loop.close()
+        in_child(transport, server.url)
+
+    loop, transport = asyncio.new_event_loop(), LeanTransport()
+    with Server(lambda peer: peer.serve()) as server:
+        assert loop.run_until_complete(ask(transport, server.url)) == "ok"
+        process = multiprocessing.get_context("fork").Process(target=child)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        process.join(10)
+        assert process.exitcode == 0
+        assert loop.run_until_complete(ask(transport, server.url)) == "ok"
+        assert server.connections == 2
+        loop.run_until_complete(transport.aclose())
+        loop.close()
 
 
 @pytest.mark.anyio

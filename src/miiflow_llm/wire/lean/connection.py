@@ -6,6 +6,7 @@ The backends fill in how bytes are sent and awaited. Nothing here knows which ev
 from __future__ import annotations
 
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ class Connection(ABC):
         self.reused = False
         self.backlog = 0
         """Bytes that have been read and not taken; `drained` is owed when this is not 0."""
-        self._home = loop
+        self._home = weakref.ref(loop)  # a pool's connections must not keep its loop from being seen as gone
         self._thread = threading.get_ident()
         self._sent = False
 
@@ -72,7 +73,7 @@ class Connection(ABC):
         """Run `callback` now in the connection's own thread, soon from another; abandon it when its loop has gone."""
         if threading.get_ident() == self._thread:
             callback()
-        elif not call_soon_threadsafe(self._home, callback):
+        elif (loop := self._home()) is None or not call_soon_threadsafe(loop, callback):
             self.abandon(inherited=False)
 
     @abstractmethod

@@ -43,7 +43,9 @@ class LoopPool(NamedTuple):
 
     def is_stale(self) -> bool:
         loop = self.loop()
-        return loop is None or (isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed())
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            return loop.is_closed()
+        return loop is None or not call_soon_threadsafe(loop, _nothing)  # trio has no other way to ask
 
 
 class LoopPools:
@@ -95,3 +97,7 @@ class LoopPools:
         self._pid = os.getpid()
         for found in inherited.values():
             found.pool.abandon(inherited=True)
+
+
+def _nothing() -> None:
+    pass
