@@ -17,7 +17,7 @@ from .wire.encode import Unsupported
 from .wire.frames import MAX_FRAME
 from .wire.retry import RetryBudget
 from .wire.table import Provider
-from .wire.transport import TransportName
+from .wire.transport import Secret, TransportName
 
 if TYPE_CHECKING:
     from .structured import Shape
@@ -84,6 +84,7 @@ class BaseClient(Generic[HttpClient, Sender]):
             raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
         if unsupported not in ("raise", "drop"):
             raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
+        api_key = Secret(api_key) if api_key is not None else None
         target = Target.of(
             provider, api_key=api_key, base_url=base_url, dialect=dialect, headers=headers, allow_http=allow_http
         )

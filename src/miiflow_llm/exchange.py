@@ -186,6 +186,10 @@ class Exchange:
         if not self._settled:
             self._settled = True
             self.setup.metrics.abandoned(self.name, self.retries_made)
+            if self.attempts and self.attempts[-1].reason is None:
+                self.attempts[-1].total_ms = self._since(self.began)
+                self.attempts[-1].reason = "abandoned"
+                log.debug("%s attempt %d: %s", self.name, len(self.attempts), line(self.attempts[-1]))
 
     def _since(self, moment: float) -> float:
         return round((time.monotonic() - moment) * 1000, 3)

@@ -15,7 +15,7 @@ from .core.exceptions import ConfigurationError
 from .wire.engine import Engine
 from .wire.rows import with_rows
 from .wire.table import Also, BaseUrlFrom, Dialect, Provider
-from .wire.transport import Credential, checked_headers, checked_url
+from .wire.transport import Credential, Secret, checked_headers, checked_url
 
 _engines: dict[tuple[int, str], tuple[Provider, Engine]] = {}
 _lock = Lock()
@@ -123,10 +123,10 @@ def engine_for(provider: Provider, speaks: Provider | Also) -> Engine:
 
 def _credential(provider: Provider, api_key: str | None) -> Credential | None:
     name = next(filter(os.environ.get, provider.env), None) if api_key is None else None
-    key = os.environ[name] if name else api_key
+    key = Secret(os.environ[name]) if name else api_key
     if key:
         auth = provider.auth_env.get(name, provider.auth) if name else provider.auth
-        return Credential(auth.header, auth.prefix, key.strip())
+        return Credential(auth.header, auth.prefix, Secret(key.strip()))
     if provider.key == "optional":
         return None
     looked = " or ".join(provider.env) or "no variable"

@@ -111,19 +111,22 @@ class _Brotli:
             raise ImportError("brotli")
         self._error: type[Exception] = brotli.error
         self._coded = b""
+        self._plain = b""
 
     def feed(self, data: bytes) -> None:
         self._coded += data
 
     def take(self) -> bytes:
-        coded = b""
-        if self._unpack.can_accept_more_data():
-            coded, self._coded = self._coded, b""
-        try:
-            plain: bytes = self._unpack.process(coded, output_buffer_limit=PIECE)
-        except self._error as reason:
-            raise CodingError(f"the body is not in its content coding: {reason}") from None
-        return plain
+        if not self._plain:
+            coded = b""
+            if self._unpack.can_accept_more_data():
+                coded, self._coded = self._coded, b""
+            try:
+                self._plain = self._unpack.process(coded, output_buffer_limit=PIECE)  # which it exceeds a little
+            except self._error as reason:
+                raise CodingError(f"the body is not in its content coding: {reason}") from None
+        piece, self._plain = self._plain[:PIECE], self._plain[PIECE:]
+        return piece
 
     def finish(self) -> None:
         if not self._unpack.is_finished():

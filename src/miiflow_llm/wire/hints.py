@@ -13,6 +13,7 @@ from .table import Hints
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s|d)")
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")  # an id goes into log lines, where control characters would forge others
 _UNIX_SECONDS = 1e9
 _UNIX_MILLISECONDS = 1e12
 LONGEST_WAIT = 24 * 3600.0
@@ -70,7 +71,7 @@ def _header(headers: Mapping[str, str], names: Sequence[str]) -> tuple[str, str]
 def request_id(headers: Mapping[str, str], hints: Hints) -> str | None:
     """The provider's id of the request, `None` where it gives none. `headers` are by lower-case name."""
     found = _header(headers, hints.request_id)
-    return found[1][:200] if found else None
+    return _UNPRINTABLE.sub("?", found[1])[:200] if found else None
 
 
 def retry_after(headers: Mapping[str, str], hints: Hints) -> float | None:

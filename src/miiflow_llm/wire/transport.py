@@ -38,14 +38,23 @@ _HTTPX_SEND = httpx.AsyncHTTPTransport.handle_async_request
 TransportName = Literal["auto", "lean", "httpx"]
 
 
+class Secret(str):
+    """A key on its way into a `Credential`: a traceback that shows the values of variables does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 class Credential(httpx.Auth):
     """A key and the header it goes into. It never shows: not in repr, not as a local of ours, not in a pickle."""
 
     def __init__(self, header: str, prefix: str, key: str) -> None:
-        if _UNSAFE.search(key) or not key.isascii():
-            raise ConfigurationError("the API key holds characters that no header may hold; was it copied whole?")
         self.header = header
         self.prefix = prefix
+        if _UNSAFE.search(key) or not key.isascii():
+            raise ConfigurationError("the API key holds characters that no header may hold; was it copied whole?")
         self._key = key
 
     def __repr__(self) -> str:
@@ -110,6 +119,8 @@ def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
         ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or _UNSAFE.search(url) or " " in url:
         raise ConfigurationError(f"base_url={url[:200]!r} is no http(s) URL, such as https://api.example.com/v1")
+    if parts.query or parts.fragment:
+        raise ConfigurationError("base_url holds a query or fragment, but the dialect's path is joined to its end")
     if parts.username or parts.password:
         raise ConfigurationError("base_url holds a user name or password; give the key as api_key")
     if parts.scheme == "http" and with_key and not allow_http and not _is_loopback(parts.hostname):
@@ -166,6 +177,7 @@ class Transport:
             request.stream = _Content(body)
         limit = _at_most(timeout, total)
         give_back: Callable[[], None] | None = None
+        failure: MiiflowLLMError
         try:
             with anyio.fail_after(limit):
                 if loop is not None:
@@ -175,13 +187,15 @@ class Transport:
                 give_back = None
         except builtins.TimeoutError:
             phase: TimeoutPhase = "total" if limit == total else "first_output"
-            raise timed_out(phase, total if phase == "total" else timeout.first_output) from None
+            failure = timed_out(phase, total if phase == "total" else timeout.first_output)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
-            raise translated(reason, timeout, total) from None
+            failure = translated(reason, timeout, total)
+        else:
+            return answer
         finally:
             if give_back is not None:
                 give_back()
-        return answer
+        raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
     def _client(self) -> tuple[httpx.AsyncClient, LoopClient | None]:
         """The client to send with, and whose places it takes."""
@@ -297,12 +311,21 @@ def translated(reason: BaseException, timeout: Timeout, total: float | None = No
     """Our error for one of httpx's."""
     if isinstance(reason, httpx.TimeoutException):
         return _phase_of(reason, timeout, total)
-    words = clean(str(reason)) or type(reason).__name__
+    words = clean(_words(reason)) or type(reason).__name__
     if isinstance(reason, httpx.ConnectError):
         return NetworkError(f"could not connect: {words}. Is base_url right, and the server reachable from here?")
     if isinstance(reason, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return ConfigurationError(f"the request could not be sent: {words}")
     return NetworkError(f"the connection broke: {words}")
+
+
+def _words(reason: BaseException | None) -> str:
+    """What the exception says, or those behind it: on trio httpcore's own say nothing."""
+    while reason is not None:
+        if str(reason):
+            return str(reason)
+        reason = reason.__cause__ or reason.__context__
+    return ""
 
 
 def _phase_of(reason: httpx.TimeoutException, timeout: Timeout, total: float | None) -> TimeoutError:
