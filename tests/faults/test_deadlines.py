@@ -1,0 +1,120 @@
+"""What moves a deadline and what does not, and what deadlines cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from miiflow_llm.core.exceptions import TimeoutError
+from miiflow_llm.core.timeout import Timeout
+
+from .helpers import client_at
+from .server import HANG, LAST_CHUNK, Every, FaultServer, Wait, chunk, head
+from .wires import OPENAI_CHAT
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    return chunk(f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode())
+
+
+RESPONSES = head(200, "text/event-stream", "transfer-encoding: chunked")
+SEARCHING = _event("response.web_search_call.searching", item_id="ws_1", output_index=0)
+PING = _event("keepalive")
+DELTA = _event("response.output_text.delta", item_id="m1", output_index=1, content_index=0, delta="Hello")
+COMPLETED = _event("response.completed", response={"id": "r1", "model": "m", "status": "completed", "output": []})
+
+
+@pytest.mark.anyio
+async def test_a_search_at_work_is_progress(transport: str) -> None:
+    """A server tool at work keeps a stream alive, before the first output and after it."""
+    work = [RESPONSES, Every(0.1, SEARCHING, 7), DELTA, Every(0.1, SEARCHING, 7), COMPLETED + LAST_CHUNK]
+    with FaultServer([work]) as server:
+        limits = Timeout(first_output=0.4, idle=0.4)
+        async with client_at(server.url, transport, dialect="openai_responses", timeout=limits) as client:
+            async with client.stream_chat("Hi") as stream:
+                assert "".join([made.delta async for made in stream]) == "Hello"
+
+
+@pytest.mark.anyio
+async def test_a_search_that_stops_is_silence(transport: str) -> None:
+    """After the last sign of work the provider has `idle` seconds; its pings add none."""
+    work = [RESPONSES, Every(0.05, SEARCHING, 3), Every(0.05, PING)]
+    with FaultServer([work]) as server:
+        limits = Timeout(first_output=5, idle=0.3)
+        async with client_at(server.url, transport, dialect="openai_responses", timeout=limits) as client:
+            with pytest.raises(TimeoutError) as raised:
+                async for _ in client.stream_chat("Hi"):
+                    pass
+            assert raised.value.phase == "idle"
+
+
+@pytest.mark.parametrize("given", [0.2, 1])
+def test_a_plain_number_limits_each_single_wait(given: float) -> None:
+    """As in httpx: every phase but the whole."""
+    limits = Timeout.of(given)
+    assert {limits.connect, limits.pool, limits.write, limits.first_output, limits.idle} == {given}
+    assert limits.total is None
+
+
+def test_no_limit_at_all_can_be_had() -> None:
+    """`None` is no limit, in each phase."""
+    assert Timeout.of(None) == Timeout(connect=None, pool=None, write=None, first_output=None, idle=None, total=None)
+
+
+def test_the_defaults_suit_models_that_think_first() -> None:
+    """The first output may take minutes, a pause between two less, a connection seconds; long streams have no end."""
+    limits = Timeout()
+    assert limits.connect is not None
+    assert limits.idle is not None
+    assert limits.first_output is not None
+    assert limits.connect <= 10 < 60 <= limits.idle < 300 <= limits.first_output
+    assert limits.total is None
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), "5"])
+def test_a_limit_that_is_none_is_refused(wrong: Any) -> None:
+    """Zero, negative numbers, NaN and words are no limits."""
+    with pytest.raises(ValueError, match="Timeout"):
+        Timeout(idle=wrong)
+
+
+@pytest.mark.anyio
+async def test_a_plain_number_of_a_call_overrides_the_clients(transport: str) -> None:
+    """`timeout=` of one call limits its waits, its pauses too."""
+    with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG]]) as server:
+        async with client_at(server.url, transport) as client:
+            with pytest.raises(TimeoutError) as raised:
+                async for _ in client.stream_chat("Hi", timeout=0.2):
+                    pass
+            assert raised.value.phase == "idle"
+            assert raised.value.seconds == 0.2
+
+
+def test_no_timer_is_armed_for_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 chunks that come one by one arm a handful of timers, not 200."""
+    armed = 0
+
+    async def run(url: str) -> int:
+        nonlocal armed
+        loop = asyncio.get_running_loop()
+        original = loop.call_at
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            nonlocal armed
+            armed += threading.get_ident() == home
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(loop, "call_at", counted)
+        async with client_at(url, "lean") as client, client.stream_chat("Hi") as stream:
+            return len([made async for made in stream])
+
+    home = threading.get_ident()
+    one_by_one = Every(0.001, chunk(OPENAI_CHAT.hel), 200)
+    steps = [OPENAI_CHAT.head(), one_by_one, Wait(0.01), chunk(OPENAI_CHAT.finish + OPENAI_CHAT.end) + LAST_CHUNK]
+    with FaultServer([steps]) as server:
+        assert asyncio.run(run(server.url)) > 200
+    assert 0 < armed < 20
