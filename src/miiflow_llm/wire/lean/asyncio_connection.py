@@ -160,6 +160,8 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     async def _write(self, data: bytes, timeout: float | None) -> bool:
         view = memoryview(data)
         for start in range(0, len(data), _SLICE):
+            if start:
+                await asyncio.sleep(0)  # a peer that reads as fast as we send never makes us wait, nor hear it
             if not self._is_wanted():
                 return False
             self._put(view[start : start + _SLICE])
