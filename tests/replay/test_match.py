@@ -59,8 +59,9 @@ def test_the_error_shows_a_diff() -> None:
 
 def test_key_order_and_base_url_do_not_matter() -> None:
     """The order of keys and what stands before the endpoint's path change nothing; an unknown request matches any."""
-    index = CaptureIndex([stream()])
-    assert index.find(asked(body=dict(reversed(ASKED.items())), path="/proxy/v1/chat/completions"))
+    index = CaptureIndex([stream(path="/gateway/chat/completions")])
+    for path in ("/proxy/v1/chat/completions", "/chat/completions"):
+        assert index.find(asked(body=dict(reversed(ASKED.items())), path=path))
     assert CaptureIndex([stream(request=None, path="")]).find(asked(body={"model": "m-1", "stream": True}))
 
 

@@ -24,6 +24,10 @@ ASPECTS: tuple[Aspect, ...] = ("provider", "method", "path", "query", "streaming
 # Capture names that could not be told from the first part of a dialect's path.
 _RESERVED = frozenset(["v1", "v1beta", "v2", "api", "chat", "models", "model", "responses", "messages", "openai"])
 _MODEL_IN_PATH = re.compile(r"/models?/(?P<model>[^/:]+)(?=[:/])")
+_ENDPOINT = re.compile(
+    r"/(?:chat/completions|completions|responses|messages|messages/count_tokens|embeddings|embed|api/chat"
+    r"|v2/chat|models/-(?::\w+|/converse(?:-stream)?)|models)$"
+)
 _STREAMS_UNLESS_TOLD = ("/api/chat", "/api/generate")
 _DIFF_LINES = 60
 _LINE_WIDTH = 200
@@ -195,13 +199,15 @@ def _provider(request: Received, capture: Capture) -> bool:
 
 def _path(request: Received, capture: Capture) -> bool:
     """Whether both end in the same endpoint: what stands before it is the base URL's, which a replay replaces."""
-    theirs = _endpoint(capture.path.partition("?")[0])
-    mine = _endpoint(request.path)
+    theirs, mine = _endpoint(capture.path.partition("?")[0]), _endpoint(request.path)
     return theirs == "/" or mine.endswith(theirs) or theirs.endswith(mine)
 
 
 def _endpoint(path: str) -> str:
-    return "/" + _MODEL_IN_PATH.sub("/models/-", path).strip("/")
+    """The end of a path from the dialect's own part on, its model left out; the whole path where no dialect's is."""
+    plain = "/" + _MODEL_IN_PATH.sub("/models/-", path).strip("/")
+    found = _ENDPOINT.search(plain)
+    return found.group() if found else plain
 
 
 def _query(request: Received, capture: Capture) -> bool:

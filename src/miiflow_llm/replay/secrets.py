@@ -92,13 +92,17 @@ class Redactor:
 
     def learn(self, headers: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
         """Take the values of headers and query parameters that hold credentials or name an account."""
-        for name, value in headers.items():
-            if name.lower() in CREDENTIAL_HEADERS | IDENTITY_HEADERS:
-                for part in _secret_parts(name.lower(), value):
-                    self._learn(part)
+        self.learn_all(headers.items())
         for name, value in (parameters or {}).items():
             if name.lower() in CREDENTIAL_PARAMETERS:
                 self._learn(value)
+
+    def learn_all(self, headers: Iterable[tuple[str, str]]) -> None:
+        """`learn` for headers of which one name may come several times."""
+        for name, value in headers:
+            if name.lower() in CREDENTIAL_HEADERS | IDENTITY_HEADERS:
+                for part in _secret_parts(name.lower(), value):
+                    self._learn(part)
 
     def redact(self, data: bytes) -> bytes:
         """`data` with every credential replaced by as many bytes of `x`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, unquote
@@ -24,10 +25,11 @@ from .http_reader import HttpRequest, json_of
 from .match import ASPECTS, Aspect, CaptureIndex, Received
 from .playback import Playback, plan
 from .secrets import hide, hide_query
+from .store import captures_of
 
 
 class ReplayServer:
-    """Serves captures on 127.0.0.1, on asyncio and trio; `async with` starts and stops it.
+    """Serves captures, or those of a folder, on 127.0.0.1, on asyncio and trio; `async with` starts and stops it.
 
     `cut` says how bodies are cut (one HTTP chunk each), `seed` chooses the sizes of `random`. `pace` is the time
     between two pieces in seconds; with `cut="recorded"` it is a factor on the recorded times (1.0 as recorded, 0.0 at
@@ -43,7 +45,7 @@ class ReplayServer:
 
     def __init__(
         self,
-        captures: Iterable[Capture],
+        captures: Iterable[Capture] | Path | str,
         *,
         cut: Cut = "frames",
         pace: float = 0.0,
@@ -53,7 +55,7 @@ class ReplayServer:
         repeat: bool = True,
         port: int = 0,
     ) -> None:
-        self.index = CaptureIndex(captures, match, repeat=repeat)
+        self.index = CaptureIndex(captures_of(captures), match, repeat=repeat)
         self.cut = cut
         self.pace = pace
         self.seed = seed
@@ -102,10 +104,11 @@ class ReplayServer:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         assert self._group is not None  # noqa: S101  entered before it is left
         self._group.cancel_scope.cancel()
-        return await self._group.__aexit__(kind, error, trace)
+        # Not told of the caller's exception, the group does not wrap it: it goes on as it is.
+        await self._group.__aexit__(None, None, None)
 
     async def serve_forever(self) -> None:
         """Run until cancelled."""
@@ -149,7 +152,7 @@ class ReplayServer:
 
 
 @contextmanager
-def serving(captures: Iterable[Capture], **options: Any) -> Iterator[ReplayServer]:
+def serving(captures: Iterable[Capture] | Path | str, **options: Any) -> Iterator[ReplayServer]:
     """A running `ReplayServer` for code that is not asynchronous; it runs in a thread of its own.
 
     `options` are the server's.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,6 +93,15 @@ def load_shared(folder: Path | str) -> list[Capture]:
     Raises `CaptureError` where the folder is missing or a meta file does not fit.
     """
     return _distinct([_load_shared(body) for body in sorted(_existing(folder).rglob("*.body"))])
+
+
+def captures_of(source: Path | str | Iterable[Capture]) -> list[Capture]:
+    """The captures at a path (a folder in either layout, or one capture), or those given."""
+    if not isinstance(source, (str, Path)):
+        return list(source)
+    if not Path(source).is_dir():
+        return [load(source)]
+    return load_shared(source) if next(Path(source).rglob("*.body"), None) else load_folder(source)
 
 
 def save(capture: Capture, folder: Path | str) -> Path:
