@@ -30,7 +30,7 @@ THEIRS: dict[str, dict[str, str]] = {
         "openai-compatible/two_tools": "two calls without ids, both of index 0: by index alone they run together",
     },
     "openai responses": {
-        "xai/responses_server_side_search": "a search that xAI ran itself comes as a custom call; it is not the client's",
+        "xai/responses_server_side_search": "a search that xAI ran itself comes as a custom call",
     },
     "anthropic": {
         "anthropic/text_in_block_start": "a compatible server's habit: the SDK leaves it to its caller",

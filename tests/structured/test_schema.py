@@ -240,7 +240,7 @@ def chat(text: str, provider: str = "openai") -> Capture:
     frames.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     body = b"".join(b"data: " + msgspec.json.encode(frame) + b"\n\n" for frame in frames) + b"data: [DONE]\n\n"
     return Capture(
-        name="chat",
+        name="said",
         provider=provider,
         dialect="openai_chat",
         model="m",
@@ -266,7 +266,7 @@ WANTED = Report(Mood.GOOD, [Item("kelp", 1.5)], None, "b", {"x": 2})
 async def test_stream_with_schema(provider: str, model: str, text: str, schema: Any, value: Any) -> None:
     """The value grows from chunk to chunk, and the last chunk has it whole, of the caller's type."""
     async with ReplayServer([chat(text, provider)]) as server:
-        async with LLMClient.create(provider, model, "k", base_url=server.url_for(provider, "chat")) as client:
+        async with LLMClient.create(provider, model, "k", base_url=server.url_for(provider, "said")) as client:
             chunks = [chunk async for chunk in client.stream_with_schema("x", schema)]
     assert chunks[-1].structured_output == value
     assert all(chunk.structured_output is None for chunk in chunks[:-1])
@@ -277,7 +277,7 @@ async def test_stream_with_schema(provider: str, model: str, text: str, schema: 
 async def test_mismatch_while_streaming() -> None:
     """An answer that is not of the type raises in place of the last chunk, and keeps the answer."""
     async with ReplayServer([chat('{"mood":"grim"}')]) as server:
-        async with LLMClient.create("openai", "gpt-4.1", "k", base_url=server.url_for("openai", "chat")) as client:
+        async with LLMClient.create("openai", "gpt-4.1", "k", base_url=server.url_for("openai", "said")) as client:
             chunks, stream = [], client.stream_with_schema("x", Report)
             with pytest.raises(ParsingError) as caught:
                 async for chunk in stream:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import enum
-import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import anyio
+import httpx
 import msgspec
 import pytest
 
 from miiflow_llm import LLMClient, SyncLLMClient
 from miiflow_llm.core.exceptions import ConfigurationError, ParsingError
 from miiflow_llm.core.tools import Tool, as_tool, tool
-from miiflow_llm.replay.capture import Capture
-from miiflow_llm.replay.server import ReplayServer
 
 
 class Unit(enum.Enum):
@@ -182,33 +182,34 @@ def answer(*calls: tuple[str, str], text: str = "") -> bytes:
     return msgspec.json.encode({"choices": [{"message": message, "finish_reason": reason}], "usage": usage})
 
 
-class Turns(ReplayServer):
-    """Serves one answer after the other, the last one for ever."""
+class Turns:
+    """Answers one body after the other, the last one for ever, and keeps the requests."""
 
-    async def _answer(self, stream: Any, capture: Capture) -> bool:
-        bodies = capture.expected["bodies"] if capture.expected else []
-        body = bodies[min(len(self.requests), len(bodies)) - 1]
-        return await super()._answer(stream, msgspec.structs.replace(capture, body=body))
+    def __init__(self, *bodies: bytes) -> None:
+        self.bodies = bodies
+        self.requests: list[Any] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(msgspec.json.decode(request.content))
+        return httpx.Response(200, content=self.bodies[min(len(self.requests), len(self.bodies)) - 1])
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[LLMClient]:
+        """A client that gets these answers."""
+        async with httpx.AsyncClient(transport=httpx.MockTransport(self)) as http:
+            yield LLMClient.create("openai", "m", "k", http_client=http)
 
 
-def turns(*bodies: bytes) -> Turns:
-    """A server of these answers."""
-    capture = Capture(
-        name="turns",
-        provider="openai",
-        dialect="openai_chat",
-        model="m",
-        streaming=False,
-        path="/chat/completions",
-        body=b"",
-        expected={"bodies": list(bodies)},
-    )
-    return Turns([capture])
+RUNNING: list[int] = [0, 0]
+"""How many slow tools run now, and how many did at most."""
 
 
 async def slow(seconds: float) -> str:
     """Wait."""
+    RUNNING[0] += 1
+    RUNNING[1] = max(RUNNING)
     await anyio.sleep(seconds)
+    RUNNING[0] -= 1
     return "waited"
 
 
@@ -223,12 +224,12 @@ FIRST = answer(("slow", '{"seconds":0.1}'), ("slow", '{"seconds":0.1}'), ("broke
 @pytest.mark.anyio
 async def test_run_tools() -> None:
     """Calls run side by side; what fails, and what is not there, is told to the model; it goes on until it stops."""
-    async with turns(FIRST, answer(text="done")) as server:
-        async with LLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
-            began = time.monotonic()
-            run = await client.run_tools("go", [slow, broken])
-            assert time.monotonic() - began < 0.19
-        second = server.requests[1].body
+    server = Turns(FIRST, answer(text="done"))
+    async with server.client() as client:
+        RUNNING[:] = [0, 0]
+        run = await client.run_tools("go", [slow, broken])
+    assert RUNNING == [0, 2]
+    second = server.requests[1]
     assert (run.finished, run.rounds, run.response.content) == (True, 2, "done")
     assert run.usage.total_tokens == 14
     results = [message for message in second["messages"] if message["role"] == "tool"]
@@ -244,11 +245,11 @@ async def test_run_tools() -> None:
 @pytest.mark.anyio
 async def test_run_tools_is_bounded() -> None:
     """A model that never stops is stopped, and the run says so."""
-    async with turns(answer(("slow", '{"seconds":0}'))) as server:
-        async with LLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
-            run = await client.run_tools("go", [slow], max_rounds=3)
-            with pytest.raises(ConfigurationError, match="function to run"):
-                await client.run_tools("go", [Tool("f")])
+    server = Turns(answer(("slow", '{"seconds":0}')))
+    async with server.client() as client:
+        run = await client.run_tools("go", [slow], max_rounds=3)
+        with pytest.raises(ConfigurationError, match="function to run"):
+            await client.run_tools("go", [Tool("f")])
     assert (run.finished, run.rounds) == (False, 3)
     assert len(server.requests) == 3
 
@@ -256,20 +257,17 @@ async def test_run_tools_is_bounded() -> None:
 @pytest.mark.anyio
 async def test_run_tools_is_cancelled() -> None:
     """Cancelling the run cancels the tools."""
-    async with turns(answer(("slow", '{"seconds":60}'))) as server:
-        async with LLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
-            with anyio.move_on_after(0.2) as scope:
-                await client.run_tools("go", [slow])
+    server = Turns(answer(("slow", '{"seconds":60}')))
+    async with server.client() as client:
+        with anyio.move_on_after(0.2) as scope:
+            await client.run_tools("go", [slow])
     assert scope.cancelled_caught
 
 
-@pytest.mark.anyio
-async def test_run_tools_synchronously() -> None:
+def test_run_tools_synchronously() -> None:
     """The synchronous client runs them in threads."""
-    async with turns(FIRST, answer(text="done")) as server:
-
-        def script() -> str:
-            with SyncLLMClient.create("openai", "m", "k", base_url=server.url_for("openai", "turns")) as client:
-                return client.run_tools("go", [slow, broken]).response.content
-
-        assert await anyio.to_thread.run_sync(script) == "done"
+    with httpx.Client(transport=httpx.MockTransport(Turns(FIRST, answer(text="done")))) as http:
+        client = SyncLLMClient.create("openai", "m", "k", http_client=http)
+        run = client.run_tools("go", [slow, broken])
+    assert run.response.content == "done"
+    assert [message.is_error for message in run.messages if message.role == "tool"] == [False, False, True, True]
