@@ -268,7 +268,7 @@ def _lean_client() -> httpx.AsyncClient:
     """One for all event loops: the lean transport tells them apart, and lets go of those that are gone."""
     from .lean import LeanTransport
 
-    return httpx.AsyncClient(transport=LeanTransport(limits=_limits()), follow_redirects=False)
+    return httpx.AsyncClient(transport=LeanTransport(limits=_limits(), retry_stale=False), follow_redirects=False)
 
 
 def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:

@@ -32,9 +32,9 @@ class LeanTransport(httpx.AsyncBaseTransport):
     local_address: an IP address to connect from.
 
     A response has the extension `miiflow_stream`, a ResponseStream: the body's faster seam. Timeouts are those of
-    the request's `timeout` extension, `connect` covering name look-up and TLS handshake too. A request is sent again
-    in silence when the used connection that it went to turns out to have been closed by the peer before any
-    byte of an answer, and its body is bytes.
+    the request's `timeout` extension, `connect` covering name look-up and TLS handshake too. With `retry_stale` a request
+    is sent again in silence when the used connection that it went to turns out to have been closed by the peer before
+    any byte of an answer, and its body is bytes; without it the caller is told, and counts its own attempts.
     """
 
     def __init__(
@@ -43,7 +43,9 @@ class LeanTransport(httpx.AsyncBaseTransport):
         limits: httpx.Limits = DEFAULT_LIMITS,
         ssl_context: ssl.SSLContext | None = None,
         local_address: str | None = None,
+        retry_stale: bool = True,
     ) -> None:
+        self._retry_stale = retry_stale
         self._ssl_context = None if ssl_context is None else http1_context(ssl_context)
         self._local_address = local_address
         self._pools = LoopPools(limits)
@@ -99,7 +101,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 connection.abort()
                 here.pool.discard(connection)
                 closed = isinstance(exc, httpx.ReadError | httpx.RemoteProtocolError)
-                if not (closed and connection.was_stale() and sent.replayable):
+                if not (self._retry_stale and closed and connection.was_stale() and sent.replayable):
                     raise
                 fresh = True
 
