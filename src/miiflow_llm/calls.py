@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from .core.request import ChatRequest
+from .core.request import ChatRequest, Plan
 from .core.response import ChatResponse
 from .core.timeout import Timeout
-from .exchange import Exchange, Plan, Setup, line, log
+from .exchange import Exchange, Setup, line, log
 from .target import Route
 from .wire import hints
 from .wire.engine import StreamReader
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 class Call(Exchange):
     """A chat call being made; `shape` is the type that its answer must have, `mode` how the model is made to follow."""
+
+    request: ChatRequest
 
     def __init__(self, setup: Setup, request: ChatRequest, timeout: Timeout | None, shape: Shape | None = None) -> None:
         route = setup.target.route(request.model)
@@ -79,6 +81,7 @@ class Call(Exchange):
                 self.retries_made,
             )
             log.debug("%s attempt %d: %s", self.name, len(self.attempts), line(attempt))
+            self.tell("finished", response=response)
         return response
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from .calls import Call
 from .core.exceptions import ConfigurationError
+from .core.request import Plan
 from .core.timeout import Timeout
-from .exchange import Plan, Setup
+from .exchange import Setup
+from .hooks import Hook, Hooks, as_hooks
 from .metrics import Metrics, MetricsRecorder
 from .parameters import Messages, Parameters, build_request
 from .target import Target
@@ -58,6 +60,7 @@ class BaseClient(Generic[HttpClient, Sender]):
         allow_http: bool = False,
         max_frame_bytes: int = MAX_FRAME,
         defaults: Mapping[str, Any] | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> Self:
         """A client of `provider`; nothing is sent yet.
 
@@ -76,6 +79,8 @@ class BaseClient(Generic[HttpClient, Sender]):
             allow_http: send the key over plain http to hosts other than this machine.
             max_frame_bytes: the largest single event of a stream that is taken.
             defaults: parameters for every call that does not say otherwise.
+            event_hooks: functions by event (`request`, `attempt`, `first_output`, `finished`, `failed`, `abandoned`),
+                each called with a `CallEvent`, never per chunk. What one raises is logged and never breaks a call.
 
         Raises:
             ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
@@ -96,6 +101,7 @@ class BaseClient(Generic[HttpClient, Sender]):
             RetryBudget(),
             MetricsRecorder(),
             max_frame_bytes,
+            as_hooks(event_hooks),
         )
         return cls(setup, cls._connections(http_client, transport), model, defaults)
 
@@ -107,6 +113,7 @@ class BaseClient(Generic[HttpClient, Sender]):
         model: str | None = None,
         *,
         http_client: HttpClient | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> Self:
         """A client from a configuration: a dict, a TOML or JSON file, or the variable `MIIFLOW_LLM_CONFIG`.
 
@@ -117,12 +124,25 @@ class BaseClient(Generic[HttpClient, Sender]):
 
         found = load(config)
         name, chosen = found.choose(provider, model)
-        return cls.create(**found.arguments(name), model=chosen, http_client=http_client)
+        return cls.create(**found.arguments(name), model=chosen, http_client=http_client, event_hooks=event_hooks)
 
     @property
     def provider(self) -> str:
         """The provider's name."""
         return self._setup.target.name
+
+    @property
+    def event_hooks(self) -> Hooks:
+        """The hooks by event, every event present: append to its lists, or set a mapping as `create` takes it.
+
+        Raises:
+            ConfigurationError: when set, as by `create`.
+        """
+        return self._setup.hooks
+
+    @event_hooks.setter
+    def event_hooks(self, given: Mapping[str, Sequence[Hook]]) -> None:
+        self._setup.hooks = as_hooks(given)
 
     @classmethod
     def _connections(cls, http_client: HttpClient | None, kind: TransportName) -> Sender:

@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 import msgspec
 
+from .core.events import CallEvent, EventName, Operation
 from .core.exceptions import MiiflowLLMError
-from .core.response import Attempt
+from .core.request import ChatRequest, Plan
+from .core.response import Attempt, ChatResponse, Embeddings
 from .core.timeout import Timeout
+from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
 from .target import Target
 from .wire import hints
@@ -30,20 +33,6 @@ ERROR_BODY_SECONDS = 10.0
 """How long the body of an error is waited for: its status alone says enough."""
 
 
-class Plan(msgspec.Struct):
-    """The exact request that is sent, and what was done to say it in the provider's words.
-
-    The key's header shows as `***`. `notes` name what was renamed, dropped or left out, and why.
-    """
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: dict[str, Any] | None
-    notes: list[str]
-    dialect: str
-
-
 class Setup(msgspec.Struct):
     """What a client lends to its calls."""
 
@@ -54,10 +43,17 @@ class Setup(msgspec.Struct):
     budget: RetryBudget
     metrics: MetricsRecorder
     max_frame: int
+    hooks: Hooks = msgspec.field(default_factory=as_hooks)
 
 
 class Exchange:
-    """A planned request being made. `attempts` grow; `started` is on the monotonic clock, in seconds."""
+    """A planned request being made, and told to the hooks.
+
+    `attempts` grow; `started` is on the monotonic clock, in seconds.
+    """
+
+    request: ChatRequest | None = None
+    operation: Operation = "chat"
 
     def __init__(self, setup: Setup, engine: Engine, model: str, plan: Plan, timeout: Timeout | None) -> None:
         self.setup = setup
@@ -70,6 +66,7 @@ class Exchange:
         self._retries = Retries(setup.max_retries, setup.budget)
         self._waited = 0.0
         self._settled = False
+        self._extensions: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -95,11 +92,13 @@ class Exchange:
         """
         if not self.attempts:
             self.setup.budget.called()
+            self.tell("request")
         left = self.left()
         if left is not None and left <= 0:
             raise timed_out("total", self.timeout.total)
         self.began = time.monotonic()
         self.attempts.append(Attempt(self.name, waited_ms=self._waited))
+        self.tell("attempt")
         return left
 
     def content(self) -> bytes | None:
@@ -171,6 +170,7 @@ class Exchange:
     def note_first_output(self) -> None:
         """The first output of the answer came."""
         self.attempts[-1].first_output_ms = self._since(self.began)
+        self.tell("first_output")
 
     def settled(self, error: MiiflowLLMError) -> MiiflowLLMError:
         """The error as it goes to the caller: with its attempts, and counted."""
@@ -179,7 +179,14 @@ class Exchange:
             self._settled = True
             usage = error.partial.usage if error.partial is not None else None
             self.setup.metrics.failed(self.name, self.retries_made, usage)
+            self.tell("failed", error=error)
         return error
+
+    def answered(self, embeddings: Embeddings | None) -> None:
+        """A call beside the chat has its answer."""
+        self._settled = True
+        self.attempts[-1].total_ms = self._since(self.began)
+        self.tell("finished", embeddings=embeddings)
 
     def abandoned(self) -> None:
         """The caller left before the end."""
@@ -190,6 +197,36 @@ class Exchange:
                 self.attempts[-1].total_ms = self._since(self.began)
                 self.attempts[-1].reason = "abandoned"
                 log.debug("%s attempt %d: %s", self.name, len(self.attempts), line(self.attempts[-1]))
+            self.tell("abandoned")
+
+    def tell(
+        self,
+        event: EventName,
+        *,
+        response: ChatResponse | None = None,
+        embeddings: Embeddings | None = None,
+        error: MiiflowLLMError | None = None,
+    ) -> None:
+        """Tell the caller's hooks; where there are none, nothing is made."""
+        listening = self.setup.hooks[event]
+        if listening:
+            call_hooks(listening, self._event(event, response=response, embeddings=embeddings, error=error))
+
+    def _event(self, event: EventName, **ending: Any) -> CallEvent:
+        return CallEvent(
+            event=event,
+            provider=self.setup.target.name,
+            model=self.model,
+            operation=self.operation,
+            stream=self.request is not None and self.request.stream,
+            plan=self.plan,
+            request=self.request,
+            attempt=len(self.attempts),
+            attempts=tuple(self.attempts),
+            elapsed_ms=self._since(self.started),
+            extensions=self._extensions,
+            **ending,
+        )
 
     def _since(self, moment: float) -> float:
         return round((time.monotonic() - moment) * 1000, 3)

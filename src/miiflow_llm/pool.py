@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -12,6 +12,7 @@ import httpx
 
 from .client import LLMClient
 from .config import Config, load
+from .hooks import Hook, Hooks, as_hooks
 from .metrics import Metrics, MetricsRecorder
 from .wire.transport import Transport, TransportName
 
@@ -29,10 +30,12 @@ class ClientPool:
         *,
         http_client: httpx.AsyncClient | None = None,
         transport: TransportName = "auto",
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
         self._config = load(config) if config is not None else Config()
         self._transport = Transport(http_client, transport)
         self._metrics = MetricsRecorder()
+        self._hooks = as_hooks(event_hooks)
         self._clients: dict[tuple[str, str], LLMClient] = {}
         self._lock = Lock()
 
@@ -52,7 +55,13 @@ class ClientPool:
         client = LLMClient.create(**self._config.arguments(name), model=model)
         client._transport = self._transport
         client._setup.metrics = self._metrics
+        client._setup.hooks = self._hooks
         return client
+
+    @property
+    def event_hooks(self) -> Hooks:
+        """The hooks of all clients by event: append to its lists."""
+        return self._hooks
 
     def get_metrics(self) -> Metrics:
         """What all clients have done together, each provider and model under `targets`."""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from .async_io import whole
 from .calls import planned
-from .core.exceptions import ConfigurationError
-from .core.request import ChatRequest
+from .core.events import Operation
+from .core.exceptions import ConfigurationError, MiiflowLLMError
+from .core.request import ChatRequest, Plan
 from .core.response import Embeddings, ModelInfo
-from .exchange import Exchange, Plan, Setup
+from .exchange import Exchange, Setup
 from .wire import side
 from .wire.table import Side
 from .wire.transport import Transport
+
+Found = TypeVar("Found")
 
 
 async def models(transport: Transport, setup: Setup) -> list[ModelInfo]:
     """The models that the provider lists for this key."""
     row = setup.target.route("").engine.dialect.model_list
-    return side.read_models(row, await _ask(transport, setup, row, "", {}))
+    exchange = _exchange(setup, row, "models", "", {})
+    return await _ask(transport, exchange, partial(side.read_models, row))
 
 
 async def embed(
@@ -29,8 +34,8 @@ async def embed(
     if not texts or not all(texts):
         raise ConfigurationError("embed: give one text or more, none of them empty")
     row = setup.target.route(model).engine.dialect.embeddings
-    body = await _ask(transport, setup, row, model, {"texts": list(texts), "dimensions": dimensions})
-    return side.read_embeddings(row, body, model, texts)
+    exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions})
+    return await _ask(transport, exchange, lambda body: side.read_embeddings(row, body, model, texts))
 
 
 async def count_tokens(transport: Transport, setup: Setup, request: ChatRequest) -> int:
@@ -38,10 +43,12 @@ async def count_tokens(transport: Transport, setup: Setup, request: ChatRequest)
     route = setup.target.route(request.model)
     row = route.engine.dialect.token_count
     chat = planned(setup, route, request).body
-    return side.read_tokens(row, await _ask(transport, setup, row, request.model, {"chat": chat}))
+    exchange = _exchange(setup, row, "count_tokens", request.model, {"chat": chat})
+    exchange.request = request
+    return await _ask(transport, exchange, partial(side.read_tokens, row))
 
 
-async def _ask(transport: Transport, setup: Setup, row: Side, model: str, values: dict[str, Any]) -> bytes:
+def _exchange(setup: Setup, row: Side, operation: Operation, model: str, values: dict[str, Any]) -> Exchange:
     route = setup.target.route(model)
     dialect = route.engine.dialect
     try:
@@ -51,5 +58,24 @@ async def _ask(transport: Transport, setup: Setup, row: Side, model: str, values
         raise
     headers = setup.target.request_headers(dialect, stream=False, extra=None)
     plan = Plan(row.method, route.base_url + path, headers, body, [], dialect.name)
-    _, answer = await whole(transport, Exchange(setup, route.engine, model, plan, None))
-    return answer
+    exchange = Exchange(setup, route.engine, model, plan, None)
+    exchange.operation = operation
+    return exchange
+
+
+async def _ask(transport: Transport, exchange: Exchange, read: Callable[[bytes], Found]) -> Found:
+    """Make the exchange and read its answer; an unreadable one is not asked for again."""
+    try:
+        _, body = await whole(transport, exchange)
+    except MiiflowLLMError:
+        raise
+    except BaseException:
+        exchange.abandoned()
+        raise
+    try:
+        found = read(body)
+    except MiiflowLLMError as error:
+        exchange.note_failure(error)
+        raise exchange.settled(error) from None
+    exchange.answered(found if isinstance(found, Embeddings) else None)
+    return found

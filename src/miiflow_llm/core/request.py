@@ -27,6 +27,20 @@ class OutputSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     strict: bool = True
 
 
+class Plan(msgspec.Struct):
+    """The exact request that is sent, and what was done to say it in the provider's words.
+
+    The key's header shows as `***`. `notes` name what was renamed, dropped or left out, and why.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: dict[str, Any] | None
+    notes: list[str]
+    dialect: str
+
+
 class ChatRequest(msgspec.Struct, kw_only=True):
     """Everything one call can say; `None` means not said.
 

@@ -1,0 +1,55 @@
+"""What a hook is told about a call: which event, of which call, and how far the call has come. Nothing per chunk."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .exceptions import MiiflowLLMError
+from .request import ChatRequest, Plan
+from .response import Attempt, ChatResponse, Embeddings
+from .usage import TokenCount
+
+EventName: TypeAlias = Literal["request", "attempt", "first_output", "finished", "failed", "abandoned"]
+EVENTS: tuple[EventName, ...] = ("request", "attempt", "first_output", "finished", "failed", "abandoned")
+Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens"]
+
+
+class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
+    """One event in the life of a call.
+
+    `event` is `request` (once, before anything is sent), `attempt` (an attempt begins; what became of the one before
+    stands in `attempts`), `first_output` (streams only, once for an attempt that brings any), and one of the three
+    ends: `finished`, `failed`, or `abandoned` where the caller left or was cancelled. An answer that is not of the type
+    asked for has finished all the same: its `ParsingError` comes after.
+
+    `operation` is `chat`, `models`, `embeddings` or `count_tokens`. `plan` is the request on the wire, without the key.
+    `request` is what the caller asked for, with the messages (`None` for `models` and `embeddings`). `attempt` counts
+    from 1, 0 before the first; `attempts` are those so far. `elapsed_ms` runs from the call to this event. `response`
+    is the answer of a chat that finished, `error` the reason of a failure (with `partial`, what came of an answer).
+    `usage` is what was reported by the end, `None` before it. `extensions` is one dict for all events of a call, for a
+    hook to keep what is its own.
+    """
+
+    event: EventName
+    provider: str
+    model: str
+    operation: Operation
+    stream: bool
+    plan: Plan
+    request: ChatRequest | None = None
+    attempt: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    elapsed_ms: float = 0.0
+    response: ChatResponse | None = None
+    embeddings: Embeddings | None = None
+    error: MiiflowLLMError | None = None
+    extensions: dict[str, Any] = {}
+
+    @property
+    def usage(self) -> TokenCount | None:
+        """The tokens reported for the call; `None` where nothing has been."""
+        partial = self.error.partial if self.error is not None else None
+        answer = self.response or self.embeddings or partial
+        return answer.usage if answer is not None and answer.usage else None

@@ -1,0 +1,1 @@
+"""Event hooks and what is built on them."""
