@@ -391,3 +391,19 @@ async def test_comments_do_not_reset_deadlines() -> None:
                 await anext(one.stream_chat("x"))
     assert caught.value.phase == "first_output"
     assert isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.anyio
+async def test_warm_up() -> None:
+    """A warmed client's first call uses the connection that is open already; an unreachable one says so."""
+    async with ReplayServer([CAPTURES["openai/text"]]) as server, client("openai", server, "text") as one:
+        await one.warm_up()
+        await anyio.sleep(0.05)
+        assert server.connections == 1
+        async for _ in one.stream_chat("x"):
+            pass
+        assert server.connections == 1
+        assert len(server.requests) == 1
+    cold = LLMClient.create("openai", "m", KEY, base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(error.NetworkError):
+        await cold.warm_up()

@@ -171,6 +171,16 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
         call = self._call(messages, None, stream=False, parameters=parameters)
         return await side.count_tokens(self._transport, self._setup, call.request)
 
+    async def warm_up(self) -> None:
+        """Do ahead what the first call would wait for: compile the tables, make the TLS context, open a connection.
+
+        Raises:
+            TimeoutError: connecting took too long.
+            NetworkError: the provider cannot be reached.
+        """
+        self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})
+        await self._transport.warm(self._setup.target.route(self.model or "").base_url, self._setup.timeout)
+
     async def aclose(self) -> None:
         """Close the connections. Harmless when done twice."""
         await self._transport.aclose()

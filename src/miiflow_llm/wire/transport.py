@@ -12,7 +12,7 @@ import logging
 import re
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -25,6 +25,9 @@ from .coding import ACCEPTED
 from .faults import clean
 from .transport_body import Body, body_of
 from .transport_loops import LoopClient, LoopClients
+
+if TYPE_CHECKING:
+    from .lean import LeanTransport
 
 log = logging.getLogger("miiflow_llm.transport")
 
@@ -149,6 +152,7 @@ class Transport:
         self._given = client
         self._kind = kind
         self._lean: httpx.AsyncClient | None = None
+        self._lean_transport: LeanTransport | None = None
         self._loops = LoopClients(_limits)
         self.closed = False
 
@@ -207,8 +211,26 @@ class Transport:
             loop = self._loops.current()
             return loop.client, loop
         if self._lean is None:
-            self._lean = _lean_client()
+            self._lean, self._lean_transport = _lean_client()
         return self._lean, None
+
+    async def warm(self, url: str, timeout: Timeout) -> None:
+        """Do ahead what the first request would wait for: the TLS context, and a connection where ours are lean.
+
+        Raises:
+            TimeoutError: connecting took too long.
+            NetworkError: the connection could not be made.
+        """
+        self._client()
+        if self._lean_transport is None:
+            return
+        try:
+            await self._lean_transport.warm(url, timeout=timeout.connect)
+        except (httpx.HTTPError, OSError) as reason:
+            failure = translated(reason, timeout)
+        else:
+            return
+        raise failure
 
     def _choice(self) -> str:
         if self._kind == "lean":
@@ -264,11 +286,12 @@ def _limits() -> httpx.Limits:
     return httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=60.0)
 
 
-def _lean_client() -> httpx.AsyncClient:
+def _lean_client() -> tuple[httpx.AsyncClient, LeanTransport]:
     """One for all event loops: the lean transport tells them apart, and lets go of those that are gone."""
     from .lean import LeanTransport
 
-    return httpx.AsyncClient(transport=LeanTransport(limits=_limits(), retry_stale=False), follow_redirects=False)
+    transport = LeanTransport(limits=_limits(), retry_stale=False)
+    return httpx.AsyncClient(transport=transport, follow_redirects=False), transport
 
 
 def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
