@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+import anyio
 import anyio.lowlevel
 import httpx
 
@@ -34,6 +35,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
         self._ready = self._state.ready
         self._transport = transport
         self._answer: Answer | None = None
+        self._waiting: anyio.CancelScope | None = None
         self._busy = False
         self._burst = 0
         self._most = CHECKPOINT_EVERY if call.timeout.total is None else 0  # the total is looked at for every chunk
@@ -71,6 +73,8 @@ class ChatStream(AsyncIterator[StreamChunk]):
         """Leave: close the connection, or give it back where the answer was whole. Harmless when done twice."""
         self._state.abandoned()
         self._ready.clear()
+        if self._waiting is not None:
+            self._waiting.cancel()
         await self._leave()
 
     async def _next(self) -> StreamChunk:
@@ -108,13 +112,15 @@ class ChatStream(AsyncIterator[StreamChunk]):
         finally:
             self._busy = False
 
+    def _closable(self) -> anyio.CancelScope:
+        """Around the wait for a head or for the next attempt, which another task's `aclose` ends."""
+        self._waiting = anyio.CancelScope()
+        return self._waiting
+
     async def _open(self) -> None:
-        answer = await send(self._transport, self._state.call)
-        if self._state.over:  # closed by another task meanwhile
-            await let_go(answer.body)
-            return
-        self._answer = answer
-        self._state.opened()
+        with self._closable():
+            self._answer = await send(self._transport, self._state.call)
+            self._state.opened()
 
     async def _advance(self) -> None:
         """Read once and keep the chunks it brings; raise what the reader found once those are handed out."""
@@ -152,7 +158,8 @@ class ChatStream(AsyncIterator[StreamChunk]):
         if self._state.given:
             call.note_failure(error)
             raise call.settled(error)
-        await again(call, error)
+        with self._closable():
+            await again(call, error)
         self._state.dropped()
 
     async def _end(self, answer: Answer) -> None:

@@ -528,6 +528,14 @@ def _silences() -> Iterator[Fault]:
 SILENCE = [
     *_silences(),
     Fault(
+        "flood of comments",
+        _always(lambda wire: [*wire.begun(wire.opening), Every(0, chunk(wire.silent[0] * 500))]),
+        error.TimeoutError,
+        "",
+        phase="first_output",
+        limits=Timeout(first_output=0.3, idle=5),
+    ),
+    Fault(
         "silence before output",
         _always(lambda wire: [*wire.begun(wire.opening), HANG]),
         error.TimeoutError,

@@ -112,9 +112,12 @@ def faulty(seed: int) -> tuple[FaultServer, list[bool]]:
     ]
 
     def script(_: Request) -> Steps:
+        if len(server.requests) > 100:
+            server.requests.clear()  # the server's own memory is not the question
         return dice.choice(bad) if faults[0] and dice.random() < 0.33 else dice.choice(well)
 
-    return FaultServer(script), faults
+    server = FaultServer(script)
+    return server, faults
 
 
 class Soak:

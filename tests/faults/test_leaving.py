@@ -20,6 +20,9 @@ from .wires import OPENAI_CHAT, WIRES, Wire
 ENDLESS = [*OPENAI_CHAT.begun(OPENAI_CHAT.opening, OPENAI_CHAT.hel), HANG]
 
 
+HEAD_OF_A_503 = [b"HTTP/1.1 503 Down\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n"]
+
+
 async def _first(stream: ChatStream) -> str:
     """The text up to the first word."""
     async for made in stream:
@@ -218,6 +221,29 @@ async def test_another_task_may_close_a_stream(transport: str) -> None:
             assert ended == ["ended"]
             assert len(server.requests) == 1
             await _gone(server)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("steps", [[HANG], [*HEAD_OF_A_503, HANG]], ids=["no head", "between attempts"])
+async def test_another_task_may_close_a_stream_that_has_not_begun(transport: str, steps: Steps) -> None:
+    """`aclose` from elsewhere ends the wait for a head, and the one before another attempt, at once."""
+    with FaultServer([steps]) as server:
+        async with client_at(server.url, transport) as client:
+            stream = client.stream_chat("Hi")
+            with anyio.fail_after(3):
+                async with anyio.create_task_group() as group:
+
+                    async def read() -> None:
+                        with pytest.raises(StopAsyncIteration):
+                            await stream.__anext__()
+
+                    group.start_soon(read)
+                    await until(lambda: len(server.requests) == 1)
+                    await anyio.sleep(0.1)
+                    await stream.aclose()
+            assert len(server.requests) == 1
+            assert client.get_metrics().abandoned == 1
+        await _gone(server)
 
 
 @pytest.mark.anyio
