@@ -183,3 +183,27 @@ def test_pieces_of_a_block_that_nothing_opened() -> None:
     assert chunks == []
     assert [part.parsed() for part in parts] == [{**start, "input": {"query": "x"}}]
     assert reader.output > 0, "a server tool at work is progress"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_call_that_is_the_answer(whole: bool) -> None:
+    """Where the model was made to answer by a call, its arguments are the text, and the answer stopped by itself."""
+    start = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x":'}}
+    rest = {"index": 0, "function": {"name": "f", "arguments": "1}"}}
+    other = {"index": 1, "id": "b", "function": {"name": "f", "arguments": "{}"}}
+    one = engine("openai")
+    if whole:
+        message = {"tool_calls": [{**start, "function": {"name": "f", "arguments": '{"x":1}'}}, other]}
+        body = msgspec.json.encode({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
+        response = one.read_whole(body, "m", answer_in_call=True)
+    else:
+        deltas = [{"delta": {"tool_calls": [piece]}} for piece in (start, rest, other)]
+        deltas.append({"delta": {}, "finish_reason": "tool_calls"})
+        reader = one.stream("m", answer_in_call=True)
+        for delta in deltas:
+            reader.feed(b"data: " + msgspec.json.encode({"choices": [delta]}) + b"\n\n")
+        chunks = reader.finish()
+        assert chunks[-1].content == '{"x":1}'
+        assert chunks[-1].tool_calls == []
+        response = reader.response()
+    assert (response.content, response.tool_calls, response.finish_reason) == ('{"x":1}', [], "stop")

@@ -94,7 +94,7 @@ class Engine:
             ProviderError: the body, under a status of 200, is the provider's error.
             StreamProtocolError: it is no answer of this format.
         """
-        fold = Fold(self.dialect, self.mark(model), salt=salt_of(messages))
+        fold = self._fold(model, messages, answer_in_call=answer_in_call)
         try:
             fold.push(self.decoder.read_whole(body.strip()), body)
         except StreamProtocolError as raised:

@@ -268,6 +268,8 @@ class Fold:
     def _begins_again(self, piece: ToolCallPiece, known: int) -> bool:
         """Whether a name without an id is another call: some servers repeat the name, others number all calls 0."""
         so_far = [e for e in self.transcript.entries if type(e) is ToolCallPiece and e.index == known]
+        if not so_far:  # a call that is the answer
+            return False
         if piece.index is None and piece.name != so_far[0].name:
             return True
         return bool(piece.arguments) and _is_json("".join(e.arguments or "" for e in so_far))
@@ -295,6 +297,8 @@ class Fold:
         arguments = piece.arguments or (piece.in_full if ordinal not in self._argued else "") or ""
         if arguments:
             self._argued.add(ordinal)
+        if self._answer_in_call:
+            return ordinal == 0 and self._text(Text(arguments), chunk)
         said = opens or bool(arguments)
         self.transcript.entries.append(
             ToolCallPiece(
@@ -321,7 +325,7 @@ class Fold:
             reason = "stop"
         if self.refusal:
             reason = "content_filter"
-        elif self.transcript.calls and reason in ("stop", None):
+        elif self.transcript.calls and reason in ("stop", None) and not self._answer_in_call:
             reason = "tool_calls"
         return cast("FinishReason", reason or "stop")
 
