@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 
 from miiflow_llm.core.exceptions import MiiflowLLMError
-from miiflow_llm.core.response import StreamChunk
+from miiflow_llm.core.response import ChatResponse, StreamChunk
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.cuts import cuts
 
-from .captured import HELLO, Outcome, engine_of, line, own, read, sample, shared
+from .captured import HELLO, Outcome, engine_of, own, read, sample, shared, shown
 
 STREAMS = [capture for capture in own() if capture.streaming and capture.status < 400]
 SHARED = sample([capture for capture in shared() if capture.streaming and capture.status < 400], 60)
@@ -22,12 +23,12 @@ def name(capture: Capture) -> str:
     return f"{capture.provider}-{capture.name}"
 
 
-def signature(outcome: Outcome) -> tuple[list[str], str]:
-    """What must not depend on the cuts."""
-    return [line(chunk) for chunk in outcome.chunks], repr(outcome.error)
+def signature(outcome: Outcome) -> tuple[str, str]:
+    """What must not depend on the cuts: every chunk, the response or what came of it, the error."""
+    return shown(outcome), repr(outcome.error)
 
 
-def check_cuts(capture: Capture, places: list[int]) -> None:
+def check_cuts(capture: Capture, places: Iterable[int]) -> None:
     """The chunks are the same whole, by frame, by byte, and cut in two at each of `places`."""
     wanted = signature(read(capture))
     for how in ("frames", "bytes"):
@@ -36,30 +37,47 @@ def check_cuts(capture: Capture, places: list[int]) -> None:
         assert signature(read(capture, [capture.body[:place], capture.body[place:]])) == wanted, place
 
 
-def check_truncations(capture: Capture, places: list[int]) -> None:
-    """Cut off at each of `places` the answer is an error, or finished with all its text: never a short one."""
-    whole = finished_texts(capture)
+Said = tuple[str, str, tuple[str, ...]]
+"""Text, reasoning and calls of an answer."""
+
+
+def said(response: ChatResponse | None) -> Said:
+    """What the answer says, as far as it came."""
+    if response is None:
+        return "", "", ()
+    message = response.message
+    return message.text, message.reasoning, tuple(f"{call.name}({call.arguments})" for call in message.tool_calls)
+
+
+def check_truncations(capture: Capture, places: Iterable[int]) -> None:
+    """Cut off at each of `places` the answer is an error, or finished with all it says: never a short one.
+
+    What comes before the end is the beginning of what the whole gives.
+    """
+    whole, finished = read(capture), finished_answers(capture)
+    all_text = "".join(chunk.delta for chunk in whole.chunks)
     for place in places:
         found = read(capture, [capture.body[:place]])
+        assert all_text.startswith("".join(chunk.delta for chunk in found.chunks)), place
         if found.error is None:
-            assert found.response is not None
-            assert found.response.message.text in whole, place
+            assert said(found.response) in finished, place
             assert found.chunks[-1].finish_reason is not None, place
         else:
             assert all(chunk.finish_reason is None for chunk in found.chunks), place
+            assert found.error.partial is not None, place
 
 
-def finished_texts(capture: Capture) -> set[str]:
+def finished_answers(capture: Capture) -> set[Said]:
     """What the answer may say when it ends: all of it, or what had come at its mark of completeness.
 
     Mistral, Gemini and vLLM send text after the finish reason; no reader of a body that ends there can know of it.
     """
-    reader, texts = engine_of(capture).stream(capture.model or "m", HELLO), set[str]()
+    reader, answers = engine_of(capture).stream(capture.model or "m", HELLO), set[Said]()
     for piece in [*cuts(capture, "frames"), b""]:
         reader.feed(piece) if piece else reader.finish()
         if reader.complete:
-            texts.add(reader.response().message.text)
-    return texts
+            answers.add(said(reader.response()))
+    return answers
 
 
 def check_corruption(capture: Capture, seed: int, number: int) -> None:
@@ -125,9 +143,9 @@ def test_recorded(capture: Capture) -> None:
     check_corruption(capture, seed=1, number=8)
 
 
-def test_cuts_are_seen() -> None:
-    """A reader that loses a byte is noticed: the check can fail."""
+def test_a_lost_byte_is_seen() -> None:
+    """The comparison notices a reader that loses a byte, and a truncation that is called finished."""
     capture = next(one for one in STREAMS if one.key == "openai/text")
     damaged = read(capture, [capture.body.replace(b"climbs", b"climb")])
     assert signature(damaged) != signature(read(capture))
-    assert engine_of(capture).provider == capture.provider
+    assert said(damaged.response) not in finished_answers(capture)
