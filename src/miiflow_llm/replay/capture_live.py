@@ -11,7 +11,7 @@ import msgspec
 
 from ..client import LLMClient
 from ..core.exceptions import ConfigurationError, ProviderError
-from .record import RecordingTransport, record
+from .recorder import RecordingTransport, record
 
 
 class Order(msgspec.Struct, kw_only=True):

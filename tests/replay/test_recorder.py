@@ -15,7 +15,7 @@ from miiflow_llm import LLMClient
 from miiflow_llm.replay.errors import CaptureError
 from miiflow_llm.replay.faults import CutAt, Stall
 from miiflow_llm.replay.origin import dialect_of, provider_of
-from miiflow_llm.replay.record import RecordingTransport, record
+from miiflow_llm.replay.recorder import RecordingTransport, record
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.replay.store import load, load_folder
 from miiflow_llm.replay.transport import ReplayTransport

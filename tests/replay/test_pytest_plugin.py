@@ -1,0 +1,155 @@
+"""The pytest plugin, in a run of its own on a sample project; and the transport behind it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from miiflow_llm.replay.cassette import Cassette
+from miiflow_llm.replay.errors import CaptureError, NoMatchError
+from miiflow_llm.replay.no_network import NetworkBlockedError, no_network
+from miiflow_llm.replay.server import serving
+from miiflow_llm.replay.store import load_folder, save
+from miiflow_llm.replay.transport import ReplayTransport
+
+from .made import ASKED, PATH, stream
+
+SAMPLE = Path(__file__).parent / "sample"
+PLUGIN = "miiflow_llm.replay.pytest_plugin"
+ANSWER = (
+    b'data: {"choices":[{"delta":{"content":"Twice a "}}]}\n\n'
+    b'data: {"choices":[{"delta":{"content":"day."},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+)
+
+
+def run(folder: Path, url: str, *options: str, **environment: str) -> str:
+    """Run the sample's tests in a process of their own; its output, which ends in what pytest counted."""
+    installed = any(entry.value == PLUGIN for entry in importlib.metadata.entry_points(group="pytest11"))
+    plugins = [] if installed else ["-p", PLUGIN]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *plugins, *options]
+    # uvloop-free and without the keys of this machine: the sample must need nothing.
+    env = {**os.environ, "SAMPLE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    env.pop("PYTEST_ADDOPTS", None)
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    """The sample project, alone in a folder."""
+    folder = tmp_path / "sample"
+    shutil.copytree(SAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (folder / "conftest.py").write_text(
+        "import pytest\n\n@pytest.fixture(params=['asyncio', 'trio'])\ndef anyio_backend(request):\n"
+        "    return request.param\n"
+    )
+    return folder
+
+
+def test_a_project_records_and_passes_with_the_server_gone(sample: Path) -> None:
+    """A project records from a provider, then passes without one; no key is written; another request is told."""
+    with serving([stream("live", body=ANSWER)], match=["path"]) as server:
+        url = server.url_for("openai", "live")
+        refused = run(sample, url, "-k", "test_tides")
+        assert "run with --record-mode=once to record it" in refused
+        assert "2 errors" in refused
+        recording = run(sample, url, "--record-mode=once", "--snapshot-update")
+        assert "8 passed" in recording, recording
+        asked = len(server.requests)
+    assert asked == 3  # the marked test once for both backends, the other in a folder for each
+    captures = load_folder(sample / "recorded") + [
+        capture for folder in sorted((sample / "captures").rglob("openai")) for capture in load_folder(folder)
+    ]
+    assert {capture.body for capture in captures} == {ANSWER}
+    assert all(
+        b"1029384756" not in path.read_bytes()
+        for path in sample.rglob("*")
+        if path.name != "test_sample.py" and path.is_file()
+    )
+
+    replaying = run(sample, url)
+    assert "8 passed" in replaying, replaying
+    assert '{"delta":"day.","finish_reason":"stop"' in "".join(path.read_text() for path in sample.rglob("*.chunks"))
+    other = run(sample, url, "-k", "test_tides", SAMPLE_PROMPT="When is low water?")
+    assert "2 failed" in other
+    assert '-      "content": "When is high water?"' in other
+    assert '+      "content": "When is low water?"' in other
+    assert "not recorded" in other
+    offline = run(sample, url, "-k", "no_network", SAMPLE_OFFLINE="1")
+    assert "must not reach example.com" in offline
+    assert "2 failed" in offline
+
+
+def ask(transport: httpx.BaseTransport, **more: object) -> bytes:
+    """Ask for what `made` answers."""
+    with httpx.Client(transport=transport) as client:
+        return client.post("https://api.openai.com/v1" + PATH, json={**ASKED, **more}).content
+
+
+def test_the_modes(tmp_path: Path) -> None:
+    """`none` never records, `once` only into an empty folder, `new` what matches nothing, `all` everything."""
+
+    def live() -> ReplayTransport:
+        return ReplayTransport([stream()], match=())
+
+    with pytest.raises(CaptureError, match="--record-mode=once"):
+        Cassette(tmp_path / "a")
+    inner = live()
+    once = Cassette(tmp_path / "a", "once", inner)
+    assert ask(once) == ask(once, n=1) == stream().body
+    assert len(inner.requests) == 2
+    again = Cassette(tmp_path / "a", "once", live())
+    assert ask(again, n=1) == stream().body
+    assert again.recorded is None
+    with pytest.raises(NoMatchError):
+        ask(again, n=2)
+    assert len(again.misses) == 1
+    inner = live()
+    new = Cassette(tmp_path / "a", "new", inner)
+    assert ask(new) == ask(new, n=2) == stream().body
+    assert [request.body["n"] for request in inner.requests] == [2]
+    inner = live()
+    everything = Cassette(tmp_path / "a", "all", inner)
+    assert ask(everything) == stream().body
+    assert len(inner.requests) == 1
+    assert len(load_folder(tmp_path / "a")) == 3
+
+
+def test_what_could_not_be_recorded_fails_at_the_end(tmp_path: Path) -> None:
+    """An exchange that cannot be written fails the test when it ends."""
+    cassette = Cassette(tmp_path, "once", ReplayTransport([stream()]), provider="../up")
+    assert ask(cassette) == stream().body
+    with pytest.raises(CaptureError, match="cannot be a capture's provider"):
+        cassette.settle()
+
+
+def test_a_single_capture_is_a_cassette(tmp_path: Path) -> None:
+    """A path to one capture, without its suffix, serves that one."""
+    save(stream(), tmp_path)
+    assert ask(Cassette(tmp_path / "openai" / "text")) == stream().body
+
+
+def test_no_network_beyond_loopback() -> None:
+    """Names and addresses of other machines are refused; loopback is not; afterwards all is as before."""
+    with serving([stream()]) as server, no_network():
+        port = int(server.url.rpartition(":")[2])
+        for host in ("example.com", "192.0.2.1", b"example.com"):
+            with pytest.raises(NetworkBlockedError):
+                socket.getaddrinfo(host, 443)
+        with socket.socket() as probe, pytest.raises(NetworkBlockedError):
+            probe.connect(("192.0.2.1", 443))
+        with socket.socket(socket.AF_INET6) as probe, pytest.raises(NetworkBlockedError):
+            probe.connect_ex(("2001:db8::1", 443))
+        with socket.create_connection(("localhost", port)):
+            pass
+        assert httpx.post(f"{server.url_for('openai', 'text')}{PATH}", json=ASKED).status_code == 200
+    assert socket.socket.connect.__qualname__ != "no_network.<locals>.connect_here"
