@@ -1,0 +1,161 @@
+"""An answer as it comes: a stream in; on a terminal it is drawn live, in a pipe its text, with `--json` its chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.segment import Segment
+from rich.text import Text
+
+from ..core.exceptions import MiiflowLLMError
+from ..core.response import ChatResponse, StreamChunk
+from ..sync_streams import SyncChatStream
+from .ending import code_of, printable
+from .output import console, is_terminal, write, write_json
+
+REDRAWS = 8
+"""Redraws in a second: reading Markdown anew costs, and no eye sees more."""
+
+
+def show(stream: SyncChatStream, *, as_json: bool, as_value: bool = False) -> ChatResponse:
+    """Show the answer while it comes; the whole one. `as_value` says that it is JSON, not Markdown.
+
+    Raises:
+        MiiflowLLMError: as the stream does; what came before stays on the screen.
+    """
+    screen = console()
+    if as_json:
+        return _as_lines(stream)
+    if not is_terminal(screen) or as_value:
+        return _as_text(stream)
+    return _drawn(stream, screen)
+
+
+def _as_text(stream: SyncChatStream) -> ChatResponse:
+    end = ""
+    try:
+        with stream:
+            for chunk in stream:
+                write(chunk.delta)
+                end = chunk.delta[-1:] or end
+            for call in stream.response.tool_calls:
+                write(f"{_newline(end)}{call.name}({call.arguments})\n")
+                end = "\n"
+    finally:
+        write(_newline(end))
+    return stream.response
+
+
+def _newline(end: str) -> str:
+    return "\n" if end not in ("", "\n") else ""
+
+
+def _as_lines(stream: SyncChatStream) -> ChatResponse:
+    try:
+        with stream:
+            for chunk in stream:
+                write_json({"type": "chunk", **_said(chunk)})
+    except MiiflowLLMError as error:
+        write_json({"type": "error", "error": type(error).__name__, "message": str(error), "code": code_of(error)})
+        raise
+    write_json({"type": "finished", **facts(stream.response)})
+    return stream.response
+
+
+def _said(chunk: StreamChunk) -> dict[str, Any]:
+    names = ("delta", "reasoning_delta", "tool_call_deltas", "finish_reason", "partial_parse", "structured_output")
+    return {name: value for name in names if (value := getattr(chunk, name)) not in (None, "", [])}
+
+
+def facts(response: ChatResponse) -> dict[str, Any]:
+    """The whole answer as plain values."""
+    return {
+        "content": response.content,
+        "tool_calls": response.tool_calls,
+        "structured_output": response.structured_output,
+        "finish_reason": response.finish_reason,
+        "usage": response.usage,
+        "provider": response.provider,
+        "model": response.model,
+        "id": response.id,
+        "latency_ms": response.latency_ms,
+        "time_to_first_token_ms": response.time_to_first_token_ms,
+        "attempts": len(response.attempts),
+    }
+
+
+class _Drawing:
+    """The answer so far, as the terminal shows it: its last lines while it comes, all of it at the end."""
+
+    def __init__(self) -> None:
+        self.text = list[str]()
+        self.reasoning = list[str]()
+        self.calls = list[str]()
+
+    def take(self, chunk: StreamChunk) -> None:
+        """One chunk more."""
+        self.text.append(printable(chunk.delta))
+        self.reasoning.append(printable(chunk.reasoning_delta))
+
+    def whole(self) -> RenderableType:
+        """Everything, from the first line."""
+        parts: list[RenderableType] = []
+        reasoning = "".join(self.reasoning).strip()
+        if reasoning:
+            parts.append(Text(reasoning, style="dim italic"))
+        if "".join(self.text).strip():
+            parts.append(Markdown("".join(self.text)))
+        parts.extend(Text(call, style="cyan") for call in self.calls)
+        return Group(*parts)
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
+        """The last lines, as many as fit."""
+        lines = screen.render_lines(self.whole(), options.update(height=None), pad=False)
+        for row in lines[-max(screen.height - 2, 1) :]:
+            yield from row
+            yield Segment.line()
+
+
+def _drawn(stream: SyncChatStream, screen: Console) -> ChatResponse:
+    drawing = _Drawing()
+    with _live(drawing, screen), stream:
+        for chunk in stream:
+            drawing.take(chunk)
+        drawing.calls = [printable(f"{call.name}({call.arguments})") for call in stream.response.tool_calls]
+    say_facts(stream.response, screen)
+    return stream.response
+
+
+@contextmanager
+def _live(drawing: _Drawing, screen: Console) -> Iterator[None]:
+    """Draw the last lines while it lasts, then print all that came, however it ended."""
+    try:
+        with Live(drawing, console=screen, refresh_per_second=REDRAWS, transient=True, vertical_overflow="crop"):
+            yield
+    finally:
+        screen.print(drawing.whole())
+
+
+def say_facts(response: ChatResponse, screen: Console) -> None:
+    """A dim line under the answer: model, tokens, times, and why it ended where it was not of itself."""
+    usage = response.usage
+    said = [response.model]
+    if usage:
+        said.append(f"{usage.prompt_tokens or 0} → {usage.completion_tokens or 0} tokens")
+    if response.time_to_first_token_ms is not None:
+        said.append(f"first after {response.time_to_first_token_ms / 1000:.2f} s")
+    if response.latency_ms is not None:
+        said.append(f"{response.latency_ms / 1000:.2f} s in all")
+    if response.finish_reason not in ("stop", "tool_calls"):
+        said.append(f"ended by {response.finish_reason}")
+    screen.print(Text(printable(" · ".join(said)), style="dim"))
+
+
+def show_value(response: ChatResponse) -> None:
+    """The value of a schema, indented."""
+    write_json(response.structured_output, indent=2)

@@ -1,0 +1,228 @@
+"""The commands and their options, as typer reads them; what each does is in a module of its own, imported when run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .._version import __version__
+from .ending import command
+
+EPILOG = "Exit codes: 0 done, 1 provider or network error, 2 usage or configuration, 130 interrupted."
+
+app = typer.Typer(
+    name="miiflow-llm",
+    help="One command over every LLM provider. Keys are read from the environment and from .env, never from options.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Model = Annotated[
+    str | None, typer.Option("-m", "--model", metavar="PROVIDER:MODEL", help="Or the variable MIIFLOW_LLM_MODEL.")
+]
+Config = Annotated[str | None, typer.Option("--config", help="A TOML or JSON file, as MIIFLOW_LLM_CONFIG names one.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Another address than the provider's.")]
+DialectName = Annotated[str | None, typer.Option("--dialect", help="Another format that the provider speaks.")]
+System = Annotated[str | None, typer.Option("-s", "--system", help="Instructions above the conversation.")]
+Images = Annotated[list[str] | None, typer.Option("--image", help="A file or a URL; repeatable.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with the JSON Schema of the answer.")]
+Temperature = Annotated[float | None, typer.Option("-t", "--temperature")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1)]
+Reasoning = Annotated[str | None, typer.Option("--reasoning", help="off, low, medium, high ..., or tokens.")]
+Settings = Annotated[str, typer.Option("--parameters", help='More of the call, as JSON: {"top_p": 0.5}')]
+Seconds = Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for each single wait.")]
+EnvFile = Annotated[str, typer.Option("--env-file", help="Read for variables that are not set.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, one value a line.")]
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """What holds for every command."""
+
+
+def _ask(**given: Any) -> Any:
+    from .asking import Ask
+
+    images = given.pop("images") or ()
+    return Ask(images=images, **given)
+
+
+@app.command("chat", epilog=EPILOG)
+@command
+def chat(
+    prompt: Annotated[str | None, typer.Argument(help="What to ask; what is piped in follows it.")] = None,
+    model: Model = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    system: System = None,
+    images: Images = None,
+    schema: SchemaFile = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    reasoning: Reasoning = None,
+    parameters: Settings = "{}",
+    timeout: Seconds = None,
+    env_file: EnvFile = ".env",
+    as_json: AsJson = False,
+    stream: Annotated[bool, typer.Option("--stream/--no-stream", help="As it comes, or in one piece.")] = True,
+) -> None:
+    """Ask a model; without a prompt, converse with it.
+
+    On a terminal the answer is drawn as it comes; in a pipe it is its plain text; with --json each chunk is a line, and
+    the last one is `finished` or `error`.
+    """
+    from .chat import chat as run
+
+    ask = _ask(
+        model=model,
+        config=config,
+        base_url=base_url,
+        dialect=dialect,
+        system=system,
+        images=images,
+        schema=schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        reasoning=reasoning,
+        parameters=parameters,
+        timeout=timeout,
+        env_file=env_file,
+    )
+    run(ask, prompt, as_json=as_json, stream=stream)
+
+
+@app.command("plan", epilog=EPILOG)
+@command
+def plan(
+    prompt: Annotated[str, typer.Argument()] = "Hello",
+    model: Model = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    system: System = None,
+    images: Images = None,
+    schema: SchemaFile = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    reasoning: Reasoning = None,
+    parameters: Settings = "{}",
+    env_file: EnvFile = ".env",
+    stream: Annotated[bool, typer.Option("--stream/--no-stream")] = True,
+) -> None:
+    """Print the exact request that chat would send, with the key hidden. Nothing is sent."""
+    from .listing import plan as run
+
+    ask = _ask(
+        model=model,
+        config=config,
+        base_url=base_url,
+        dialect=dialect,
+        system=system,
+        images=images,
+        schema=schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        reasoning=reasoning,
+        parameters=parameters,
+        env_file=env_file,
+    )
+    run(ask, prompt, stream=stream)
+
+
+@app.command("providers", epilog=EPILOG)
+@command
+def providers(env_file: EnvFile = ".env", as_json: AsJson = False) -> None:
+    """List the providers: their formats, addresses, and which key variables are set (never a value)."""
+    from .listing import providers as run
+
+    run(env_file, as_json=as_json)
+
+
+@app.command("models", epilog=EPILOG)
+@command
+def models(
+    provider: Annotated[str, typer.Argument(help="openai, anthropic, ...")],
+    base_url: BaseUrl = None,
+    env_file: EnvFile = ".env",
+    as_json: AsJson = False,
+) -> None:
+    """List the models that a provider has for your key."""
+    from .listing import models as run
+
+    run(provider, base_url, env_file, as_json=as_json)
+
+
+@app.command("explain", context_settings=PASSED_ON, add_help_option=False)
+@command
+def explain(context: typer.Context) -> int:
+    """Show a dialect's table, the functions made of it, and a capture's frames beside their chunks."""
+    from ..explain import main
+
+    return main(context.args)
+
+
+@app.command("capture", context_settings=PASSED_ON, add_help_option=False)
+@command
+def capture(context: typer.Context) -> int:
+    """Record a live answer as a capture, with your own key."""
+    from ..env import load_env
+    from ..replay.__main__ import main
+
+    load_env()
+    return main(["capture", *context.args])
+
+
+@app.command("replay", context_settings=PASSED_ON, add_help_option=False)
+@command
+def replay(context: typer.Context) -> int:
+    """Serve a folder of captures on a loopback socket, as their providers would."""
+    from ..replay.__main__ import main
+
+    return main(["serve", *context.args])
+
+
+@app.command("serve", epilog=EPILOG)
+@command
+def serve(
+    host: Annotated[str, typer.Option("--host", help="127.0.0.1 is seen from this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    config: Config = None,
+    env_file: EnvFile = ".env",
+) -> None:
+    """Serve the web page: choose a provider and model, watch the answer arrive."""
+    from .serving import serve as run
+
+    run(host, port, config, env_file)
+
+
+@app.command("check", epilog=EPILOG)
+@command
+def check(
+    base_url: Annotated[str, typer.Option("--base-url", help="As a client is given it, such as http://host/v1.")],
+    model: Annotated[str | None, typer.Option("--model", help="By default the first that it lists.")] = None,
+    key_env: Annotated[str, typer.Option("--key-env", help="The variable that holds the key.")] = "OPENAI_API_KEY",
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for each request.")] = 60.0,
+    env_file: EnvFile = ".env",
+    as_json: AsJson = False,
+) -> int:
+    """Try an OpenAI-compatible server: what it does, what differs, and the table rows that say so.
+
+    About ten short requests are made. Exits with 1 where something differs in a way that no row can say.
+    """
+    from .check import check as run
+
+    return run(base_url, model, key_env, timeout, env_file, as_json=as_json)

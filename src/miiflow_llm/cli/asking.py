@@ -1,0 +1,149 @@
+"""What the commands that ask a model have in common: options in, a client and the call's parameters out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import providers
+from ..client import LLMClient
+from ..client_base import DEFAULT_TIMEOUT
+from ..core.exceptions import ConfigurationError
+from ..core.messages import Block, ImageBlock, Message, TextBlock
+from ..env import load_env
+from ..sync_client import SyncLLMClient
+from ..wire.table import Provider
+
+MODEL = "MIIFLOW_LLM_MODEL"
+"""The variable that names the model, `provider:model`, where `-m` does not."""
+
+
+class Ask(msgspec.Struct, kw_only=True):
+    """The options of a command that asks."""
+
+    model: str | None = None
+    config: str | None = None
+    base_url: str | None = None
+    dialect: str | None = None
+    system: str | None = None
+    images: Sequence[str] = ()
+    schema: Path | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    reasoning: str | None = None
+    parameters: str = "{}"
+    timeout: float | None = None
+    env_file: str = ".env"
+
+    def client(self) -> SyncLLMClient:
+        """The client to ask with.
+
+        Raises:
+            ConfigurationError: no model is named, or the provider is not known or has no key.
+        """
+        provider, model = self.chosen()
+        if provider is None:
+            return SyncLLMClient.from_config(self.config, model=model)
+        if self.configured:
+            return SyncLLMClient.from_config(self.config, provider, model)
+        timeout = DEFAULT_TIMEOUT if self.timeout is None else self.timeout
+        return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect, timeout=timeout)
+
+    @property
+    def configured(self) -> bool:
+        """Whether the configuration says where requests go."""
+        named = self.config is not None or "MIIFLOW_LLM_CONFIG" in os.environ
+        return named and self.base_url is None and self.dialect is None
+
+    def chosen(self) -> tuple[str | None, str | None]:
+        """Provider and model; neither where the configuration has a default.
+
+        Raises:
+            ConfigurationError: neither an option nor a variable nor a configuration names them.
+        """
+        load_env(self.env_file)
+        given = self.model or os.environ.get(MODEL)
+        if given is None:
+            if self.configured:
+                return None, None
+            raise ConfigurationError(f"no model: pass -m provider:model, or set {MODEL}")
+        provider, _, model = given.partition(":")
+        if not model and not self.configured:
+            raise ConfigurationError(
+                f"-m {given}: the provider and the model are needed, as in -m {_example(provider)}"
+            )
+        return provider, model or None
+
+    def settings(self) -> dict[str, Any]:
+        """The parameters of the call.
+
+        Raises:
+            ConfigurationError: `--parameters` or the schema's file is no JSON object.
+        """
+        found = {
+            **_object(self.parameters.encode(), "--parameters"),
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "reasoning": int(self.reasoning) if self.reasoning and self.reasoning.isdigit() else self.reasoning,
+            "schema": self._schema(),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _schema(self) -> dict[str, Any] | None:
+        if self.schema is None:
+            return None
+        try:
+            return _object(self.schema.read_bytes(), f"--schema {self.schema}")
+        except OSError as reason:
+            raise ConfigurationError(f"--schema {self.schema}: {reason.strerror}") from None
+
+    def opening(self) -> list[Message]:
+        """What stands before the user's first words."""
+        return [Message.system(self.system)] if self.system else []
+
+    def turn(self, prompt: str) -> Message:
+        """The user's words with the images.
+
+        Raises:
+            ConfigurationError: an image cannot be read.
+        """
+        if not self.images:
+            return Message.user(prompt)
+        blocks: list[Block] = [_image(place) for place in self.images]
+        return Message.user([*blocks, TextBlock(prompt)])
+
+
+def asynchronous(spec: str, base_url: str | None) -> LLMClient:
+    """A client for the calls beside the chat; `spec` is a provider, or `provider:model`."""
+    provider, _, model = spec.partition(":")
+    return LLMClient.create(provider, model or None, base_url=base_url)
+
+
+def key_variable(provider: Provider) -> str | None:
+    """The variable of the key that is set; `None` where none is."""
+    return next((name for name in provider.env if os.environ.get(name)), None)
+
+
+def _image(place: str) -> ImageBlock:
+    if place.startswith(("http://", "https://", "data:")):
+        return ImageBlock.from_url(place)
+    return ImageBlock.from_path(place)
+
+
+def _object(text: bytes, place: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as reason:
+        raise ConfigurationError(f"{place}: no JSON object: {reason}") from None
+
+
+def _example(provider: str) -> str:
+    try:
+        found = providers.get(provider)
+    except ConfigurationError:
+        return "openai:gpt-5"
+    return f"{provider}:{found.example_model or 'NAME'}"

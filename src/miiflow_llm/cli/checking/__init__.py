@@ -1,0 +1,1 @@
+"""What `check` tries on an OpenAI-compatible server, judged from the recorded bytes alone."""

@@ -1,0 +1,93 @@
+"""Ask the server and keep everything: a request's body in; status, headers, bytes and when they came, out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import msgspec
+
+from ...core.exceptions import NetworkError
+
+MOST = 8 * 1024 * 1024
+"""A larger answer is cut: nobody asked for one."""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """One exchange. `reads` are (milliseconds since the request, bytes); `broken` says how the body broke off."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    reads: list[tuple[float, int]] = []
+    broken: str | None = None
+
+    @property
+    def json(self) -> Any:
+        """The body's value; `None` where it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            return None
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class Asker:
+    """A server under `base_url`, asked with httpx. `asked` counts the requests."""
+
+    def __init__(self, base_url: str, key: str | None, timeout: float) -> None:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(timeout=timeout, headers=headers)
+        self._base_url = base_url.rstrip("/")
+        self.asked = 0
+
+    def models(self) -> Recorded:
+        """The list of models."""
+        return self._ask("GET", "/models", None, {})
+
+    def chat(self, body: Mapping[str, Any], *, key: str | None = None) -> Recorded:
+        """A chat; `key` replaces the key."""
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        if body.get("stream"):
+            headers["accept"] = "text/event-stream"
+        return self._ask("POST", "/chat/completions", body, headers)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]) -> Recorded:
+        self.asked += 1
+        content = None if body is None else msgspec.json.encode(body)
+        kind = {} if body is None else {"content-type": "application/json"}
+        started = time.monotonic()
+        try:
+            with self._http.stream(
+                method, self._base_url + path, content=content, headers={**kind, **headers}
+            ) as answer:
+                return _read(answer, started)
+        except httpx.InvalidURL as reason:
+            raise NetworkError(f"{self._base_url}: {reason}") from None
+        except httpx.HTTPError as reason:
+            raise NetworkError(f"{self._base_url}: {type(reason).__name__}: {reason}") from None
+
+
+def _read(answer: httpx.Response, started: float) -> Recorded:
+    parts, reads, broken, size = list[bytes](), list[tuple[float, int]](), None, 0
+    try:
+        for part in answer.iter_bytes():
+            parts.append(part)
+            reads.append((round((time.monotonic() - started) * 1000, 1), len(part)))
+            size += len(part)
+            if size > MOST:
+                broken = f"more than {MOST} bytes"
+                break
+    except httpx.HTTPError as reason:
+        broken = f"{type(reason).__name__}: {reason}"
+    return Recorded(answer.status_code, dict(answer.headers), b"".join(parts), reads, broken)

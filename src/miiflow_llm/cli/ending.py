@@ -1,0 +1,74 @@
+"""How a command ends: what it raised in, one line on stderr and an exit code out."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import typer
+
+from ..core.exceptions import ConfigurationError, MiiflowLLMError
+
+FAILED = 1
+"""The provider or the network failed."""
+WRONG = 2
+"""The command or the configuration is wrong; nothing was sent."""
+INTERRUPTED = 130
+"""Ctrl-C, as shells count it."""
+
+Given = ParamSpec("Given")
+
+
+def command(function: Callable[Given, Any]) -> Callable[Given, None]:
+    """The function as a command: no traceback for what a user can meet. An `int` that it returns is its exit code."""
+
+    @functools.wraps(function)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        code = _run(lambda: function(*args, **kwargs))
+        if code:
+            raise typer.Exit(code)
+
+    return run
+
+
+def _run(step: Callable[[], Any]) -> int:
+    try:
+        code = step()
+        sys.stdout.flush()
+    except MiiflowLLMError as error:
+        say(line(error))
+        return code_of(error)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def code_of(error: MiiflowLLMError) -> int:
+    """The exit code of an error."""
+    return WRONG if isinstance(error, ConfigurationError) else FAILED
+
+
+def line(error: MiiflowLLMError) -> str:
+    """The error in one line."""
+    hint = f"; try again in {error.retry_after:g} s" if error.retry_after else ""
+    return " ".join(f"{type(error).__name__}: {error}{hint}".split())
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the output."""
+    print(f"miiflow-llm: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201  a command prints
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a model's or a server's words must not steer the terminal."""
+    return text.translate(_CONTROL)
+
+
+_CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}

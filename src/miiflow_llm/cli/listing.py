@@ -1,0 +1,78 @@
+"""The commands that tell: `providers`, `models` and `plan`."""
+
+from __future__ import annotations
+
+import anyio
+import msgspec
+
+from .. import providers as known
+from ..core.response import ModelInfo
+from ..env import load_env
+from ..sync_client import SyncLLMClient
+from .asking import Ask, asynchronous, key_variable
+from .output import write, write_json, write_table
+
+
+class Row(msgspec.Struct):
+    """A provider as it is listed: `key` is the variable that is set, or those that would be looked at."""
+
+    name: str
+    dialects: list[str]
+    base_url: str | None
+    key: str
+    ready: bool
+
+
+def row(name: str) -> Row:
+    """A provider's row; a key's value is never read into it."""
+    provider = known.get(name)
+    found = key_variable(provider)
+    if found is not None:
+        key = f"{found} is set"
+    elif not provider.env:
+        key = "needs none"
+    else:
+        key = f"{' or '.join(provider.env)} is not set" + (" (optional)" if provider.key == "optional" else "")
+    dialects = [provider.dialect.name, *(also.dialect.name for also in provider.also)]
+    return Row(name, dialects, provider.base_url, key, found is not None or provider.key == "optional")
+
+
+def providers(env_file: str, *, as_json: bool) -> None:
+    """Every provider: its formats, its address, and whether its key is set."""
+    load_env(env_file)
+    rows = [row(name) for name in known.names()]
+    if as_json:
+        for found in rows:
+            write_json(found)
+        return
+    cells = [[found.name, ", ".join(found.dialects), found.base_url or "(--base-url)", found.key] for found in rows]
+    write_table(("provider", "dialects", "address", "key"), cells)
+
+
+def models(spec: str, base_url: str | None, env_file: str, *, as_json: bool) -> None:
+    """The models that a provider lists for the key."""
+    load_env(env_file)
+    for found in sorted(anyio.run(_models, spec, base_url), key=lambda model: model.id):
+        if as_json:
+            write_json(found)
+        else:
+            write(f"{found.id}\n")
+
+
+async def _models(spec: str, base_url: str | None) -> list[ModelInfo]:
+    async with asynchronous(spec, base_url) as client:
+        return await client.models()
+
+
+def plan(ask: Ask, prompt: str, *, stream: bool) -> None:
+    """The request that `chat` would send, with the key hidden; nothing is sent, and no key is needed."""
+    messages = [*ask.opening(), ask.turn(prompt)]
+    with _planning(ask) as client:
+        write_json(client.plan(messages, stream=stream, **ask.settings()), indent=2)
+
+
+def _planning(ask: Ask) -> SyncLLMClient:
+    provider, model = ask.chosen()
+    if provider is None or ask.configured or key_variable(known.get(provider)) is not None:
+        return ask.client()
+    return SyncLLMClient.create(provider, model, "unset", base_url=ask.base_url, dialect=ask.dialect)

@@ -1,0 +1,48 @@
+"""Where a command's output goes: a terminal, a pipe or JSON lines; rows and answers in, text out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .ending import printable
+
+
+def console() -> Console:
+    """The terminal, or what stands in its place; `NO_COLOR` and `TERM=dumb` are obeyed."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def is_terminal(screen: Console) -> bool:
+    """Whether text may be drawn over."""
+    return screen.is_terminal and not screen.is_dumb_terminal
+
+
+def write(text: str) -> None:
+    """Plain text as it is, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def write_json(value: Any, *, indent: int = 0) -> None:
+    """A value as a line of JSON, or indented."""
+    encoded = msgspec.json.encode(value)
+    write((msgspec.json.format(encoded, indent=indent) if indent else encoded).decode() + "\n")
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows: drawn on a terminal, tab-separated lines elsewhere."""
+    screen = console()
+    if not is_terminal(screen):
+        write("".join("\t".join(row) + "\n" for row in rows))
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    screen.print(table)
