@@ -1,0 +1,212 @@
+"""The chat service as an ASGI application, without a framework: a scope and two functions in, HTTP answers out.
+
+Whoever goes away is noticed by `http.disconnect`, upon which the provider's request is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import anyio
+
+from .assets import asset
+from .body import Limits, too_large
+from .relay import HEARTBEAT, Relay
+from .safe_errors import Rejected
+from .service import Authorize, ChatService, Clients, Reply, failed, failure, stream_headers
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The browser went away before its request was whole."""
+
+
+class ChatApp:
+    """The ASGI application; `create_app` makes it.
+
+    `POST /chat`, `POST /chat/stream`, `GET /models`, and, where `page` is set, `GET /` with the page and its module.
+    """
+
+    def __init__(self, service: ChatService, *, page: bool = True) -> None:
+        self.service = service
+        self._page = page
+        self._posts: dict[str, Handler] = {"/chat": self.chat, "/chat/stream": self.chat_stream}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._route(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        handler = self._posts.get(path)
+        reading = scope["method"] in ("GET", "HEAD")
+        found = asset(path) if self._page and reading else None
+        if handler is not None and scope["method"] == "POST":
+            await handler(scope, receive, send)
+        elif handler is not None:
+            await _reply(send, failed(Rejected(405, "wrong_method", "Use POST here.")))
+        elif path == "/models" and reading:
+            await self.models(scope, receive, send)
+        elif found is not None:
+            await _reply(send, found, head=scope["method"] == "HEAD")
+        else:
+            await _reply(send, failed(Rejected(404, "not_found", "There is nothing here.")))
+
+    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Which providers and models may be asked for."""
+        try:
+            await self.service.authorize(_headers(scope), scope)
+            reply = self.service.catalogue()
+        except Exception as error:
+            reply = failed(error)
+        await _reply(send, reply)
+
+    async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the whole answer."""
+        headers = _headers(scope)
+
+        async def answer(body: bytes) -> None:
+            await _reply(send, await self.service.chat(headers, body))
+
+        await self._handle(scope, receive, send, answer)
+
+    async def chat_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the answer's frames."""
+        headers = _headers(scope)
+
+        async def answer(body: bytes) -> None:
+            try:
+                relay = self.service.stream(headers, body)
+            except Exception as error:
+                await _reply(send, failed(error))
+            else:
+                await _relay(relay, stream_headers(headers), send)
+
+        await self._handle(scope, receive, send, answer)
+
+    async def _handle(
+        self, scope: Scope, receive: Receive, send: Send, answer: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        try:
+            await self.service.authorize(_headers(scope), scope)
+            body = await _body(receive, _headers(scope), self.service.limits)
+        except ClientGone:
+            return
+        except Exception as error:
+            await _reply(send, failed(error))
+            return
+        await _while_there(receive, answer, body)
+
+
+async def _while_there(receive: Receive, answer: Callable[[bytes], Awaitable[None]], body: bytes) -> None:
+    """Answer, unless the browser goes away first."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+        with suppress(OSError):  # servers may say by it that the browser has gone
+            await answer(body)
+        group.cancel_scope.cancel()
+
+
+async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+async def _relay(relay: Relay, headers: Mapping[str, str], send: Send) -> None:
+    """Send the frames; a failure before the first chunk or heartbeat still becomes an HTTP status."""
+    try:
+        first = await relay.__anext__()
+        if relay.failure is not None and not relay.begun:
+            await _reply(send, failure(*relay.failure))
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        async for frames in relay:
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await relay.aclose()
+
+
+async def _body(receive: Receive, headers: Mapping[str, str], limits: Limits) -> bytes:
+    if int(headers.get("content-length") or 0) > limits.max_body:
+        raise too_large(limits)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limits.max_body:
+            raise too_large(limits)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _reply(send: Send, reply: Reply, *, head: bool = False) -> None:
+    headers = {**reply.headers, "content-length": str(len(reply.body))}
+    await send({"type": "http.response.start", "status": reply.status, "headers": _raw(headers)})
+    await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _path(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    if root and (path == root or path.startswith(root + "/")):
+        path = path[len(root) :]
+    return path or "/"
+
+
+def create_app(
+    clients: Clients,
+    *,
+    models: Mapping[str, Sequence[str]] | None = None,
+    authorize: Authorize | None = None,
+    limits: Limits | None = None,
+    heartbeat: float | None = HEARTBEAT,
+    page: bool = True,
+) -> ChatApp:
+    """An ASGI application over `clients`, which stay the caller's to close.
+
+    Args:
+        clients: one client, clients by provider, or a function of provider and model such as `ClientPool.get`.
+        models: the models that may be asked for, by provider; without it a client's own model alone.
+        authorize: an async function of the headers and the scope that raises `Rejected` for whom to turn away.
+        limits: how much a browser may ask for.
+        heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
+        page: serve the page at `/` and the JavaScript module beside it; they hold nothing secret.
+
+    Raises:
+        ConfigurationError: `models` names a provider of which there is no client.
+    """
+    service = ChatService(clients, models=models, authorize=authorize, limits=limits, heartbeat=heartbeat)
+    return ChatApp(service, page=page)

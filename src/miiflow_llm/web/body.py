@@ -1,0 +1,156 @@
+"""What a browser asks for: the bytes of a request in, checked messages and parameters out.
+
+Every refusal is a `Rejected` with status 422 and the place (`$.messages[2].role`), 413 for what is too large.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from ..core.exceptions import ConfigurationError
+from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, Message, OpaqueBlock
+from ..core.request import ToolSpec
+from .safe_errors import Rejected
+
+Attachment = ImageBlock | DocumentBlock | AudioBlock
+_PLACE = re.compile(r"(.*) - at `\$?(.*)`", re.DOTALL)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a browser may ask for; each may be replaced.
+
+    `max_body` in bytes, of the whole request; `max_text` in characters, of all messages together; `max_tokens` of the
+    answer, `None` for whatever the caller asks; `max_attachments` counts images, documents and sounds. `remote_urls`
+    lets images and documents be named by an https URL, which the provider fetches; else only data URLs are taken.
+    """
+
+    max_body: int = 20 * 1024 * 1024
+    max_messages: int = 200
+    max_text: int = 400_000
+    max_attachments: int = 16
+    max_tools: int = 64
+    max_tokens: int | None = None
+    remote_urls: bool = True
+
+
+class ChatBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The JSON of a request. `messages` are as `Message.from_dict` takes them, all roles and blocks kept.
+
+    `provider` and `model` choose among those that the service allows. The rest is as for `LLMClient.chat`; `schema` is
+    a JSON Schema.
+    """
+
+    messages: list[dict[str, Any]]
+    provider: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    tools: list[ToolSpec] | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: Literal["off", "minimal", "low", "medium", "high", "xhigh", "max"] | int | None = None
+    json_mode: bool | None = None
+    schema: dict[str, Any] | None = None
+
+
+class ChatOrder(msgspec.Struct):
+    """A checked request: whom to ask, the messages, and the parameters of the call."""
+
+    provider: str | None
+    model: str | None
+    messages: list[Message]
+    parameters: dict[str, Any]
+
+
+def read_body(data: bytes, limits: Limits) -> ChatOrder:
+    """The request's JSON as a checked order.
+
+    Raises:
+        Rejected: 413 where it is larger than `limits.max_body`, 422 with the place where it is wrong.
+    """
+    if len(data) > limits.max_body:
+        raise too_large(limits)
+    try:
+        body = msgspec.json.decode(data, type=ChatBody)
+    except msgspec.ValidationError as reason:
+        raise _invalid(str(reason)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise wrong("The body is not JSON.", "$") from None
+    messages = [_message(item, place) for place, item in enumerate(body.messages)]
+    _check(body, messages, limits)
+    fields = ((name, getattr(body, name)) for name in ChatBody.__struct_fields__)
+    rest = {name: value for name, value in fields if name not in ("messages", "provider", "model")}
+    return ChatOrder(
+        body.provider, body.model, messages, {name: value for name, value in rest.items() if value is not None}
+    )
+
+
+def _message(item: dict[str, Any], place: int) -> Message:
+    try:
+        message = Message.from_dict(item)
+        message.blocks()  # says whether a tool's message is whole
+    except ConfigurationError as reason:
+        raise _invalid(reason.message, f".messages[{place}]") from None
+    except (KeyError, TypeError, AttributeError):
+        raise wrong("This is not a message.", f"$.messages[{place}]") from None
+    return message
+
+
+def _check(body: ChatBody, messages: list[Message], limits: Limits) -> None:
+    if not messages:
+        raise wrong("There are no messages.", "$.messages")
+    if len(messages) > limits.max_messages:
+        raise wrong(f"There are more than {limits.max_messages} messages.", "$.messages")
+    if len(body.tools or ()) > limits.max_tools:
+        raise wrong(f"There are more than {limits.max_tools} tools.", "$.tools")
+    if limits.max_tokens is not None and (body.max_tokens or 0) > limits.max_tokens:
+        raise wrong(f"max_tokens is more than {limits.max_tokens}.", "$.max_tokens")
+    if sum(len(message.text) for message in messages) > limits.max_text:
+        raise wrong(f"The messages are longer than {limits.max_text} characters.", "$.messages")
+    _check_attachments(messages, limits)
+
+
+def _check_attachments(messages: list[Message], limits: Limits) -> None:
+    count = 0
+    for place, message in enumerate(messages):
+        for block in message.blocks():
+            if isinstance(block, OpaqueBlock):
+                raise wrong("Blocks of type opaque are not taken here.", f"$.messages[{place}]")
+            for inner in (block, *getattr(block, "content", ())):
+                count += isinstance(inner, Attachment)
+                _check_url(inner, f"$.messages[{place}]", limits)
+    if count > limits.max_attachments:
+        raise wrong(f"There are more than {limits.max_attachments} attachments.", "$.messages")
+
+
+def _check_url(block: Any, place: str, limits: Limits) -> None:
+    url = getattr(block, "image_url", None) or getattr(block, "document_url", None)
+    if url is None or url.startswith("data:") or (limits.remote_urls and url.startswith("https://")):
+        return
+    raise wrong("An attachment's URL must be a data: URL" + (" or https." if limits.remote_urls else "."), place)
+
+
+def too_large(limits: Limits) -> Rejected:
+    """The refusal of a body that is larger than allowed."""
+    return Rejected(413, "too_large", f"The request is larger than {limits.max_body} bytes.")
+
+
+def wrong(message: str, place: str) -> Rejected:
+    """The refusal of what stands at `place`."""
+    return Rejected(422, "invalid_body", message, place=place)
+
+
+def _invalid(reason: str, under: str = "") -> Rejected:
+    """msgspec's words with its place made one in the whole body."""
+    found = _PLACE.fullmatch(reason.removeprefix("not a message: "))
+    words, path = found.groups() if found else (reason.removeprefix("not a message: "), "")
+    return wrong(f"{words}.", f"${under}{path}")

@@ -1,0 +1,115 @@
+"""The chat service as Django views, for Django under ASGI: what `create_app` takes in, URL patterns out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from django.core.exceptions import RequestDataTooBig  # type: ignore[import-untyped]
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse  # type: ignore[import-untyped]
+from django.urls import URLPattern, path  # type: ignore[import-untyped]
+from django.views.decorators.csrf import csrf_exempt  # type: ignore[import-untyped]
+
+from .assets import asset
+from .body import Limits, too_large
+from .relay import HEARTBEAT, Relay
+from .safe_errors import Rejected
+from .service import Authorize, ChatService, Clients, Reply, failed, failure, stream_headers
+
+
+class ChatViews:
+    """The views, to be put into a URL configuration by hand; `urls` does so.
+
+    They are exempt from Django's CSRF check: only `application/json` is taken, which no foreign page can send. Django
+    refuses bodies above its own `DATA_UPLOAD_MAX_MEMORY_SIZE`, 2.5 MB unless set higher.
+    """
+
+    def __init__(self, service: ChatService) -> None:
+        self.service = service
+
+    async def chat(self, request: HttpRequest) -> HttpResponseBase:
+        """`POST`: the whole answer."""
+        try:
+            body = await self._body(request)
+        except Exception as error:
+            return _response(failed(error))
+        return _response(await self.service.chat(_headers(request), body))
+
+    async def chat_stream(self, request: HttpRequest) -> HttpResponseBase:
+        """`POST`: the answer's frames."""
+        headers = _headers(request)
+        try:
+            relay = self.service.stream(headers, await self._body(request))
+        except Exception as error:
+            return _response(failed(error))
+        first = await relay.__anext__()
+        if relay.failure is not None and not relay.begun:
+            return _response(failure(*relay.failure))
+        return StreamingHttpResponse(_frames(first, relay), headers=stream_headers(headers))
+
+    async def models(self, request: HttpRequest) -> HttpResponseBase:
+        """`GET`: which providers and models may be asked for."""
+        try:
+            await self.service.authorize(_headers(request), request)
+        except Exception as error:
+            return _response(failed(error))
+        return _response(self.service.catalogue())
+
+    async def _body(self, request: HttpRequest) -> bytes:
+        if request.method != "POST":
+            raise Rejected(405, "wrong_method", "Use POST here.")
+        await self.service.authorize(_headers(request), request)
+        try:
+            body: bytes = request.body
+        except RequestDataTooBig:
+            raise too_large(self.service.limits) from None
+        return body
+
+
+async def page(request: HttpRequest) -> HttpResponseBase:
+    """`GET`: the page, or the JavaScript module where the path ends in its name."""
+    found = asset("/" + request.path.rpartition("/")[2])
+    return _response(found or failed(Rejected(404, "not_found", "There is nothing here.")))
+
+
+async def _frames(first: bytes, relay: Relay) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        async for frames in relay:
+            yield frames
+    finally:
+        await relay.aclose()
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _response(reply: Reply) -> HttpResponse:
+    return HttpResponse(reply.body, status=reply.status, headers=reply.headers)
+
+
+def urls(
+    clients: Clients,
+    *,
+    models: Mapping[str, Sequence[str]] | None = None,
+    authorize: Authorize | None = None,
+    limits: Limits | None = None,
+    heartbeat: float | None = HEARTBEAT,
+    with_page: bool = False,
+) -> list[URLPattern]:
+    """URL patterns `chat`, `chat/stream` and `models`, for `include`; `with_page`, also the page and its module.
+
+    `authorize` gets Django's own request. The rest is as for `create_app`.
+
+    Raises:
+        ConfigurationError: as by `create_app`.
+    """
+    views = ChatViews(ChatService(clients, models=models, authorize=authorize, limits=limits, heartbeat=heartbeat))
+    patterns = [
+        path("chat", csrf_exempt(views.chat)),
+        path("chat/stream", csrf_exempt(views.chat_stream)),
+        path("models", views.models),
+    ]
+    if with_page:
+        patterns += [path("", page), path("miiflow-llm.js", page), path("miiflow-llm.d.ts", page)]
+    return patterns

@@ -1,0 +1,135 @@
+"""Reads a stream in a task of its own: an async iterator in, its items by the batch out, with a limit on each wait.
+
+Waiting can then give up without breaking off the read in flight. It does not know what the items are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+T = TypeVar("T")
+
+AHEAD = 256
+"""Items read before the consumer takes them: more, and the reader waits."""
+CLOSING_SECONDS = 1.0
+"""How long closing waits for the stream to let its connection go."""
+
+_tasks: set[asyncio.Task[None]] = set()
+"""asyncio keeps no reference of its own to a running task."""
+
+
+class _Shared(Generic[T]):
+    """What the reading task and the consumer share; the task does not refer to the `Pump`, which can so be dropped."""
+
+    def __init__(self, source: AsyncIterator[T]) -> None:
+        self.source = source
+        self.items: deque[T] = deque()
+        self.error: Exception | None = None
+        self.over = False
+        self.scope = anyio.CancelScope()
+        self.done = anyio.Event()
+        self.filled = anyio.Event()
+        self.taken = anyio.Event()
+
+
+class Pump(Generic[T]):
+    """The items of `source`, by the batch. The reading begins with the first `take`."""
+
+    def __init__(self, source: AsyncIterator[T]) -> None:
+        self._source = source
+        self._shared: _Shared[T] | None = None
+
+    async def take(self, seconds: float | None) -> list[T] | None:
+        """What has come since, at least one item; `[]` at the end; `None` where nothing came within `seconds`.
+
+        Raises:
+            Exception: what the source raised, once everything before it has been taken.
+        """
+        shared = self._shared
+        if shared is None:
+            shared = self._shared = _Shared(self._source)
+            _spawn(_read, shared)
+        if not shared.items and not shared.over:
+            with anyio.move_on_after(seconds):
+                await shared.filled.wait()
+        return _drained(shared)
+
+    def cancel(self) -> None:
+        """Break the reading off, without waiting for it."""
+        if self._shared is not None:
+            self._shared.scope.cancel()
+
+    async def aclose(self) -> None:
+        """Break the reading off and close the source; harmless when done twice."""
+        self.cancel()
+        with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+            if self._shared is None:
+                await _close(self._source)
+            else:
+                await self._shared.done.wait()
+
+    def __del__(self) -> None:
+        shared = getattr(self, "_shared", None)
+        if shared is not None and not shared.over:
+            with suppress(RuntimeError):  # the loop is gone, and the task with it
+                shared.scope.cancel()
+
+
+def _drained(shared: _Shared[T]) -> list[T] | None:
+    if shared.items:
+        batch = list(shared.items)
+        shared.items.clear()
+        if not shared.over:
+            shared.filled = anyio.Event()
+        shared.taken.set()
+        return batch
+    if not shared.over:
+        return None
+    if shared.error is not None:
+        raise shared.error
+    return []
+
+
+async def _read(shared: _Shared[Any]) -> None:
+    try:
+        with shared.scope:
+            async for item in shared.source:
+                shared.items.append(item)
+                shared.filled.set()
+                if len(shared.items) >= AHEAD:
+                    shared.taken = anyio.Event()
+                    await shared.taken.wait()
+    except Exception as error:  # raised again by `take`
+        shared.error = error
+    finally:
+        shared.over = True
+        shared.filled.set()
+        with anyio.CancelScope(shield=True):
+            await _close(shared.source)
+        shared.done.set()
+
+
+async def _close(source: AsyncIterator[Any]) -> None:
+    close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
+    if close is not None:
+        with suppress(Exception):  # what closing meets changes nothing for who has left
+            await close()
+
+
+def _spawn(function: Callable[[_Shared[Any]], Awaitable[None]], shared: _Shared[Any]) -> None:
+    """A task that outlives the call that starts it: no task group may stand open across an iterator's steps."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        trio.lowlevel.spawn_system_task(function, shared)
+        return
+    task: asyncio.Task[None] = asyncio.ensure_future(function(shared))
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)

@@ -1,0 +1,74 @@
+/** Reads answers of miiflow_llm's chat service: a request in, chunks or a whole answer out. No dependencies. */
+
+export class ChatError extends Error {
+  /** `type` is a stable word ("rate_limited", "interrupted", ...), `retryAfter` in seconds. */
+  constructor(type, message, { status, retryAfter, place } = {}) {
+    super(message);
+    Object.assign(this, { name: "ChatError", type, status, retryAfter, place });
+  }
+}
+
+const errorOf = (error, status) =>
+  new ChatError(error.type, error.message, { status, retryAfter: error.retry_after, place: error.place });
+
+const interrupted = () => new ChatError("interrupted", "The answer broke off before its end.");
+
+async function post(url, body, accept, { signal, headers, fetch: send = fetch }) {
+  let response;
+  try {
+    response = await send(url, {
+      method: "POST",
+      signal,
+      headers: { ...headers, "content-type": "application/json", accept },
+      body: JSON.stringify(body),
+    });
+  } catch (reason) {
+    if (signal?.aborted) throw reason;
+    throw new ChatError("network", "The service cannot be reached.");
+  }
+  if (response.ok) return response;
+  const told = await response.json().catch(() => null);
+  throw errorOf(told?.error?.type ? told.error : { type: "http", message: `HTTP ${response.status}` }, response.status);
+}
+
+/** The whole answer. */
+export async function chat(request, { url = "chat", ...options } = {}) {
+  const response = await post(url, request, "application/json", options);
+  try {
+    return await response.json();
+  } catch (reason) {
+    if (options.signal?.aborted) throw reason;
+    throw interrupted();
+  }
+}
+
+/** The answer chunk by chunk; the last has `type: "finished"`. An answer that is cut short is an error. */
+export async function* streamChat(request, { url = "chat/stream", ...options } = {}) {
+  const response = await post(url, request, "text/event-stream, application/x-ndjson", options);
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  let seq = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      const lines = (rest + decoder.decode(value, { stream: !done })).split("\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        const text = line.replace(/^data: ?/, "").trim();
+        if (text[0] != "{") continue; // a blank line, or a comment: the connection lives
+        const frame = JSON.parse(text);
+        if (frame.type == "heartbeat") continue;
+        if (frame.seq != seq++) throw interrupted();
+        if (frame.type == "error") throw errorOf(frame.error);
+        yield frame;
+        if (frame.type == "finished") return;
+      }
+      if (done) throw interrupted();
+    }
+  } catch (reason) {
+    throw reason instanceof ChatError || options.signal?.aborted ? reason : interrupted();
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

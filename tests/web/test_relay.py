@@ -1,0 +1,129 @@
+"""A stream as frames: numbered, alive while silent, with exactly one last frame, closed when left."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from miiflow_llm.core import exceptions as errors
+from miiflow_llm.core.response import StreamChunk, ToolCallDelta
+from miiflow_llm.web import Relay, to_ndjson, to_sse
+
+from .servers import LAST, Scripted
+
+pytestmark = pytest.mark.anyio
+HELLO = [StreamChunk(delta="Hel"), StreamChunk(reasoning_delta="hm"), StreamChunk(delta="lo 🌊")]
+
+
+def frames(data: bytes) -> list[dict[str, Any]]:
+    """The JSON objects in SSE or NDJSON."""
+    lines = [line.removeprefix(b"data: ") for line in data.split(b"\n")]
+    return [msgspec.json.decode(line) for line in lines if line.startswith(b"{")]
+
+
+async def read(relay: Relay) -> bytes:
+    """All bytes of a relay."""
+    return b"".join([piece async for piece in relay])
+
+
+@pytest.mark.parametrize("make", [to_sse, to_ndjson])
+async def test_frames_hold_what_is_set(make: Callable[..., Relay]) -> None:
+    """Each chunk is one numbered frame of what it says, and the last frame says how it ended."""
+    call = StreamChunk(tool_call_deltas=[ToolCallDelta(0, "a", "f", "{}")])
+    assert frames(await read(make(Scripted([*HELLO, call, LAST])))) == [
+        {"seq": 0, "delta": "Hel"},
+        {"seq": 1, "reasoning_delta": "hm"},
+        {"seq": 2, "delta": "lo 🌊"},
+        {"seq": 3, "tool_call_deltas": [{"index": 0, "id": "a", "name": "f", "arguments": "{}"}]},
+        {
+            "type": "finished",
+            "seq": 4,
+            "finish_reason": "stop",
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        },
+    ]
+
+
+async def test_framing() -> None:
+    """SSE frames are `data:` and a blank line, NDJSON frames a line each."""
+    assert (await read(to_sse(Scripted([HELLO[0], LAST])))).startswith(b'data: {"seq":0,"delta":"Hel"}\n\ndata: {')
+    assert (await read(to_ndjson(Scripted([HELLO[0], LAST])))).startswith(b'{"seq":0,"delta":"Hel"}\n{')
+
+
+async def test_heartbeats_do_not_break_the_read() -> None:
+    """Silence brings heartbeats, and the chunk that was waited for still comes."""
+    data = await read(to_sse(Scripted([HELLO[0], 0.2, HELLO[2], LAST]), heartbeat=0.05))
+    assert data.count(b": heartbeat\n\n") >= 2
+    assert [frame.get("delta") for frame in frames(data)] == ["Hel", "lo 🌊", None]
+
+
+@pytest.mark.parametrize("steps", [[*HELLO], [*HELLO, errors.StreamInterruptedError("cut")]], ids=["ends", "raises"])
+async def test_a_cut_answer_is_never_finished(steps: list[Any]) -> None:
+    """Without a finish reason the one last frame is an error."""
+    found = frames(await read(to_ndjson(Scripted(steps))))
+    assert [frame["seq"] for frame in found] == [0, 1, 2, 3]
+    assert found[-1]["type"] == "error"
+    assert found[-1]["error"]["type"] == "interrupted"
+
+
+async def test_an_error_says_nothing_of_the_account() -> None:
+    """What the provider wrote stays here; its hint when to come back goes out."""
+    error = errors.RateLimitError("org-1 sk-secret over", provider="openai", retry_after=2.5, body=b"sk-secret")
+    data = await read(to_sse(Scripted([HELLO[0], error])))
+    assert b"org-1" not in data
+    assert b"secret" not in data
+    last = frames(data)[-1]["error"]
+    assert (last["type"], last["retry_after"]) == ("rate_limited", 2.5)
+
+
+async def test_closing_closes_the_stream() -> None:
+    """Closing in the midst of a read leaves nothing reading."""
+    stream = Scripted([HELLO[0], 60.0, LAST])
+    relay = to_sse(stream, heartbeat=0.01)
+    await relay.__anext__()
+    assert await relay.__anext__() == b": heartbeat\n\n"
+    await relay.aclose()
+    assert stream.closed
+    with pytest.raises(StopAsyncIteration):
+        await relay.__anext__()
+
+
+async def test_cancelling_closes_the_stream() -> None:
+    """A step that is cancelled, as by a framework whose browser left, lets the stream go."""
+    stream = Scripted([HELLO[0], 60.0, LAST])
+    relay = to_sse(stream)
+    with anyio.move_on_after(0.05):
+        await read(relay)
+    await anyio.sleep(0.05)
+    assert stream.closed
+
+
+async def test_dropping_closes_the_stream() -> None:
+    """A relay that nobody holds any more lets the stream go."""
+    stream = Scripted([HELLO[0], 60.0, LAST])
+    relay = to_sse(stream, heartbeat=0.01)
+    await relay.__anext__()
+    del relay
+    gc.collect()
+    await anyio.sleep(0.05)
+    assert stream.closed
+
+
+async def test_a_slow_browser_holds_the_model_back() -> None:
+    """No more than a bounded number of chunks is read ahead of the browser."""
+    stream = Scripted([StreamChunk(delta="x")] * 2000 + [LAST])
+    relay = to_ndjson(stream)
+    first = await relay.__anext__()
+    assert first.count(b"\n") <= 256
+    assert len(frames(first + await read(relay))) == 2001
+
+
+async def test_heartbeat_must_be_above_zero() -> None:
+    """A heartbeat of no time is refused."""
+    with pytest.raises(errors.ConfigurationError, match="heartbeat"):
+        to_sse(Scripted([]), heartbeat=0)
