@@ -28,7 +28,7 @@ QUESTION = "What is the weather in Paris and the local time in Tokyo? Call both 
 def judge(recorded: Recorded) -> list[Finding]:
     """The findings of a stream that was asked for two calls."""
     if recorded.status != 200:
-        return [Finding("tools", "absent", f"answered {recorded.status}: {recorded.body[:120]!r}")]
+        return [Finding("tools", "absent", recorded.failure)]
     stream = Stream.of(recorded)
     pieces = [piece for delta in stream.deltas() for piece in delta.get("tool_calls") or [] if isinstance(piece, dict)]
     if not pieces:

@@ -13,6 +13,8 @@ from .streams import engine
 
 def judge(behaviour: str, recorded: Recorded, expected: tuple[type[MiiflowLLMError], ...], model: str) -> Finding:
     """The finding of a request that should fail with one of `expected`, the first of them best."""
+    if not recorded.status:
+        return Finding(behaviour, "differs", f"no answer: {recorded.broken}")
     if 200 <= recorded.status < 300:
         return _taken(behaviour, recorded, expected, model)
     error = engine().error(recorded.status, {k.lower(): v for k, v in recorded.headers.items()}, recorded.body, model)

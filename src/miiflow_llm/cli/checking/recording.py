@@ -16,7 +16,10 @@ MOST = 8 * 1024 * 1024
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """One exchange. `reads` are (milliseconds since the request, bytes); `broken` says how the body broke off."""
+    """One exchange. `reads` are (milliseconds since the request, bytes); `broken` says how the body broke off.
+
+    A status of 0 is none: the connection broke before it came.
+    """
 
     status: int
     headers: dict[str, str]
@@ -33,6 +36,13 @@ class Recorded(msgspec.Struct, frozen=True):
             return None
 
     @property
+    def failure(self) -> str:
+        """What came in place of an answer."""
+        if not self.status:
+            return f"no answer: {self.broken}"
+        return f"answered {self.status}: {self.body[:120].decode(errors='replace')}"
+
+    @property
     def content_type(self) -> str:
         """The media type alone, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -43,7 +53,8 @@ class Asker:
 
     def __init__(self, base_url: str, key: str | None, timeout: float) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(timeout=timeout, headers=headers)
+        # a connection for each: servers close theirs after some errors, and the next request would tell nothing
+        self._http = httpx.Client(timeout=timeout, headers=headers, limits=httpx.Limits(max_keepalive_connections=0))
         self._base_url = base_url.rstrip("/")
         self.asked = 0
 
@@ -74,8 +85,10 @@ class Asker:
                 return _read(answer, started)
         except httpx.InvalidURL as reason:
             raise NetworkError(f"{self._base_url}: {reason}") from None
+        except httpx.ConnectError as reason:
+            raise NetworkError(f"{self._base_url}: nobody answers: {reason}") from None
         except httpx.HTTPError as reason:
-            raise NetworkError(f"{self._base_url}: {type(reason).__name__}: {reason}") from None
+            return Recorded(0, {}, b"", broken=f"{type(reason).__name__}: {reason}")
 
 
 def _read(answer: httpx.Response, started: float) -> Recorded:

@@ -61,7 +61,7 @@ class Stream(msgspec.Struct):
 def judge(recorded: Recorded) -> list[Finding]:
     """The findings of a stream of text."""
     if recorded.status != 200:
-        return [Finding("stream", "differs", f"answered {recorded.status}: {recorded.body[:120]!r}")]
+        return [Finding("stream", "differs", recorded.failure)]
     stream = Stream.of(recorded)
     return [
         _content_type(recorded),

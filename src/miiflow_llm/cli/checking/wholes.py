@@ -29,6 +29,8 @@ def read(recorded: Recorded) -> ChatResponse | MiiflowLLMError:
 
 def judge(recorded: Recorded) -> list[Finding]:
     """The findings of a whole answer."""
+    if not recorded.status:
+        return [Finding("whole answer", "differs", recorded.failure)]
     answer = read(recorded)
     if isinstance(answer, MiiflowLLMError):
         return [Finding("whole answer", "differs", f"{type(answer).__name__}: {answer}"[:160])]
@@ -42,7 +44,7 @@ def judge(recorded: Recorded) -> list[Finding]:
 def models(recorded: Recorded) -> tuple[list[str], Finding]:
     """The models' ids, and the finding."""
     if recorded.status != 200:
-        return [], Finding("models", "absent", f"answered {recorded.status}")
+        return [], Finding("models", "absent", recorded.failure)
     try:
         ids = [model.id for model in side.read_models(engine().dialect.model_list, recorded.body)]
     except MiiflowLLMError as error:

@@ -1,0 +1,236 @@
+"""`miiflow-llm chat`: the same answer on a terminal, in a pipe and as JSON lines; ends that scripts can rely on."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from miiflow_llm.replay.server import ReplayServer, serving
+
+from ..captured import own, read
+from .running import KEY, Terminal, run
+
+pytest.importorskip("typer")
+
+CAPTURES = {capture.key: capture for capture in own()}
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cfc0000003010100c9fe92ef"
+    "0000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def server() -> Iterator[ReplayServer]:
+    """Every OpenAI capture, served frame by frame."""
+    with serving([capture for key, capture in CAPTURES.items() if key.startswith("openai/")]) as served:
+        yield served
+
+
+def asking(server: ReplayServer, name: str, *more: str) -> list[str]:
+    """The arguments of a chat that is served one capture."""
+    return ["chat", "-m", f"openai:{model(name)}", "--base-url", server.url_for("openai", name), *more]
+
+
+def model(name: str) -> str:
+    """The capture's model."""
+    found = CAPTURES[f"openai/{name}"].model
+    assert found
+    return found
+
+
+def said(name: str) -> str:
+    """The text of the capture's answer."""
+    outcome = read(CAPTURES[f"openai/{name}"])
+    answer = outcome.response or (outcome.error.partial if outcome.error else None)
+    assert answer is not None
+    return answer.content
+
+
+def plain(seen: str) -> str:
+    """What a terminal showed, without what steers it."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", seen)
+
+
+@pytest.mark.parametrize("how", ["--stream", "--no-stream"])
+def test_a_pipe_gets_the_plain_text(server: ReplayServer, how: str) -> None:
+    """In a pipe the output is the answer's text and a newline, nothing else."""
+    name = "text" if how == "--stream" else "whole_text"
+    ran = run(*asking(server, name, "Hello", how))
+    assert (ran.code, ran.out, ran.err) == (0, said(name).rstrip("\n") + "\n", "")
+
+
+def test_what_is_piped_in_follows_the_prompt(server: ReplayServer) -> None:
+    """The prompt and standard input are one user message, under the instructions."""
+    assert run(*asking(server, "text", "Sum up:", "-s", "Be brief."), given="a long text\n").code == 0
+    messages = server.requests[-1].body["messages"]
+    assert messages == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Sum up:\n\na long text"},
+    ]
+
+
+def test_json_lines(server: ReplayServer) -> None:
+    """With --json each line is one JSON value, the last one the whole answer with its usage."""
+    ran = run(*asking(server, "text", "Hello", "--json"))
+    lines = [msgspec.json.decode(line) for line in ran.out.splitlines()]
+    assert [line["type"] for line in lines] == ["chunk"] * (len(lines) - 1) + ["finished"]
+    assert "".join(line.get("delta", "") for line in lines[:-1]) == lines[-1]["content"] == said("text")
+    assert lines[-1]["usage"]["completion_tokens"] > 0
+
+
+def test_tool_calls_are_shown(server: ReplayServer) -> None:
+    """Calls that the model asks for are lines of their own."""
+    ran = run(*asking(server, "two_tools", "Hello"))
+    assert ran.code == 0
+    assert all(re.fullmatch(r"\w+\(\{.*\}\)", line) for line in ran.out.splitlines()[-2:])
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_a_broken_answer_keeps_what_came(server: ReplayServer, as_json: list[str]) -> None:
+    """A truncated answer exits with 1, says so in one line, and what came stays."""
+    ran = run(*asking(server, "cut_short", "Hello", *as_json))
+    assert ran.code == 1
+    assert ran.err.count("\n") == 1
+    assert "StreamInterruptedError" in ran.err
+    if as_json:
+        lines = [msgspec.json.decode(line) for line in ran.out.splitlines()]
+        assert (lines[-1]["type"], lines[-1]["error"]) == ("error", "StreamInterruptedError")
+        assert "".join(line.get("delta", "") for line in lines) == said("cut_short")
+    else:
+        assert ran.out == said("cut_short").rstrip("\n") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-m", "opnai:m", "x"], 2, "did you mean 'openai'"),
+        (["-m", "openai", "x"], 2, "as in -m openai:"),
+        (["x"], 2, "MIIFLOW_LLM_MODEL"),
+        (["-m", "openai:m"], 2, "nothing to ask"),
+        (["-m", "openai:m", "x", "--parameters", "{"], 2, "--parameters"),
+        (["-m", "openai:m", "x", "--schema", "/nowhere.json"], 2, "No such file"),
+        (["-m", "openai:m", "x", "--image", "/nowhere.png"], 2, "/nowhere.png"),
+        (["-m", "openai:m", "x", "--bogus"], 2, "No such option"),
+        (["-m", "openai:m", "x", "--base-url", "http://127.0.0.1:9/v1", "--timeout", "2"], 1, "NetworkError"),
+    ],
+)
+def test_exit_codes(arguments: list[str], code: int, words: str, tmp_path: Path) -> None:
+    """2 says that the command was wrong, 1 that the network failed; no traceback, and no key."""
+    ran = run("chat", *arguments, folder=tmp_path)
+    assert ran.code == code
+    assert words.lower() in ran.err.lower()
+    assert "Traceback" not in ran.err
+    assert KEY not in ran.out + ran.err
+
+
+def test_an_image(server: ReplayServer, tmp_path: Path) -> None:
+    """An image file goes along, before the words."""
+    (tmp_path / "pixel.png").write_bytes(PIXEL)
+    assert run(*asking(server, "text", "What is it?", "--image", str(tmp_path / "pixel.png"))).code == 0
+    content = server.requests[-1].body["messages"][0]["content"]
+    assert [part["type"] for part in content] == ["image_url", "text"]
+    assert content[0]["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+def test_a_schema(server: ReplayServer, tmp_path: Path) -> None:
+    """With a schema the output is the value as JSON."""
+    capture = CAPTURES["openai/whole_text"]
+    assert not capture.streaming
+    schema = {"title": "Answer", "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    (tmp_path / "s.json").write_bytes(msgspec.json.encode(schema))
+    ran = run(*asking(server, "whole_text", "Hello", "--schema", str(tmp_path / "s.json")))
+    assert server.requests[-1].body["response_format"]["type"] == "json_schema"
+    assert ran.code == 1  # the capture's answer is prose
+    assert "ParsingError" in ran.err
+
+
+def test_the_model_may_come_from_an_env_file(server: ReplayServer, tmp_path: Path) -> None:
+    """.env is read, for the model and for the key, and what is set already stands."""
+    (tmp_path / ".env").write_text(f"MIIFLOW_LLM_MODEL=openai:{model('text')}\nOPENAI_API_KEY=other\n")
+    ran = run("chat", "Hello", "--base-url", server.url_for("openai", "text"), folder=tmp_path)
+    assert ran.out == said("text").rstrip("\n") + "\n"
+
+
+def test_a_terminal_is_drawn_on_and_keeps_the_answer(server: ReplayServer) -> None:
+    """On a terminal the answer is drawn live, and stands there whole at the end, with its figures."""
+    server.pace = 0.02
+    terminal = Terminal(*asking(server, "text", "Hello"))
+    assert terminal.end() == 0
+    assert "\x1b[" in terminal.seen
+    last = plain(terminal.seen.rpartition("\x1b[2K")[2])
+    assert " ".join(said("text").split()) in " ".join(last.split())
+    assert "tokens" in last
+
+
+def test_no_color(server: ReplayServer) -> None:
+    """NO_COLOR is obeyed: no colour is set anywhere, and a dumb terminal is written to as a pipe is."""
+    terminal = Terminal(*asking(server, "two_tools", "Hello"), NO_COLOR="1")
+    assert terminal.end() == 0
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", terminal.seen)
+    dumb = Terminal(*asking(server, "text", "Hello"), TERM="dumb")
+    assert dumb.end() == 0
+    assert "\x1b" not in dumb.seen
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_ctrl_c_ends_cleanly(server: ReplayServer, tty: bool) -> None:
+    """Interrupted amid an answer: exit code 130, one line, no traceback, and the connection closed."""
+    server.pace = 0.3
+    terminal = Terminal(*asking(server, "text", "Hello", *([] if tty else ["--json"])))
+    terminal.until(said("text").split()[0])
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert "interrupted" in terminal.seen
+    assert "Traceback" not in terminal.seen
+
+
+def test_a_conversation(server: ReplayServer) -> None:
+    """At a terminal without a prompt turns follow each other, each with all that was said; Ctrl-D ends it."""
+    terminal = Terminal(*asking(server, "text", "-s", "Be brief."))
+    terminal.until("> ")
+    terminal.type("first\n")
+    terminal.until("tokens")
+    terminal.type("second\n")
+    terminal.until("tokens", 2)
+    terminal.until("> ", 3)
+    terminal.type("\x04")
+    assert terminal.end() == 0
+    messages: list[dict[str, Any]] = server.requests[-1].body["messages"]
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[2]["content"] == said("text")
+
+
+def test_nobody_reads_to_the_end(server: ReplayServer) -> None:
+    """A reader that goes away, as `head` does, is no error."""
+    import subprocess
+
+    from .running import COMMAND, environment
+
+    server.pace = 0.02
+    command = subprocess.Popen(
+        [*COMMAND, *asking(server, "text", "Hello")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdout.read(1)
+    command.stdout.close()
+    assert command.stderr.read() == b""
+    command.stderr.close()
+    assert command.wait(timeout=30) == 0
+
+
+def test_a_models_words_do_not_steer_the_terminal() -> None:
+    """Control characters in an answer are not passed to a terminal."""
+    from miiflow_llm.cli.ending import printable
+
+    assert printable("a\x1b]0;title\x07b\n\tc\x9b") == "a]0;titleb\n\tc"

@@ -1,0 +1,104 @@
+"""The commands beside `chat`: what they list, plan and pass on; none of them shows a key."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from miiflow_llm import providers
+
+from .running import KEY, environment, run
+
+pytest.importorskip("typer")
+
+from .test_check import older, server
+
+
+def test_providers_tell_which_key_is_set_and_never_the_key(tmp_path: Path) -> None:
+    """A line for each provider: formats, address, and whether its variable is set."""
+    (tmp_path / ".env").write_text("MISTRAL_API_KEY=sk-another-planted-key\n")
+    ran = run("providers", folder=tmp_path)
+    lines = dict(line.split("\t", 1) for line in ran.out.splitlines())
+    assert list(lines) == providers.names()
+    assert lines["openai"].endswith("OPENAI_API_KEY is set")
+    assert "openai_chat, openai_responses\thttps://api.openai.com/v1" in lines["openai"]
+    assert lines["mistral"].endswith("MISTRAL_API_KEY is set")
+    assert lines["groq"].endswith("GROQ_API_KEY is not set")
+    assert KEY not in ran.out
+    assert "planted" not in ran.out
+
+
+def test_providers_as_json() -> None:
+    """With --json each provider is a line with what a program wants to know."""
+    found = [msgspec.json.decode(line) for line in run("providers", "--json").out.splitlines()]
+    ready = {row["name"] for row in found if row["ready"]}
+    assert ready == {"openai", "ollama", "openai-compatible"}
+
+
+def test_a_plan_needs_no_key_and_shows_none() -> None:
+    """The plan is the request with the key hidden, made without a key too."""
+    with_key = run("plan", "-m", "openai:gpt-5", "Hello", "--max-tokens", "5")
+    without = run("plan", "-m", "openai:gpt-5", "Hello", "--max-tokens", "5", OPENAI_API_KEY="")
+    assert with_key.out == without.out
+    plan = msgspec.json.decode(with_key.out)
+    assert plan["headers"]["authorization"] == "Bearer ***"
+    assert plan["body"]["max_completion_tokens"] == 5
+    assert KEY not in with_key.out
+
+
+def test_models() -> None:
+    """Each model is a line; a provider that cannot be reached is exit code 1."""
+    with server(older) as url:
+        assert run("models", "openai-compatible", "--base-url", url).out == "tiny\n"
+    failing = run("models", "openai", "--base-url", "http://127.0.0.1:9/v1")
+    assert failing.code == 1
+    assert "NetworkError" in failing.err
+
+
+def test_explain_replay_and_capture_pass_their_arguments_on(tmp_path: Path) -> None:
+    """The other commands of the package are reached by the same name, with their own options and help."""
+    assert run("explain", "openai_chat", "--provider", "groq").out.startswith("openai_chat as groq speaks it")
+    assert run("explain", "no_such").code == 2
+    assert "--pace" in run("replay", "--help").out
+    assert "--redact" in run("capture", "--help").out
+
+
+def test_serve_without_its_extra_says_what_to_install() -> None:
+    """Where the web part cannot be imported, the line says which extra has it."""
+    code = "import sys; sys.modules['miiflow_llm.web'] = None; from miiflow_llm.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve"], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert done.returncode == 2
+    assert "miiflow-llm[web]" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["rich", "typer"])
+def test_without_the_extra_the_command_says_what_to_install(missing: str) -> None:
+    """The entry point works without the extra as far as to name it."""
+    code = f"import sys; sys.modules[{missing!r}] = None; from miiflow_llm.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 2
+    assert done.stderr == "miiflow-llm: the command line needs more: pip install 'miiflow-llm[cli]'\n"
+
+
+def test_help_and_version() -> None:
+    """Help names every command and the exit codes; the version is the package's."""
+    from miiflow_llm import __version__
+
+    assert run("--version").out.strip() == __version__
+    shown = run("--help").out
+    assert all(name in shown for name in ("chat", "plan", "providers", "models", "explain", "capture", "replay"))
+    assert "130" in shown
+
+
+def test_the_client_imports_nothing_of_it() -> None:
+    """The core never imports what is optional."""
+    code = "import sys; from miiflow_llm import LLMClient, SyncLLMClient, ClientPool; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    # rich is no sign: httpx itself imports it where it is installed beside click
+    assert not {"typer", "opentelemetry", "miiflow_llm.otel", "miiflow_llm.cli"} & set(loaded)
