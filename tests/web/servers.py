@@ -42,7 +42,11 @@ class Scripted(AsyncIterator[StreamChunk]):
 def uvicorn_serving(app: Any) -> Iterator[str]:
     """The address of `app` under uvicorn."""
     uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, port=0, log_level="error", lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=1
+        )
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -50,5 +54,5 @@ def uvicorn_serving(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         thread.join(5)

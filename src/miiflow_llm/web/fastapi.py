@@ -58,7 +58,9 @@ def _add(routes: APIRouter, path: str, handler: Handler, method: str, **options:
     async def endpoint() -> Response:
         return _Handled(handler)
 
-    routes.add_api_route(path, endpoint, methods=[method], response_class=_Handled, name=path[1:], **options)
+    routes.add_api_route(
+        path, endpoint, methods=[method], status_code=200, response_class=_Handled, name=path[1:], **options
+    )
 
 
 def _add_page(routes: APIRouter, app: ChatApp) -> None:

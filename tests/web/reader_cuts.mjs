@@ -1,0 +1,31 @@
+// Reads streams that a server cuts in every way; prints one JSON line per case. Argument: the server's address.
+import { chat, streamChat } from "../../src/miiflow_llm/web/static/miiflow-llm.js";
+
+const base = process.argv[2];
+const request = { messages: [{ role: "user", content: "Hello" }] };
+
+async function outcome(path) {
+  const found = { path, text: "", chunks: 0, finished: null, error: null };
+  try {
+    for await (const chunk of streamChat(request, { url: base + path })) {
+      found.chunks++;
+      found.text += chunk.delta ?? "";
+      if (chunk.type) found.finished = chunk.finish_reason;
+    }
+  } catch (reason) {
+    found.error = { type: reason.type ?? reason.name, status: reason.status, retryAfter: reason.retryAfter, place: reason.place };
+  }
+  return found;
+}
+
+for (const path of process.argv.slice(3)) console.log(JSON.stringify(await outcome(path)));
+
+const controller = new AbortController();
+let name = "none";
+try {
+  for await (const _ of streamChat(request, { url: `${base}/hang`, signal: controller.signal })) controller.abort();
+} catch (reason) {
+  name = reason.name;
+}
+console.log(JSON.stringify({ aborted: name }));
+console.log(JSON.stringify({ whole: await chat(request, { url: `${base}/whole` }) }));

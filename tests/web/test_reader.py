@@ -1,0 +1,114 @@
+"""The JavaScript reader in Node, against a server that cuts its answers at every byte."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import pytest
+
+from miiflow_llm.web import to_ndjson, to_sse
+
+from .servers import LAST, Scripted, uvicorn_serving
+from .test_relay import HELLO
+
+SCRIPT = Path(__file__).parent / "reader_cuts.mjs"
+KINDS = {"sse": to_sse, "ndjson": to_ndjson}
+LIMITED = b'{"type":"error","error":{"type":"rate_limited","message":"x","retry_after":20.0}}'
+INVALID = b'{"type":"error","error":{"type":"invalid_body","message":"x","place":"$.model"}}'
+WHOLE = {"/limited": (429, LIMITED), "/invalid": (422, INVALID), "/html": (502, b"<html>"), "/whole": (200, b'{"a":1}')}
+
+
+@cache
+def body(kind: str) -> bytes:
+    """A whole answer with characters of several bytes, and a heartbeat."""
+
+    async def read() -> bytes:
+        stream = Scripted([*HELLO, 0.05, HELLO[2], LAST])
+        return b"".join([piece async for piece in KINDS[kind](stream, heartbeat=0.03)])
+
+    return anyio.run(read)
+
+
+def pieces(path: str) -> list[bytes]:
+    """`/sse/cut/N`: cut once at N; `/sse/each`: byte by byte; `/sse/end/N`: broken off after N."""
+    kind, how, *at = path.strip("/").split("/")
+    data = body(kind)
+    if how == "each":
+        return [data[place : place + 1] for place in range(len(data))]
+    place = int(at[0])
+    return [data[:place], data[place:]] if how == "cut" else [data[:place]]
+
+
+async def cutting(scope: Any, receive: Any, send: Any) -> None:
+    """The server: the path says what is answered and where it is cut."""
+    path = scope["path"]
+    status, data = WHOLE.get(path, (200, b""))
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    if path == "/hang":
+        await send({"type": "http.response.body", "body": b'{"seq":0,"delta":"x"}\n', "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return
+    for piece in [data] if path in WHOLE else pieces(path):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await anyio.lowlevel.checkpoint()
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What Node told of every path."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    paths = ["/limited", "/invalid", "/html"]
+    for kind in KINDS:
+        length = len(body(kind))
+        paths += [f"/{kind}/each", *(f"/{kind}/{how}/{at}" for how in ("cut", "end") for at in range(1, length))]
+    with uvicorn_serving(cutting) as url:
+        command = [node, "--no-warnings", str(SCRIPT), url, *paths]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+    return {line.get("path", next(iter(line))): line for line in lines}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cuts_change_nothing(told: dict[str, Any], kind: str) -> None:
+    """Wherever the network cuts, in a character or a frame, the text is whole."""
+    cuts = [line for path, line in told.items() if path.startswith((f"/{kind}/cut", f"/{kind}/each"))]
+    assert len(cuts) == len(body(kind))
+    assert all((line["text"], line["finished"], line["error"]) == ("Hello 🌊lo 🌊", "stop", None) for line in cuts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_truncated_stream_is_an_error(told: dict[str, Any], kind: str) -> None:
+    """A stream that ends before the end of its last frame is `interrupted`, never a finished answer."""
+    ends = [line for path, line in told.items() if path.startswith(f"/{kind}/end")]
+    cut = [line for line in ends if not line["finished"]]
+    assert len(ends) - len(cut) == (1 if kind == "sse" else 0)  # the blank line after the last SSE frame may be missing
+    assert all(line["error"]["type"] == "interrupted" for line in cut)
+
+
+def test_errors_are_typed(told: dict[str, Any]) -> None:
+    """A refusal tells its type, status, place and when to come back; a proxy's page is an error of HTTP."""
+    assert told["/limited"]["error"] == {"type": "rate_limited", "status": 429, "retryAfter": 20}
+    assert told["/invalid"]["error"] == {"type": "invalid_body", "status": 422, "place": "$.model"}
+    assert told["/html"]["error"] == {"type": "http", "status": 502}
+
+
+def test_the_signal_ends_it(told: dict[str, Any]) -> None:
+    """An aborted stream throws the signal's reason."""
+    assert told["aborted"] == {"aborted": "AbortError"}
+
+
+def test_a_whole_answer(told: dict[str, Any]) -> None:
+    """`chat` gives the JSON."""
+    assert told["whole"] == {"whole": {"a": 1}}

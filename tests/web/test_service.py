@@ -1,0 +1,84 @@
+"""The seed service in twenty lines under uvicorn, and 200 browsers that leave: real sockets on both sides."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from miiflow_llm import LLMClient
+from miiflow_llm.replay import ReplayServer
+from miiflow_llm.replay.server import serving
+from miiflow_llm.web import create_app
+from miiflow_llm.web.demo import scenes
+
+from .servers import uvicorn_serving
+
+BODY = {"messages": [{"role": "user", "content": "Hello"}], "model": "text"}
+
+
+def seed_service(provider_url: str) -> Any:
+    """The service of earlier releases, in twenty lines."""
+    fastapi = pytest.importorskip("fastapi", reason="fastapi is not installed")
+    from miiflow_llm.web.fastapi import router
+
+    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider_url}/v1")
+    app = fastapi.FastAPI()
+    app.include_router(router(client, page=True), prefix="/api")
+    return app
+
+
+@pytest.fixture
+def provider() -> Iterator[ReplayServer]:
+    """A provider that gives its answer slowly."""
+    with serving([scene for scene in scenes() if scene.name == "text"], match=(), pace=0.02) as server:
+        yield server
+
+
+def test_the_seed_service(provider: ReplayServer) -> None:
+    """Both kinds of body answer through FastAPI under uvicorn, and the page stands beside them."""
+    with uvicorn_serving(seed_service(provider.url)) as url:
+        stream = httpx.post(f"{url}/api/chat/stream", json=BODY, headers={"accept": "application/x-ndjson"})
+        frames = [msgspec.json.decode(line) for line in stream.text.splitlines()]
+        events = httpx.post(f"{url}/api/chat/stream", json=BODY).text.split("\n\n")
+        assert httpx.get(f"{url}/api/").status_code == 200
+        assert "/api/chat" in httpx.get(f"{url}/openapi.json").json()["paths"]
+        assert httpx.post(f"{url}/api/chat", json={**BODY, "messages": []}).status_code == 422
+    assert "".join(frame.get("delta", "") for frame in frames).endswith("spring tide. 🌊")
+    assert frames[-1]["type"] == "finished"
+    assert len(events) == len(frames) + 1
+
+
+@pytest.mark.parametrize("framework", ["asgi", "fastapi"])
+def test_browsers_that_leave(provider: ReplayServer, framework: str) -> None:
+    """200 streams closed by their browsers leave no request open at the provider, within a second."""
+    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
+    app = create_app(client) if framework == "asgi" else seed_service(provider.url)
+    path = "/chat/stream" if framework == "asgi" else "/api/chat/stream"
+    with uvicorn_serving(app) as url:
+        browsers = [opened(url, path) for _ in range(200)]
+        for browser in browsers:
+            assert b"200" in browser.recv(64)
+        assert provider.open_connections == 200
+        for browser in browsers:
+            browser.close()
+        gone = time.monotonic()
+        while provider.open_connections and time.monotonic() - gone < 5:
+            time.sleep(0.01)
+        assert provider.open_connections == 0
+        assert time.monotonic() - gone < 1
+
+
+def opened(url: str, path: str) -> socket.socket:
+    """A browser's connection with its request sent."""
+    host, port = url.removeprefix("http://").split(":")
+    body = msgspec.json.encode(BODY)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    browser = socket.create_connection((host, int(port)), timeout=10)
+    browser.sendall(head.encode() + body)
+    return browser
