@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
 from miiflow_llm import providers
 
-from .running import KEY, environment, run
+from .running import COMMAND, KEY, environment, run
 
 pytest.importorskip("typer")
 
@@ -102,3 +106,58 @@ def test_the_client_imports_nothing_of_it() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     # rich is no sign: httpx itself imports it where it is installed beside click
     assert not {"typer", "opentelemetry", "miiflow_llm.otel", "miiflow_llm.cli"} & set(loaded)
+
+
+@contextmanager
+def served(*arguments: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`serve` on a free port, and its address; it is interrupted at the end and must have ended as such."""
+    pytest.importorskip("uvicorn")
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        address = process.stdout.readline().strip()
+        assert address, process.stderr.read()
+        yield process, address
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def offered(address: str) -> dict[str, list[str]]:
+    """The models that the page may choose from."""
+    found = httpx.get(f"{address}models", timeout=30, trust_env=False).raise_for_status().json()
+    return {provider["name"]: provider["models"] for provider in found["providers"]}
+
+
+def test_serve_offers_what_can_be_asked() -> None:
+    """Without a word each provider whose key is set is offered; named models alone where they are named."""
+    with served() as (_, address):
+        assert list(offered(address)) == ["openai"]
+        assert "<html" in httpx.get(address, trust_env=False).text
+    with served("-m", "openai:gpt-5", "-m", "openai:gpt-4o") as (_, address):
+        assert offered(address) == {"openai": ["gpt-5", "gpt-4o"]}
+
+
+def test_serve_offers_what_the_configuration_has() -> None:
+    """A configuration in the variable decides which models there are."""
+    config = '{"providers": {"openai": {"models": ["gpt-5"]}}}'
+    with served(MIIFLOW_LLM_CONFIG=config) as (_, address):
+        assert offered(address) == {"openai": ["gpt-5"]}
+
+
+def test_serve_without_a_key_replays() -> None:
+    """With no key at all the page works on replayed answers, and says so."""
+    with served(OPENAI_API_KEY="") as (_, address):
+        assert list(offered(address)) == ["replay"]

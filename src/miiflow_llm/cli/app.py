@@ -200,13 +200,21 @@ def replay(context: typer.Context) -> int:
 def serve(
     host: Annotated[str, typer.Option("--host", help="127.0.0.1 is seen from this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    models: Annotated[
+        list[str] | None, typer.Option("-m", "--model", metavar="PROVIDER:MODEL", help="What to offer; repeatable.")
+    ] = None,
     config: Config = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Replayed answers, with no key and no network.")] = False,
     env_file: EnvFile = ".env",
 ) -> None:
-    """Serve the web page: choose a provider and model, watch the answer arrive."""
+    """Serve the web page: choose a provider and model, watch the answer arrive.
+
+    Offered are the models named, those of the configuration, or one of each provider whose key is set.
+    """
+    from .serving import Order
     from .serving import serve as run
 
-    run(host, port, config, env_file)
+    run(Order(host=host, port=port, models=models or (), config=config, demo=demo, env_file=env_file))
 
 
 @app.command("check", epilog=EPILOG)

@@ -137,4 +137,5 @@ def rows(found: list[Finding], base_url: str) -> str:
 
 
 def _name(base_url: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", (urlsplit(base_url).hostname or "server").lower()).strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", (urlsplit(base_url).hostname or "").lower()).strip("-")
+    return words if words[:1].isalpha() else f"server-{words}"

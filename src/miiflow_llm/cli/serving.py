@@ -1,26 +1,122 @@
-"""The command `serve`: the web page and its API on this machine, where the extra `[web]` is installed."""
+"""The command `serve`: the web page and its API from this machine, where the extra `[web]` is installed."""
 
 from __future__ import annotations
 
 import importlib
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anyio
+import msgspec
+
+from .. import providers
+from ..config import VARIABLE, load
 from ..core.exceptions import ConfigurationError
 from ..env import load_env
+from ..pool import ClientPool
+from .asking import key_variable
+from .ending import say
+from .output import write
 
 
-def serve(host: str, port: int, config: str | None, env_file: str) -> None:
-    """Serve until interrupted.
+class Order(msgspec.Struct, kw_only=True):
+    """What is served, and where. `models` are `provider:model`; `demo` replays answers, with no key and no network."""
+
+    host: str
+    port: int
+    models: Sequence[str] = ()
+    config: str | None = None
+    demo: bool = False
+    env_file: str = ".env"
+
+
+def serve(order: Order) -> None:
+    """Serve until interrupted; the first line printed is the page's address.
 
     Raises:
-        ConfigurationError: the extra is not installed, or the configuration is wrong.
+        ConfigurationError: the extra is not installed, the configuration is wrong, or the port is taken.
     """
-    load_env(env_file)
-    _web().serve(host=host, port=port, config=config)
+    load_env(order.env_file)
+    uvicorn, web = _needed("uvicorn"), _needed("miiflow_llm.web")
+    served = {} if order.demo else allowed(order)
+    if not served:
+        say("replaying answers: no model is configured, no key is set" if not order.demo else "replaying answers")
+    elif not _is_loopback(order.host):
+        say(f"anyone who reaches {order.host} can ask with your keys: there is no authentication")
+    listener = _listener(order)
+    write(f"{_address(order.host, listener)}\n")
+    anyio.run(_run, uvicorn, web, listener, served, order.config)
 
 
-def _web() -> Any:
+def allowed(order: Order) -> dict[str, list[str]]:
+    """The models to offer by provider: those named, those of the configuration, or one of each provider with a key.
+
+    Raises:
+        ConfigurationError: a name is no `provider:model`, or the configuration is wrong.
+    """
+    if order.models:
+        return _named(order.models)
+    if _configured(order.config):
+        found = load(order.config)
+        return {name: entry.models or [_example(name)] for name, entry in found.providers.items()}
+    return {
+        name: [_example(name)] for name in providers.names() if key_variable(providers.get(name)) and _example(name)
+    }
+
+
+def _configured(config: str | None) -> bool:
+    return config is not None or VARIABLE in os.environ
+
+
+def _named(specs: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for spec in specs:
+        provider, _, model = spec.partition(":")
+        if not model:
+            raise ConfigurationError(f"-m {spec}: the provider and the model are needed, as in -m openai:gpt-5")
+        found.setdefault(providers.get(provider).name, []).append(model)
+    return found
+
+
+def _example(name: str) -> str:
     try:
-        return importlib.import_module("miiflow_llm.web")
+        return providers.get(name).example_model
+    except ConfigurationError:  # a provider of the configuration's own
+        return ""
+
+
+async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[str, Any], config: str | None) -> None:
+    settled = msgspec.to_builtins(load(config)) if _configured(config) else None
+    async with ClientPool(settled) as pool:
+        app = web.create_app(pool.get, models=served) if served else _needed("miiflow_llm.web.demo").demo_app()
+        settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+        await uvicorn.Server(settings).serve(sockets=[listener])
+
+
+def _listener(order: Order) -> socket.socket:
+    family = socket.AF_INET6 if ":" in order.host else socket.AF_INET
+    try:
+        return socket.create_server((order.host, order.port), family=family)
+    except OSError as reason:
+        raise ConfigurationError(f"{order.host}:{order.port}: {reason.strerror or reason}") from None
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _needed(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
     except ImportError as reason:
         raise ConfigurationError(f"serve needs more ({reason}): pip install 'miiflow-llm[web]'") from None

@@ -42,7 +42,7 @@ def _taken(behaviour: str, recorded: Recorded, expected: tuple[type[MiiflowLLMEr
 
 
 def _row(error: MiiflowLLMError, recorded: Recorded, due: type[MiiflowLLMError]) -> Row:
-    words = re.escape(re.sub(r"\s+", " ", error.message)[:40].strip())
+    words = re.escape(re.sub(r"\s+", " ", error.message)[:40].strip()).replace("\\ ", " ")
     code = f"fault(error.{due.__name__}, status={recorded.status}, says={_quoted(words)})"
     return Row("errors", code)
 
