@@ -32,6 +32,7 @@ _USAGE = {
     "total_tokens": 139,
     "completion_tokens_details": {"reasoning_tokens": 26},
 }
+_SHORT = {"prompt_tokens": 21, "completion_tokens": 40, "total_tokens": 61}
 _LIMITED = {"error": {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}}
 
 
@@ -45,12 +46,12 @@ def _call(index: int, name: str, arguments: str) -> list[dict[str, Any]]:
     return [{"tool_calls": [piece]} for piece in (head, *pieces)]
 
 
-def _stream(deltas: Iterable[dict[str, Any]], finish: str | None) -> bytes:
+def _stream(deltas: Iterable[dict[str, Any]], finish: str | None, usage: dict[str, Any] = _USAGE) -> bytes:
     """An answer as OpenAI-compatible servers stream it; without `finish` it breaks off."""
     frames: list[Any] = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     if finish is not None:
         frames.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-        frames.append({"choices": [], "usage": _USAGE})
+        frames.append({"choices": [], "usage": usage})
     body = b"".join(b"data: " + msgspec.json.encode(frame) + b"\n\n" for frame in frames)
     return body + b"data: [DONE]\n\n" if finish is not None else body
 
@@ -80,7 +81,7 @@ def scenes() -> list[Capture]:
     return [
         _scene("reasoning", _stream([*thought, *text], "stop")),
         _scene("text", _stream(text, "stop")),
-        _scene("tool-calls", _stream([*_words("content", "Let me look that up. "), *calls], "tool_calls")),
+        _scene("tool-calls", _stream([*_words("content", "Let me look that up. "), *calls], "tool_calls", _SHORT)),
         _scene("too-long", _stream(text[:40], "length")),
         _scene("cut-short", _stream(text[:25], None)),
         _scene("rate-limited", msgspec.json.encode(_LIMITED), 429, limited),
