@@ -1,6 +1,7 @@
-"""`python -m miiflow_llm.replay`: serve a folder of captures, or capture a live answer with your own key.
+"""`python -m miiflow_llm.replay`: serve captures, capture a live answer, look at captures, import VCR.py cassettes.
 
-Arguments in, a running server or a capture's files out; it knows no formats.
+Arguments in; a running server, captures' files or text out; it knows no formats. Exit status: 0 done; 1 it failed, two
+captures differ, or a check found something; 2 wrong arguments; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,33 +9,37 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import anyio
 
 from ..core.exceptions import MiiflowLLMError
+from ..env import load_env
 from .capture_live import Order, capture_live
 from .cuts import CUTS, Cut
-from .errors import ReplayError
+from .errors import CaptureError, ReplayError
+from .looking import WIDTH, compare, problems, show
 from .match import ASPECTS
 from .server import ReplayServer
+from .store import captures_of, load
+from .vcr import import_cassette
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        anyio.run(options.run, options)
+        return anyio.run(options.run, options) or 0
     except (ReplayError, MiiflowLLMError) as error:
         print(error, file=sys.stderr)  # noqa: T201  a command's message
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m miiflow_llm.replay", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m miiflow_llm.replay", description=__doc__)
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="serve captures on a loopback socket; the first line printed is its URL")
     serve.set_defaults(run=_serve)
@@ -45,7 +50,27 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--seed", type=int, default=0, help="chooses the sizes of random cuts")
     serve.add_argument("--match", default=",".join(ASPECTS), help="what must agree where the URL names no capture")
     _add_capture(commands.add_parser("capture", help="record a live answer as a capture; the key is read as always"))
+    _add_looking(commands)
     return parser
+
+
+def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    show = commands.add_parser("show", help="a capture's frames with their times, and the chunks that each completes")
+    show.set_defaults(run=_show)
+    show.add_argument("capture", help="one of its files, or the two without their suffix")
+    show.add_argument("--full", action="store_true", help="do not cut long lines")
+    compare = commands.add_parser("compare", help="the difference in what two captures say; status 1 if there is one")
+    compare.set_defaults(run=_compare)
+    compare.add_argument("first")
+    compare.add_argument("second")
+    check = commands.add_parser("check", help="whether captures decode, are complete and hold nothing like a secret")
+    check.set_defaults(run=_check)
+    check.add_argument("captures", help="a folder of captures, or one capture's file")
+    cassette = commands.add_parser("import", help="make captures of a VCR.py cassette (YAML)")
+    cassette.set_defaults(run=_import)
+    cassette.add_argument("cassette")
+    cassette.add_argument("--folder", default="fixtures/sse_captures")
+    cassette.add_argument("--redact", action="append", default=[], help="a text that must not be written; repeatable")
 
 
 def _add_capture(capture: argparse.ArgumentParser) -> None:
@@ -60,6 +85,7 @@ def _add_capture(capture: argparse.ArgumentParser) -> None:
     capture.add_argument("--base-url", help="another address")
     capture.add_argument("--parameters", default="{}", help='more of the request, as JSON: {"max_tokens": 50}')
     capture.add_argument("--redact", action="append", default=[], help="a text that must not be written; repeatable")
+    capture.add_argument("--env-file", help="a file of NAME=value lines to read the key from; none is read by default")
 
 
 def _cut(text: str) -> Cut:
@@ -85,10 +111,45 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 async def _capture(options: argparse.Namespace) -> None:
+    if options.env_file:
+        _load_env(options.env_file)
     names = Order.__struct_fields__
     order = Order(**{name: getattr(options, name) for name in names})
     for path in await capture_live(order, show=lambda text: print(text, end="", flush=True)):  # noqa: T201  a command's output
         print(f"\n{path}")  # noqa: T201  as above
+
+
+def _load_env(file: str) -> None:
+    if not Path(file).is_file():
+        raise CaptureError(f"there is no file {file}")
+    load_env(file)
+
+
+async def _show(options: argparse.Namespace) -> None:
+    for line in show(load(options.capture), width=None if options.full else WIDTH):
+        print(line)  # noqa: T201  a command's output
+
+
+async def _compare(options: argparse.Namespace) -> int:
+    difference = compare(load(options.first), load(options.second))
+    print("\n".join(difference) or "they say the same")  # noqa: T201  a command's output
+    return 1 if difference else 0
+
+
+async def _check(options: argparse.Namespace) -> int:
+    captures = captures_of(options.captures)
+    found = {capture.key: problems(capture) for capture in captures}
+    for key, lines in found.items():
+        for line in lines:
+            print(f"{key}: {line}")  # noqa: T201  a command's output
+    bad = sum(map(bool, found.values()))
+    print(f"{len(captures)} captures checked, {bad} with problems")  # noqa: T201  as above
+    return 1 if bad or not captures else 0
+
+
+async def _import(options: argparse.Namespace) -> None:
+    for path in import_cassette(options.cassette, options.folder, redact=options.redact):
+        print(path)  # noqa: T201  a command's output
 
 
 if __name__ == "__main__":

@@ -1,0 +1,124 @@
+"""What a capture says: a capture in; its frames beside their chunks, its times, its answer or its error out. No I/O."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from .. import providers
+from ..core.exceptions import MiiflowLLMError
+from ..core.response import ChatResponse, StreamChunk
+from ..target import engine_for
+from ..wire.engine import Engine
+from ..wire.table import Also, Provider
+from .capture import Capture
+from .cuts import boundaries
+from .errors import CaptureError
+
+
+class Frame(msgspec.Struct):
+    """One event or line of a body with the chunks it completes, which may be none.
+
+    `at_ms` is when its last byte was read, in milliseconds since the head; `None` where the times are not known.
+    """
+
+    data: bytes
+    at_ms: float | None
+    chunks: list[StreamChunk]
+
+
+class Reading(msgspec.Struct):
+    """A capture, read: its frames, and what they came to.
+
+    `response` is the answer, `None` where the capture is a refused request or cannot be read. `error` is what a client
+    would raise. `complete` says that the answer was finished.
+    """
+
+    frames: list[Frame]
+    response: ChatResponse | None
+    error: MiiflowLLMError | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether a client would be given a finished answer."""
+        return self.error is None and self.response is not None
+
+
+def read(capture: Capture) -> Reading:
+    """Read the capture as a client would.
+
+    Raises:
+        CaptureError: nobody speaks its dialect.
+    """
+    engine = engine_of(capture)
+    if capture.status >= 400:
+        headers = {name.lower(): value for name, value in capture.headers.items()}
+        error = engine.error(capture.status, headers, capture.body, capture.model)
+        return Reading([Frame(capture.body, _last_read(capture), [])], None, error)
+    return _read_stream(engine, capture) if capture.streaming else _read_whole(engine, capture)
+
+
+def engine_of(capture: Capture) -> Engine:
+    """The engine of the capture's dialect as its provider speaks it, else as the first provider that does.
+
+    Raises:
+        CaptureError: nobody speaks it.
+    """
+    known = providers.names()
+    first = [capture.provider] if capture.provider in known else []
+    for name in [*first, "openai", *known]:
+        found = providers.get(name)
+        options: tuple[Provider | Also, ...] = (found, *found.also)
+        for rows in options:
+            if rows.dialect.name == capture.dialect:
+                return engine_for(found, rows)
+    raise CaptureError(f"capture {capture.key} is in the dialect {capture.dialect!r}, which nobody here speaks")
+
+
+def _read_whole(engine: Engine, capture: Capture) -> Reading:
+    frame = Frame(capture.body, _last_read(capture), [])
+    try:
+        return Reading([frame], engine.read_whole(capture.body, capture.model), None)
+    except MiiflowLLMError as error:
+        return Reading([frame], None, error)
+
+
+def _read_stream(engine: Engine, capture: Capture) -> Reading:
+    reader = engine.stream(capture.model)
+    read_at = _clock(capture)
+    frames = []
+    for start, end in itertools.pairwise(boundaries(capture, "frames")):
+        data = capture.body[start:end]
+        if data:
+            frames.append(Frame(data, read_at(end), reader.feed(data)))
+    last = reader.finish()
+    if last:
+        frames.append(Frame(b"", _last_read(capture), last))
+    return Reading(frames, reader.response(finished=reader.error is None), reader.error)
+
+
+def _clock(capture: Capture) -> Callable[[int], float | None]:
+    """A function that says when the byte before an offset had come."""
+    reads = capture.reads
+    if not reads:
+        return lambda offset: None
+    ends = list(itertools.accumulate(size for _, size in reads))
+    return lambda offset: reads[min(bisect.bisect_left(ends, offset), len(ends) - 1)][0]
+
+
+def _last_read(capture: Capture) -> float | None:
+    return capture.reads[-1][0] if capture.reads else None
+
+
+def outcome_lines(reading: Reading) -> Iterator[str]:
+    """What the answer came to: its message, finish reason and usage, and the error that a client would raise."""
+    if reading.response is not None:
+        response = reading.response
+        yield f"message {msgspec.json.encode(response.message).decode()}"
+        usage = msgspec.json.encode(response.usage).decode()
+        yield f"finish {response.finish_reason} ({response.raw_finish_reason}), usage {usage}"
+    if reading.error is not None:
+        yield f"{type(reading.error).__name__}: {reading.error}"
