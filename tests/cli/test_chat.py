@@ -168,6 +168,15 @@ def test_a_terminal_is_drawn_on_and_keeps_the_answer(server: ReplayServer) -> No
     assert "tokens" in last
 
 
+def test_a_terminal_shows_every_character(server: ReplayServer) -> None:
+    """What looks like HTML is shown and not taken for it; lines that end in other ways than a newline end."""
+    terminal = Terminal(*asking(server, "multibyte", "Hello"))
+    assert terminal.end() == 0
+    shown = " ".join(plain(terminal.seen).split())
+    assert "<jazr>." in shown
+    assert "flags. Next line, then another" in shown
+
+
 def test_no_color(server: ReplayServer) -> None:
     """NO_COLOR is obeyed: no colour is set anywhere, and a dumb terminal is written to as a pipe is."""
     terminal = Terminal(*asking(server, "two_tools", "Hello"), NO_COLOR="1")

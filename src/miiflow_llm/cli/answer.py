@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.markdown import Markdown
@@ -89,6 +90,15 @@ def facts(response: ChatResponse) -> dict[str, Any]:
     }
 
 
+class _Prose(Markdown):
+    """Markdown in which nothing is lost: `<T>` stays text, though it looks like HTML, and links show where they go."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("", hyperlinks=False)
+        self.markup = text
+        self.parsed = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).parse(text)
+
+
 class _Drawing:
     """The answer so far, as the terminal shows it: its last lines while it comes, all of it at the end."""
 
@@ -109,7 +119,7 @@ class _Drawing:
         if reasoning:
             parts.append(Text(reasoning, style="dim italic"))
         if "".join(self.text).strip():
-            parts.append(Markdown("".join(self.text)))
+            parts.append(_Prose("".join(self.text)))
         parts.extend(Text(call, style="cyan") for call in self.calls)
         return Group(*parts)
 

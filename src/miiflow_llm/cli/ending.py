@@ -71,4 +71,7 @@ def printable(text: str) -> str:
     return text.translate(_CONTROL)
 
 
-_CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+_CONTROL: dict[int, str | None] = {
+    **{code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
+    **dict.fromkeys((0x85, 0x2028, 0x2029), "\n"),
+}

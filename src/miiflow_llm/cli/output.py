@@ -42,7 +42,9 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not is_terminal(screen):
         write("".join("\t".join(row) + "\n" for row in rows))
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     screen.print(table)
