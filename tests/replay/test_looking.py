@@ -45,6 +45,13 @@ def test_frames_stand_beside_their_chunks() -> None:
     assert all(line.split(" | ")[0].strip() == "-" for line in show(timed(reads=None)) if " | " in line)
 
 
+def test_a_frame_comes_with_the_read_that_ends_it() -> None:
+    """A frame whose last byte is the last of a read has that read's time, not the next one's."""
+    first = BODY.index(b"\n\n") + 2
+    reading = read(timed(reads=[(1.0, first), (9.0, len(BODY) - first)]))
+    assert [frame.at_ms for frame in reading.frames if frame.data] == [1.0, 9.0]
+
+
 def test_compare_ignores_cuts_and_times() -> None:
     """Captures that say the same do not differ, however they were read; another word does."""
     assert compare(timed(), timed(name="other", reads=None, origin="recorded")) == []
