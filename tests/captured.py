@@ -125,6 +125,10 @@ def shown(outcome: Outcome) -> str:
         lines.append(
             f"= {response.finish_reason} ({response.raw_finish_reason}) {msgspec.json.encode(response.usage).decode()}"
         )
+        lines.append(f"= id {response.id}, model {response.model}")
+        for extra in ("logprobs", "citations"):
+            if values := getattr(response, extra):
+                lines.append(f"= {extra} {msgspec.json.encode(values).decode()}")
     return "\n".join(lines) + "\n"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
-from .table import BLOCKS, Dialect, Each, Rows, Rule, RuleLike
-
-_WORDS = ("stop", "length", "tool_calls", "content_filter", "unknown", "error")
+from .legal import checked
+from .table import Dialect, Each, Rows, RuleLike
 
 
 def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
@@ -28,8 +27,8 @@ def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
         msgspec.structs.replace(
             dialect,
             headers={**dialect.headers, **rows.headers},
-            body=_merged(dialect.body, rows.body),
-            message=_merged(dialect.message or {}, rows.message) or None,
+            body=_merged(dialect, "body", rows.body),
+            message=_merged(dialect, "message", rows.message) or None,
             parts={**dialect.parts, **rows.parts},
             roles={**dialect.roles, **rows.roles},
             events=(*_replaced(dialect.events, rows.events, dialect.name), *rows.more_events),
@@ -45,7 +44,11 @@ def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
     )
 
 
-def _merged(base: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(dialect: Dialect, name: Literal["body", "message"], rows: Mapping[str, Any]) -> dict[str, Any]:
+    base = getattr(dialect, name) or {}
+    wrong = next((key for key, value in rows.items() if value is None and key not in base), None)
+    if wrong:
+        raise ConfigurationError(f"{dialect.name} has no {name} key {wrong!r} to take out; it has {', '.join(base)}")
     return {key: value for key, value in {**base, **rows}.items() if value is not None}
 
 
@@ -74,30 +77,3 @@ def row_names(rules: tuple[RuleLike, ...]) -> frozenset[str]:
     return frozenset(
         name for rule in rules for name in (row_names(rule.rules) if isinstance(rule, Each) else (rule.row,))
     )
-
-
-def all_rules(rules: tuple[RuleLike, ...]) -> list[Rule]:
-    """Every `emit` of the rules, those inside an `each` too."""
-    return [one for rule in rules for one in (all_rules(rule.rules) if isinstance(rule, Each) else [rule])]
-
-
-def checked(dialect: Dialect) -> Dialect:
-    """The dialect itself, once its rows are found to be legal.
-
-    Raises:
-        ConfigurationError: a block type without a place, a finish word or count that does not exist.
-    """
-    missing = [block.__name__ for block in BLOCKS if block not in dialect.parts]
-    if missing:
-        raise ConfigurationError(f"{dialect.name}: no place for {', '.join(missing)}; silence is not an answer")
-    wrong = [f"{word!r} -> {ours!r}" for word, ours in dialect.finish.items() if ours not in _WORDS]
-    if wrong:
-        raise ConfigurationError(f"{dialect.name}: finish {', '.join(wrong)}; there are {', '.join(_WORDS)}")
-    counted = {
-        name for rule in all_rules((*dialect.events, *dialect.whole)) if rule.kind == "usage" for name in rule.fields
-    }
-    summed = {name for row in dialect.usage.values() for name in (*row.names, *row.extra)}
-    if summed - counted:
-        missing = sorted(summed - counted)
-        raise ConfigurationError(f"{dialect.name}: usage sums {missing}; the counters are {sorted(counted)}")
-    return dialect

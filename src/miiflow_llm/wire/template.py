@@ -100,24 +100,29 @@ def attribute(value: Any, name: str) -> Any:
     return value
 
 
-def holes(template: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def holes(template: Any) -> Iterator[tuple[str, str]]:
     """Every hole of a template as (name of the value, place on the wire)."""
+    return ((word.name, path) for word, path in words(template))
+
+
+def words(template: Any, path: str = "") -> Iterator[tuple[Take | When, str]]:
+    """Every word of a template that names a value, with its place on the wire; not those of a list's elements."""
     if isinstance(template, Take):
-        yield template.name, path
-        yield from holes(template.default, path)
+        yield template, path
+        yield from words(template.default, path)
         if template.values:
             for value in template.values.values():
-                yield from holes(value, path)
+                yield from words(value, path)
     elif isinstance(template, When):
-        yield template.name, path
-        yield from holes(template.template, path)
-        yield from holes(template.otherwise, path)
+        yield template, path
+        yield from words(template.template, path)
+        yield from words(template.otherwise, path)
     elif isinstance(template, ByModel):
         for option in template.templates.values():
-            yield from holes(option, path)
+            yield from words(option, path)
     elif isinstance(template, Mapping):
         for key, value in template.items():
-            yield from holes(value, f"{path}.{key}" if path else str(key))
+            yield from words(value, f"{path}.{key}" if path else str(key))
     elif isinstance(template, list):
         for value in template:
-            yield from holes(value, f"{path}[]")
+            yield from words(value, f"{path}[]")
