@@ -12,6 +12,7 @@ import anyio
 import httpx
 import msgspec
 import pytest
+import respx
 
 from miiflow_llm import LLMClient, Message, ProviderStreamNormalizer, Timeout
 from miiflow_llm.core import exceptions as error
@@ -353,6 +354,18 @@ async def test_mocks_of_httpx_go_on_working(httpx_mock: Any) -> None:
         response = await one.chat("x")
     assert response.content == "hi"
     assert httpx_mock.get_request().headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.anyio
+async def test_mocks_of_httpcore_go_on_working() -> None:
+    """respx replaces httpcore's pool, one floor below httpx: it gets the requests too."""
+    answer = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
+    async with LLMClient.create("openai", "m", KEY) as one:
+        with respx.mock:
+            route = respx.post("https://api.openai.com/v1/chat/completions").respond(json=answer)
+            response = await one.chat("x")
+    assert response.content == "hi"
+    assert route.call_count == 1
 
 
 @pytest.mark.anyio

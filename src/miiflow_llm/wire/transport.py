@@ -10,6 +10,7 @@ import builtins
 import ipaddress
 import logging
 import re
+import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -235,8 +236,7 @@ class Transport:
     def _choice(self) -> str:
         if self._kind == "lean":
             return "lean"
-        replaced = httpx.AsyncHTTPTransport.handle_async_request is not _HTTPX_SEND
-        return "httpx" if replaced or urllib.request.getproxies() or not _lean_works() else "lean"
+        return "httpx" if _mocked() or urllib.request.getproxies() or not _lean_works() else "lean"
 
     async def aclose(self) -> None:
         """Close the connections; a client that the caller gave stays open, and so do httpx's of other event loops."""
@@ -271,6 +271,18 @@ class _Once(AsyncIterator[bytes]):
         if not self._left:
             raise StopAsyncIteration
         return self._left.pop()
+
+
+def _mocked() -> bool:
+    """Whether a mock stands in for httpx's transport (pytest-httpx) or for the pool beneath it (respx, VCR.py)."""
+    if httpx.AsyncHTTPTransport.handle_async_request is not _HTTPX_SEND:
+        return True
+    core = sys.modules.get("httpcore")  # httpx loads it late: what is not loaded is not replaced
+    pooled = getattr(core, "AsyncConnectionPool", None)
+    if pooled is None:
+        return False
+    code = getattr(pooled.handle_async_request, "__code__", None)
+    return code is None or code.co_name != "handle_async_request"
 
 
 def _lean_works() -> bool:
