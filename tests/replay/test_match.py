@@ -62,6 +62,8 @@ def test_key_order_and_base_url_do_not_matter() -> None:
     index = CaptureIndex([stream(path="/gateway/chat/completions")])
     for path in ("/proxy/v1/chat/completions", "/chat/completions"):
         assert index.find(asked(body=dict(reversed(ASKED.items())), path=path))
+    bedrock = CaptureIndex([whole(path="/model/us.n-v1%3A0/converse", model="us.n-v1:0", request={"a": 1})])
+    assert bedrock.find(asked(path="/model/us.n-v1:0/converse", body={"a": 1}))
     assert CaptureIndex([stream(request=None, path="")]).find(asked(body={"model": "m-1", "stream": True}))
 
 
@@ -112,7 +114,8 @@ def test_an_error_answers_both_kinds() -> None:
         ("/api/chat", {"model": "a", "stream": False}, False, "a"),
         ("/models/g:streamGenerateContent", {}, True, "g"),
         ("/models/g:generateContent", {}, False, "g"),
-        ("/model/us.n-v1%3A0/converse-stream", {}, True, "us.n-v1%3A0"),
+        ("/model/us.n-v1%3A0/converse-stream", {}, True, "us.n-v1:0"),
+        ("/model/us.n-v1:0/converse", {}, False, "us.n-v1:0"),
         ("/models", None, False, None),
     ],
 )

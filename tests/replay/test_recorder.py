@@ -111,10 +111,11 @@ async def test_no_secret_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.Mo
     headers = {"authorization": f"Bearer {KEY}", "cookie": f"sid={SESSION}"}
     url = f"https://api.openai.com/v1/{ACCOUNT}{PATH}"
     with record(tmp_path, Echo(), redact=[LISTED]) as transport:
-        got = await pieces(transport, url, params={"key": KEY}, headers=headers)
+        got = await pieces(transport, url, params={"key": KEY, "alt": "sse"}, headers=headers)
     assert KEY.encode() in b"".join(got)
     capture = load(transport.written[0])
     assert len(written) == 2
+    assert capture.path.endswith(PATH + "?alt=sse")
     for secret in (KEY, SESSION, ACCOUNT, "private", "cookie-two-value", "a1B2a1B2"):
         assert all(secret.encode() not in data for data in written), secret
         assert all(secret not in str(path) for path in transport.written)

@@ -14,9 +14,9 @@ class Capture(msgspec.Struct, kw_only=True):
     """One exchange with a provider: the request as JSON for matching, the answer byte for byte.
 
     `name` is unique within `provider`. `dialect` is the wire format's name as everywhere in this package. `path` is
-    the request's path as it was sent, without host and query. `request` is the JSON body that was sent, `None` where
-    it is not known (such a capture answers any body). `headers` are the response headers that matter, names in lower
-    case, without credentials and without what describes the transfer (content-length, transfer-encoding).
+    the request's path and query as sent, without host and credentials. `request` is the JSON body that was sent,
+    `None` where it is not known (such a capture answers any body). `headers` are the response headers that matter,
+    names in lower case, without credentials and without what describes the transfer (content-length, ...).
     `origin` says whether a live server sent the body ("recorded", `source` names it) or it was written from the
     provider's documentation ("constructed"). `reads` are the read boundaries of a recorded one: for each read, the
     milliseconds since the response's head and the number of bytes, counted after content decoding; `None` where

@@ -9,7 +9,9 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -23,7 +25,7 @@ ASPECTS: tuple[Aspect, ...] = ("provider", "method", "path", "query", "streaming
 
 # Capture names that could not be told from the first part of a dialect's path.
 _RESERVED = frozenset(["v1", "v1beta", "v2", "api", "chat", "models", "model", "responses", "messages", "openai"])
-_MODEL_IN_PATH = re.compile(r"/models?/(?P<model>[^/:]+)(?=[:/])")
+_MODEL_IN_PATH = re.compile(r"/models?/(?P<model>[^/]+?)(?=/|:[A-Za-z]\w*$)")
 _ENDPOINT = re.compile(
     r"/(?:chat/completions|completions|responses|messages|messages/count_tokens|embeddings|embed|api/chat"
     r"|v2/chat|models/-(?::\w+|/converse(?:-stream)?)|models)$"
@@ -67,7 +69,7 @@ class Received(msgspec.Struct, kw_only=True):
         """The model in the body or the path."""
         named = self.body.get("model") if isinstance(self.body, dict) else None
         found = _MODEL_IN_PATH.search(self.path)
-        return str(named) if named else found and found["model"]
+        return str(named) if named else found and unquote(found["model"])
 
     def line(self) -> str:
         """The request in a line."""
@@ -203,6 +205,7 @@ def _path(request: Received, capture: Capture) -> bool:
     return theirs == "/" or mine.endswith(theirs) or theirs.endswith(mine)
 
 
+@lru_cache(maxsize=8192)
 def _endpoint(path: str) -> str:
     """The end of a path from the dialect's own part on, its model left out; the whole path where no dialect's is."""
     plain = "/" + _MODEL_IN_PATH.sub("/models/-", path).strip("/")

@@ -18,7 +18,7 @@ from .errors import CaptureError
 from .http_reader import json_of
 from .match import Received, canonical
 from .origin import dialect_of, provider_of
-from .secrets import Redactor
+from .secrets import Redactor, without_credentials
 
 BodyHook = Callable[[bytes], bytes]
 
@@ -80,7 +80,7 @@ class Recording:
             dialect=self._settings.dialect or dialect_of(provider, self._request.url.path),
             model=received.model or "",
             streaming=received.streaming,
-            path=received.path,
+            path=received.path + (f"?{received.query}" if received.query else ""),
             method=received.method,
             request=received.body if isinstance(received.body, dict) else None,
             status=response.status_code,
@@ -98,8 +98,10 @@ class Recording:
             content = self._request.content
         except httpx.RequestNotRead:  # an upload that was streamed: it is gone
             content = b""
-        path = self._settings.redactor.redact_text(self._request.url.path)
-        return Received(method=self._request.method, path=path, body=json_of(self._settings.redactor.redact(content)))
+        redact = self._settings.redactor.redact
+        path, _, query = redact(self._request.url.raw_path).decode("ascii").partition("?")
+        body = json_of(redact(content))
+        return Received(method=self._request.method, path=path, query=without_credentials(query), body=body)
 
     def _seen(self) -> str:
         return f"{self._request.url.host}, {datetime.now(UTC).date()}"

@@ -159,8 +159,14 @@ def hide(headers: Mapping[str, str]) -> dict[str, str]:
 
 def hide_query(query: str) -> str:
     """The query with the value of every parameter that holds a credential replaced by `***`."""
-    pairs = [pair.partition("=") for pair in query.split("&")] if query else []
-    return "&".join(
-        name + mark + (HIDDEN if unquote(name).lower() in CREDENTIAL_PARAMETERS else value)
-        for name, mark, value in pairs
-    )
+    pairs = (f"{pair.partition('=')[0]}={HIDDEN}" if _is_credential(pair) else pair for pair in query.split("&"))
+    return "&".join(pairs)
+
+
+def without_credentials(query: str) -> str:
+    """The query without the parameters that hold a credential."""
+    return "&".join(pair for pair in query.split("&") if not _is_credential(pair))
+
+
+def _is_credential(pair: str) -> bool:
+    return unquote(pair.partition("=")[0]).lower() in CREDENTIAL_PARAMETERS

@@ -130,9 +130,9 @@ class ReplayServer:
     def received(self, request: HttpRequest, connection: int) -> Received:
         """Note a request; provider and capture name are taken off its path where it begins with them."""
         path, _, query = request.target.partition("?")
-        parts = [unquote(part) for part in path.lstrip("/").split("/")]
-        provider = parts.pop(0) if parts[0] in self.index.providers else None
-        name = parts.pop(0) if provider and parts and self.index.knows(provider, parts[0]) else None
+        parts = path.lstrip("/").split("/")
+        provider = unquote(parts.pop(0)) if unquote(parts[0]) in self.index.providers else None
+        name = unquote(parts.pop(0)) if provider and parts and self.index.knows(provider, unquote(parts[0])) else None
         noted = Received(
             method=request.method,
             path="/" + "/".join(parts),

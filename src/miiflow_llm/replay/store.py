@@ -18,7 +18,7 @@ import msgspec
 
 from .capture import Capture, Origin
 from .errors import CaptureError, SecretFoundError
-from .secrets import CREDENTIAL_HEADERS, IDENTITY_HEADERS, find_secret
+from .secrets import CREDENTIAL_HEADERS, IDENTITY_HEADERS, find_secret, hide_query
 
 Kind = TypeVar("Kind")
 
@@ -228,8 +228,9 @@ def _check_secrets(capture: Capture, meta: bytes) -> None:
     for name in capture.headers:
         if name.lower() in refused:
             raise SecretFoundError(capture.key, "headers", f"an account's header ({name})")
-    if "?" in capture.path:
-        raise SecretFoundError(capture.key, "path", "a query, where keys are passed")
+    query = capture.path.partition("?")[2]
+    if hide_query(query) != query:
+        raise SecretFoundError(capture.key, "path", "a key passed in the query")
 
 
 def _parts(capture: Capture, meta: bytes) -> Iterator[tuple[str, bytes]]:

@@ -73,10 +73,11 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         return answer.response(request)
 
     def _answer(self, request: httpx.Request) -> _Answer:
+        path, _, query = request.url.raw_path.decode("ascii").partition("?")
         received = Received(
             method=request.method,
-            path=request.url.path,
-            query=hide_query(request.url.query.decode("ascii")),
+            path=path,
+            query=hide_query(query),
             headers=hide(request.headers),
             body=json_of(request.content),
             provider=self._provider,
