@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import random
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
 from miiflow_llm.core.exceptions import StreamProtocolError
+from miiflow_llm.core.pieces import Failure, Opaque
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.wire.decode import WHOLE, Decoder
-from miiflow_llm.wire.frames import FRAMINGS, Frame
-from miiflow_llm.wire.walk import walk
+from miiflow_llm.wire.event_words import PIECES
+from miiflow_llm.wire.frames import FRAMINGS
+from miiflow_llm.wire.walk import Mismatch, walk
 
 from .captured import engine_of, own, sample, shared
 
@@ -43,9 +50,100 @@ def test_readings_agree(part: int) -> None:
             assert shape(typed) == shape(plain), (capture.key, event, data[:300])
 
 
-def shape(pieces: list[object]) -> list[object]:
-    """The pieces, with JSON that they carry as values: its spelling may differ."""
-    return [[type(piece).__name__, *map(_parsed, msgspec.structs.astuple(piece))] for piece in pieces]  # type: ignore[type-var]
+def test_the_second_reading_is_rare() -> None:
+    """Of our captures only those that are made for it need the tolerant reading: the fast one reads all others."""
+    again = {capture.key for capture in own() if capture.status < 400 and needs_it(capture)}
+    assert again == {
+        "groq/last_event_without_blank_line",
+        "mistral/whole_tools",
+        "ollama/cut_short_inside_a_line",
+        "openai-compatible/tool_call_arguments_as_object",
+        "openai/cut_short_inside_a_frame",
+    }
+
+
+def needs_it(capture: Capture) -> bool:
+    """Whether some frame does not fit the typed decoder."""
+    decoder = engine_of(capture).decoder
+    for event, data in frames(capture, decoder):
+        try:
+            decoder.reader(event).read(data)
+        except msgspec.DecodeError:
+            return True
+    return False
+
+
+ODD: list[Any] = [
+    *(None, "", "x", "7", 0, 1, -1, 1.5, True, False, [], ["a", "b"], [1], [None], [{}], {}, {"a": 1}),
+    *([{"text": "t"}], {"text": "t"}, {"content": "c"}),
+]
+"""What may stand where something else was: every type, empty and not, and the keys that tables look for."""
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_odd_values(part: int) -> None:
+    """A frame with one value replaced is read alike by both, or refused by both with a typed error."""
+    for capture in [capture for capture in own() if capture.status < 400][part::10]:
+        decoder, dice = engine_of(capture).decoder, random.Random(capture.key)
+        read = list(frames(capture, decoder))
+        for event, data in dice.sample(read, min(len(read), 6)):
+            try:
+                value = msgspec.json.decode(data)
+            except msgspec.DecodeError:
+                continue
+            places = list(places_in(value))
+            for _ in range(60):
+                odd = replaced(value, dice.choice(places), dice.choice(ODD))
+                assert by_decoder(decoder, event, odd) == by_walk(decoder, event, odd), (capture.key, event, odd)
+
+
+def by_decoder(decoder: Decoder, event: str, value: Any) -> Any:
+    """What a decoder reads: pieces, or that it refuses."""
+    try:
+        return shape(decoder.read(event, msgspec.json.encode(value)))
+    except StreamProtocolError:
+        return "refused"
+
+
+def by_walk(decoder: Decoder, event: str, value: Any) -> Any:
+    """What the plain reading gives."""
+    try:
+        return shape(walk(decoder.rules_for(event), value))
+    except Mismatch:
+        return "refused"
+
+
+def places_in(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value in the value."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in inner:
+        yield from places_in(child, (*path, key))
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """The value with another at `path`."""
+    if not path:
+        return new
+    copied = value.copy()
+    copied[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copied
+
+
+def shape(pieces: list[Any]) -> list[object]:
+    """The pieces as values: JSON that they carry may be spelt differently, and an opaque part of nothing is nothing."""
+    return [
+        [type(piece).__name__, *map(_parsed, msgspec.structs.astuple(_comparable(piece)))]
+        for piece in pieces
+        if not (isinstance(piece, Opaque) and piece.payload is None)
+    ]
+
+
+def _comparable(piece: Any) -> Any:
+    """The piece; an error without words is the whole object to one reading and no message to the other."""
+    if isinstance(piece, Failure) and isinstance(_parsed(piece.message), dict):
+        return msgspec.structs.replace(piece, message=None)
+    return piece
 
 
 def _parsed(value: object) -> object:
@@ -90,11 +188,28 @@ def test_unreadable() -> None:
         ProviderStreamNormalizer().normalize_chunk(b'{"choices":[', provider="openai")
 
 
+PLAIN = re.compile(r"[vfc]\d+|read|payload|frame|decode|out|append|present|text|null|\{\}|")
+"""What generated source is made of, beside builtins, pieces and the pieces' own fields."""
+
+
 def test_generated_source_holds_no_wire_text() -> None:
-    """No text of the wire is pasted into generated source."""
-    for capture in own()[:1]:
+    """Every word in generated source is the generator's own: no text of the wire can become code."""
+    fields = {field for piece in PIECES.values() for field in piece.__struct_fields__}
+    known = fields | {piece.__name__ for piece in PIECES.values()} | set(dir(builtins))
+    for capture in own():
         decoder = engine_of(capture).decoder
-        source = decoder.reader("").source
-        assert "choices" not in source
-        assert "content" not in source
-    assert Frame(None, b"").stray is False
+        for event in {event for event, _ in frames(capture, decoder)} if capture.status < 400 else ():
+            strange = {
+                word for word in words(decoder.reader(event).source) if word not in known and not PLAIN.fullmatch(word)
+            }
+            assert strange == set()
+
+
+def words(source: str) -> Iterator[str]:
+    """Every name and text in a piece of source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+            yield node.value if isinstance(node.value, str) else node.value.decode()
+        found = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
+        if isinstance(found, str):
+            yield found
