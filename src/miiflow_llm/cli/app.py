@@ -195,6 +195,15 @@ def replay(context: typer.Context) -> int:
     return main(["serve", *context.args])
 
 
+@app.command("captures", context_settings=PASSED_ON, add_help_option=False)
+@command
+def captures(context: typer.Context) -> int:
+    """Look at captures: show, compare or check them, or import VCR.py cassettes."""
+    from ..replay.__main__ import main
+
+    return main(context.args)
+
+
 @app.command("serve", epilog=EPILOG)
 @command
 def serve(
