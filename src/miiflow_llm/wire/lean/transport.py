@@ -31,8 +31,8 @@ class LeanTransport(httpx.AsyncBaseTransport):
     ssl_context: for https; None verifies against certifi's roots, as httpx does. Its ALPN is set to HTTP/1.1.
     local_address: an IP address to connect from.
 
-    A response has the extension `miiflow_stream`, a ResponseStream: the body's faster seam. Timeouts are those of
-    the request's `timeout` extension, `connect` covering name look-up and TLS handshake too. With `retry_stale` a request
+    A response has the extension `miiflow_stream`, a ResponseStream: the body's faster seam. Timeouts are those of the
+    request's `timeout` extension, `connect` covering name look-up and TLS handshake too. With `retry_stale` a request
     is sent again in silence when the used connection that it went to turns out to have been closed by the peer before
     any byte of an answer, and its body is bytes; without it the caller is told, and counts its own attempts.
     """
