@@ -198,6 +198,17 @@ async def test_a_body_after_100_continue() -> None:
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+async def test_what_the_block_raises_comes_out_as_it_is() -> None:
+    """An exception in the `async with` block is not wrapped, and a cancelled block ends the server."""
+    with pytest.raises(ZeroDivisionError):
+        async with ReplayServer([stream()]):
+            raise ZeroDivisionError
+    with anyio.move_on_after(0.05) as scope:
+        async with ReplayServer([stream()]):
+            await anyio.sleep(30)
+    assert scope.cancelled_caught
+
+
 def test_a_server_in_a_thread() -> None:
     """`serving` runs the server beside code that is not asynchronous, and ends it."""
     with serving([stream()], cut="bytes") as server:

@@ -104,6 +104,16 @@ async def test_faults_are_httpxs(capture: Capture, fault: Fault, error: type[Exc
     assert [request.sent for request in transport.requests] == [handed, handed]
 
 
+async def test_a_client_that_leaves_is_noted() -> None:
+    """A client that closes an answer before its end is noted as one that left, async and sync."""
+    transport = ReplayTransport([stream()])
+    async with httpx.AsyncClient(transport=transport) as client, client.stream("POST", URL, json=ASKED):
+        pass
+    with httpx.Client(transport=transport) as plain, plain.stream("POST", URL, json=ASKED):  # noqa: ASYNC212  on purpose
+        pass
+    assert [request.outcome for request in transport.requests] == ["left", "left"]
+
+
 async def test_a_status_comes_first() -> None:
     """The first request gets the status, the second the capture."""
     transport = ReplayTransport([stream()], fault=StatusFirst(503, headers={"retry-after": "2"}))
