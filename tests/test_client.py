@@ -16,7 +16,6 @@ import respx
 
 from miiflow_llm import LLMClient, Message, ProviderStreamNormalizer, Timeout
 from miiflow_llm.core import exceptions as error
-from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.faults import CutAt, StatusFirst
 from miiflow_llm.replay.server import ReplayServer
 
@@ -253,35 +252,6 @@ async def test_key_never_shows(caplog: pytest.LogCaptureFixture) -> None:
     assert not [text for text in shown if KEY in text]
     with pytest.raises(TypeError):
         pickle.dumps(one._setup.target.credential)
-
-
-def pairs() -> list[tuple[Capture, Capture]]:
-    """The same answer streamed and whole."""
-    found = []
-    for capture in own():
-        twin = CAPTURES.get(f"{capture.provider}/whole_{capture.name}")
-        if capture.streaming and twin and (twin.expected or {}).get("text") == (capture.expected or {}).get("text"):
-            found.append((capture, twin))
-    return found
-
-
-@pytest.mark.anyio
-async def test_streaming_and_not_agree() -> None:
-    """`stream.response` is what `chat()` gives for the same answer, but for ids, usage as sent, raw and timings."""
-    assert len(pairs()) > 3
-    for streamed, whole in pairs():
-        async with ReplayServer([streamed, whole]) as server:
-            one = LLMClient.create(
-                streamed.provider, streamed.model, KEY, base_url=server.url_for(streamed.provider, streamed.name)
-            )
-            async with one:
-                async with one.stream_chat("x") as stream:
-                    async for _ in stream:
-                        pass
-                response = await one.chat("x")
-        assert stream.response.message.text == response.message.text, streamed.key
-        assert stream.response.finish_reason == response.finish_reason
-        assert [type(part) for part in stream.response.message.parts] == [type(part) for part in response.message.parts]
 
 
 @pytest.mark.anyio

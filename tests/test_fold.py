@@ -60,7 +60,7 @@ def call(**fields: Any) -> dict[str, Any]:
         ([call(index=0, id="a", name="f"), call(index=0, id="a", name="f", arguments="{}")], [("f", "{}")]),
         (
             [call(index=0, id="a", name="f"), call(index=1, id="b", name="g"), call(index=0, arguments="1")],
-            [("f", "1"), ("g", "")],
+            [("f", "1"), ("g", "{}")],
         ),
         (
             [call(id="null", name="f", arguments="1"), call(id="null", name="g", arguments="2")],
@@ -207,3 +207,22 @@ def test_a_call_that_is_the_answer(whole: bool) -> None:
         assert chunks[-1].tool_calls == []
         response = reader.response()
     assert (response.content, response.tool_calls, response.finish_reason) == ('{"x":1}', [], "stop")
+
+
+@pytest.mark.parametrize(
+    ("finish", "arguments"),
+    [("tool_calls", "{}"), ("stop", "{}"), (None, "{}"), ("length", ""), ("content_filter", "")],
+)
+def test_calls_without_arguments(finish: str | None, arguments: str) -> None:
+    """A call that came whole without arguments has an empty object of them; one that was cut off has none."""
+    reader = engine("openai").stream("m")
+    frames = [{"choices": [{"delta": call(index=0, id="a", name="f", arguments="")}]}]
+    if finish:
+        frames.append({"choices": [{"delta": {}, "finish_reason": finish}]})
+    chunks = [one for frame in frames for one in reader.feed(b"data: " + msgspec.json.encode(frame) + b"\n\n")]
+    chunks += reader.feed(b"data: [DONE]\n\n")
+    assert [one.arguments for one in reader.response().tool_calls] == [arguments]
+    assert [one.arguments for one in chunks[-1].tool_calls] == [arguments]
+    assert "".join(delta.arguments for chunk in chunks for delta in chunk.tool_call_deltas) == arguments
+    custom = {"tool_calls": [{"index": 0, "id": "a", "custom": {"name": "f", "input": ""}}]}
+    assert streamed(custom, finish=finish, provider="openai").tool_calls[0].arguments == ""

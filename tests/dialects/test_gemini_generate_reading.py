@@ -50,7 +50,7 @@ PARTS: list[tuple[list[dict[str, Any]], list[Block]]] = [
     ([NEW], [opaque(NEW)]),
     ([{"thoughtSignature": "YQ=="}], [opaque({"thoughtSignature": "YQ=="})]),
     ([{"functionCall": {}}], []),
-    ([{"functionCall": {"name": "now"}}], [ToolCall("call_0", "now", "")]),
+    ([{"functionCall": {"name": "now"}}], [ToolCall("call_0", "now", "{}")]),
     (
         [{"functionCall": {"id": "s1", "name": "now", "args": {"at": 1}}, "thoughtSignature": "YQ=="}],
         [ToolCall("s1", "now", '{"at":1}', signature="YQ==", item_id="s1", origin=OWN)],

@@ -160,8 +160,8 @@ class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True):
 class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
     """A call the model asks for.
 
-    `arguments` is JSON as the model wrote it, or the text itself for a custom, free-form tool. `id` pairs it with
-    its result; where the provider gives none, one is made.
+    `arguments` is JSON as the model wrote it, `{}` in a whole answer where it wrote none, or the text itself for a
+    custom, free-form tool. `id` pairs it with its result; where the provider gives none, one is made.
     """
 
     id: str

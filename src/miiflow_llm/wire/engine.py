@@ -102,6 +102,7 @@ class Engine:
         failure = self.failure_in(fold, body, model)
         if failure is not None:
             raise failure
+        fold.close()
         response = fold.response(self.provider, model, finished=True)
         response.raw = body
         return response

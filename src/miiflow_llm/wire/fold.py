@@ -126,7 +126,19 @@ class Fold:
         chunk.finish_reason = self.finish_reason
         chunk.raw_finish_reason = self._reason
         chunk.usage = self.usage
+        if chunk.finish_reason == "tool_calls":
+            self._argue(chunk)
         return chunk
+
+    def _argue(self, chunk: StreamChunk) -> None:
+        """A call that came whole without arguments has an empty object of them, whatever the wire makes of that."""
+        entries = self.transcript.entries
+        custom = {entry.index for entry in entries if type(entry) is ToolCallPiece and entry.custom}
+        for ordinal in range(self.transcript.calls):
+            if ordinal not in self._argued and ordinal not in custom:
+                entries.append(ToolCallPiece(ordinal, arguments="{}"))
+                chunk.tool_call_deltas = [*chunk.tool_call_deltas, ToolCallDelta(ordinal, arguments="{}")]
+                chunk._seen = len(entries)
 
     def _take(self, piece: Piece, chunk: StreamChunk) -> bool:
         """Fold one piece in; whether it is something to hand out."""
