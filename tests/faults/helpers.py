@@ -14,7 +14,7 @@ from .wires import OPENAI_CHAT, STREAM_MODEL, Wire
 
 KEY = "sk-test-0123456789abcdef"
 
-SHORT = Timeout(connect=0.15, pool=0.15, write=0.15, first_output=0.15, idle=0.15)
+SHORT = Timeout(connect=0.3, pool=0.15, write=0.3, first_output=0.15, idle=0.15)
 """Limits that a fault runs into quickly; a wait for the head takes at most their sum."""
 
 LONG = Timeout(connect=5, pool=5, write=5, first_output=5, idle=5)
