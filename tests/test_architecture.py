@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,27 @@ def test_dialects_know_the_grammar_alone(path: Path) -> None:
     assert known <= TABLE_MODULES
 
 
+@pytest.mark.parametrize("path", sorted((SOURCE / "providers").glob("*.py")), ids=dotted)
+def test_providers_know_tables_alone(path: Path) -> None:
+    """A provider is a table: of the engine it knows the grammar and nothing else."""
+    assert {target for target in imports(path) if target.startswith("wire.")} <= {"wire.table"}
+
+
+def test_what_is_optional_stands_above_the_client() -> None:
+    """However one follows the client's imports, those inside functions too, nothing optional is reached."""
+    reached, todo = set[str](), ["client", "sync_client"]
+    graph = {dotted(path): imports(path) for path in modules()}
+    while todo:
+        module = todo.pop()
+        if module not in reached:
+            reached.add(module)
+            todo += graph.get(module, ())
+    optional = {module for module in graph if module.partition(".")[0] in ("replay", "web", "cli", "otel", "explain")}
+    assert optional
+    assert not reached & optional
+    assert {"wire.engine", "core.messages"} <= reached
+
+
 def test_no_circles() -> None:
     """No module imports itself by way of others."""
     graph = {dotted(path): {target for target in imports(path) if target != dotted(path)} for path in modules()}
@@ -113,20 +135,45 @@ def _walk(module: str, graph: dict[str, set[str]], path: tuple[str, ...], done: 
 
 @pytest.mark.parametrize("path", sorted((SOURCE / "wire").rglob("*.py")), ids=dotted)
 def test_wire_has_never_heard_of_a_provider(path: Path) -> None:
-    """No provider's name stands in the engine's code; its documentation may say where a fact is from."""
-    tree = ast.parse(path.read_text())
-    names = {name.replace("-", "_") for name in providers.builtin_names()} - {"openai_compatible"}
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    """No provider's name stands in the engine's code or texts; its documentation may say where a fact is from."""
+    heard = [word for word in said(ast.parse(path.read_text())) if PROVIDER.search(word)]
+    assert heard == []
+
+
+PROVIDER = re.compile(
+    "|".join({*providers.builtin_names(), *providers.ALIASES} - {"openai-compatible"}).replace("-", "."), re.IGNORECASE
+)
+
+
+def said(tree: ast.AST) -> Iterator[str]:
+    """Every name and text of a module that is no documentation."""
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        words = ""
-        if isinstance(node, ast.Name):
-            words = node.id
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            words = node.name
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            words = node.value
-        heard = {name for name in names if name in words.lower()}
-        assert not heard, f"{dotted(path)}:{getattr(node, 'lineno', 0)}: {words!r}"
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and id(node) not in prose:
+            yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+        for field in ("id", "attr", "name", "arg", "asname", "module"):
+            found = getattr(node, field, None)
+            if isinstance(found, str):
+                yield found
+
+
+def test_a_providers_name_is_heard() -> None:
+    """The search finds names in variables, attributes, arguments, keywords, functions, texts and imports alike."""
+    for code in (
+        "openai = 1",
+        "x.groq",
+        "def f(xai): ...",
+        "f(mistral=1)",
+        "async def gemini_x(): ...",
+        "class Cohere: ...",
+        "x = 'DeepSeek'",
+        "x = f'{y} ollama'",
+        "x = b'google'",
+        "import anthropic as a",
+        "from x.together import y",
+    ):
+        assert any(PROVIDER.search(word) for word in said(ast.parse(code))), code
+    assert not any(PROVIDER.search(word) for word in said(ast.parse('"""As OpenAI does."""')))
 
 
 def test_one_place_names_httpx() -> None:

@@ -184,12 +184,19 @@ def test_every_event_is_read() -> None:
 
 
 @pytest.mark.parametrize("known", NAMES)
-def test_aliases(known: str) -> None:
-    """Each provider has captures of our own, and its aliases find its table."""
-    provider = providers.get(known)
-    assert any(capture.provider == known for capture in own())
-    for alias in provider.aliases:
-        assert providers.get(alias) is provider
+def test_captures_of_each(known: str) -> None:
+    """Each provider has captures of our own: text, calls, an error before and inside the stream, an early end."""
+    names = {capture.name for capture in own() if capture.provider == known}
+    assert {"text", "tool_call", "error_before", "error_midstream", "cut_short", "whole_text"} <= names
+
+
+def test_aliases() -> None:
+    """Other names find the same tables, and nobody may take them without saying so."""
+    for alias, known in providers.ALIASES.items():
+        assert providers.get(alias) is providers.get(known)
+        with pytest.raises(ConfigurationError, match="exists already"):
+            register(msgspec.structs.replace(HARBOUR, name="mine", aliases=(alias,)))
+    assert "mine" not in providers.names()
 
 
 @pytest.mark.parametrize(

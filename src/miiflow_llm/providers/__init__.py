@@ -28,7 +28,7 @@ def register(provider: Provider, *, replace: bool = False) -> Provider:
     """
     with _lock:
         for name in (provider.name, *provider.aliases):
-            if not replace and (name in _registered or name in builtin_names()):
+            if not replace and (name in _registered or name in ALIASES or name in builtin_names()):
                 raise ConfigurationError(f"provider {name!r} exists already; pass replace=True to replace it")
         for name in (provider.name, *provider.aliases):
             _registered[name] = provider
