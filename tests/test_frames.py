@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import httpx
 import pytest
@@ -133,7 +134,27 @@ def test_long_frames_are_linear() -> None:
     """A frame of 8 MB in small reads is joined once: its bytes are not copied at each read."""
     framer, piece = SSEFramer(), b"x" * 4096
     framer.feed(b"data: ")
-    for _ in range(2048):
-        assert framer.feed(piece) == []
-    assert len(framer._held) == 2049
+    tracemalloc.start()
+    try:
+        for _ in range(2048):
+            assert framer.feed(piece) == []
+        copied = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert copied < 1.5 * 2048 * 4096  # each byte at most once: `piece` is one object
     assert len(framer.feed(b"\n\n")[0].data) == 2048 * 4096
+
+
+@pytest.mark.parametrize("framer", [SSEFramer(), NDJSONFramer()])
+def test_tiny_reads_cost_their_bytes(framer: SSEFramer | NDJSONFramer) -> None:
+    """A frame that comes two bytes at a time holds about its size, not an object for each read."""
+    whole = b"abcdefghijklmnopqrstuvwxyz" * 15_000
+    tracemalloc.start()
+    try:
+        for start in range(0, len(whole), 2):
+            assert framer.feed(whole[start : start + 2]) == []
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1.3 * len(whole)
+    framer.feed(b"\n\n")

@@ -40,6 +40,35 @@ class Framer(Protocol):
     def finish(self) -> list[Frame]: ...
 
 
+class _Fragments:
+    """Bytes that wait for the rest of their frame. Every thousand are joined, so that tiny reads cost their bytes."""
+
+    __slots__ = ("_joined", "_parts", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._parts: list[bytes] = []
+        self._joined = 0
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self.size += len(data)
+        if len(self._parts) - self._joined == 1024:
+            self._parts[self._joined :] = [b"".join(self._parts[self._joined :])]
+            self._joined += 1
+
+    def take(self, last: bytes) -> bytes:
+        """All of them and `last`, as one; none is left."""
+        self._parts.append(last)
+        whole = b"".join(self._parts)
+        self._parts.clear()
+        self.size = self._joined = 0
+        return whole
+
+    def end_with(self, suffix: bytes) -> bool:
+        return bool(self._parts) and self._parts[-1].endswith(suffix)
+
+
 class SSEFramer:
     """Server-sent events, with two kindnesses that real servers need.
 
@@ -49,8 +78,7 @@ class SSEFramer:
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max = max_frame
-        self._held: list[bytes] = []
-        self._size = 0
+        self._held = _Fragments()
         self._started = False
         self._quiet = False
         self._cr = False
@@ -70,7 +98,7 @@ class SSEFramer:
             if frame is not None:
                 return [frame]
         frames = self._feed(data)
-        self._quiet = self._started and not (self._held or self._cr or self._block or self._event or self._data)
+        self._quiet = self._started and not (self._held.size or self._cr or self._block or self._event or self._data)
         return frames
 
     def _feed(self, data: bytes) -> list[Frame]:
@@ -86,7 +114,7 @@ class SSEFramer:
             if not separator:
                 self._hold(data)
                 return []
-        blocks = (self._released(whole) if self._held else whole).split(b"\n\n")
+        blocks = self._released(whole).split(b"\n\n")
         self._hold(rest)
         unfinished = [] if closed else blocks.pop().split(b"\n")
         frames: list[Frame] = []
@@ -121,24 +149,17 @@ class SSEFramer:
 
     def _hold(self, data: bytes) -> None:
         if data:
-            self._held.append(data)
-            self._size += len(data)
-            if self._size + self._block > self._max:
+            self._held.add(data)
+            if self._held.size + self._block > self._max:
                 raise too_large(self._max)
 
     def _released(self, data: bytes) -> bytes:
-        if not self._held:
-            return data
-        self._held.append(data)
-        whole = b"".join(self._held)
-        self._held.clear()
-        self._size = 0
-        return whole
+        return self._held.take(data) if self._held.size else data
 
     def _feed_lines(self, data: bytes) -> list[Frame]:
         """The slow way, once a CR was seen: any of the three line ends."""
         self._cr = True
-        if _LINE.search(data) is None and not (self._held and self._held[-1].endswith(b"\r")):
+        if _LINE.search(data) is None and not self._held.end_with(b"\r"):
             self._hold(data)
             return []
         whole = self._released(data)
@@ -200,8 +221,7 @@ class NDJSONFramer:
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max = max_frame
-        self._held: list[bytes] = []
-        self._size = 0
+        self._held = _Fragments()
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that `data` completes.
@@ -213,18 +233,13 @@ class NDJSONFramer:
         if not separator:
             self._hold(data)
             return []
-        if self._held:
-            self._held.append(head)
-            head = b"".join(self._held)
-            self._held.clear()
-            self._size = 0
+        head = self._held.take(head) if self._held.size else head
         self._hold(rest)
         return [Frame(None, line) for raw in head.split(b"\n") if (line := self._clean(raw))]
 
     def finish(self) -> list[Frame]:
         """A last line without its line end."""
-        line = self._clean(b"".join(self._held))
-        self._held.clear()
+        line = self._clean(self._held.take(b""))
         return [Frame(None, line)] if line else []
 
     def _clean(self, line: bytes) -> bytes:
@@ -232,9 +247,8 @@ class NDJSONFramer:
 
     def _hold(self, data: bytes) -> None:
         if data:
-            self._held.append(data)
-            self._size += len(data)
-            if self._size > self._max:
+            self._held.add(data)
+            if self._held.size > self._max:
                 raise too_large(self._max)
 
 
