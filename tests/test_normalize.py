@@ -24,7 +24,7 @@ def chunks_of(capture: Capture, form: type) -> list[StreamChunk]:
     normalizer, engine = ProviderStreamNormalizer(), engine_of(capture)
     found = []
     for _, data in frames(capture, engine.decoder):
-        if not is_json(data):  # cut in two, after the answer was complete
+        if not is_json(data):  # `[DONE]` with a blank behind it
             continue
         given: Any = msgspec.json.decode(data) if form is dict else data.decode() if form is str else data
         found.append(normalizer.normalize_chunk(given, provider=engine.provider, dialect=capture.dialect))
@@ -32,7 +32,7 @@ def chunks_of(capture: Capture, form: type) -> list[StreamChunk]:
 
 
 def is_json(data: bytes) -> bool:
-    """Whether the payload is whole."""
+    """Whether the payload is JSON."""
     try:
         msgspec.json.decode(data)
     except msgspec.DecodeError:
