@@ -27,7 +27,9 @@ def comparable(response: ChatResponse) -> dict[str, Any]:
     message = response.message
     return {
         **{field: getattr(response, field) for field in SAME},
-        "text": message.text, "reasoning": message.reasoning, "refusal": message.refusal,
+        "text": message.text,
+        "reasoning": message.reasoning,
+        "refusal": message.refusal,
         "calls": [_plain(call) for call in message.tool_calls],
         "parts": [_plain(part) for part in message.parts or () if not isinstance(part, OpaqueBlock)],
         # where an opaque part stands among the others depends on when the provider sends it
