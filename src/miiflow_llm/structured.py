@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from .core.exceptions import ConfigurationError, ParsingError
-from .core.json_schema import decode_as, name_of, schema_of, without_nulls, wrap_root
+from .core.json_decode import decode_as, without_nulls
+from .core.json_schema import name_of, schema_of, wrap_root
 from .core.messages import Message
 from .core.partial_json import NOTHING, PartialJSON
 from .core.request import ChatRequest, OutputSchema, ToolSpec

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miiflow_llm.core.exceptions import ParsingError
-from miiflow_llm.core.json_schema import decode_as
+from miiflow_llm.core.json_decode import decode_as
 from miiflow_llm.core.partial_json import NOTHING, PartialJSON
 
 LEAVES = (

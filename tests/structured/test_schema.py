@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import ParsingError
-from miiflow_llm.core.json_schema import decode_as, name_of, schema_of, without_nulls, wrap_root
+from miiflow_llm.core.json_decode import decode_as, without_nulls
+from miiflow_llm.core.json_schema import name_of, schema_of, wrap_root
 from miiflow_llm.core.partial_json import NOTHING, PartialJSON
 from miiflow_llm.dialects._schema_tables import ANTHROPIC_STRICT, GEMINI_JSON_SCHEMA, OLLAMA_TOOL, OPENAI_STRICT
 from miiflow_llm.replay.capture import Capture

@@ -1,8 +1,8 @@
 """JSON that is still being written, read as far as it goes.
 
 In comes text in pieces cut anywhere; out comes the value so far. Each character is read once, whatever came
-before it, so that the cost of a delta depends on the delta alone. It knows JSON; of types (`partial_value`),
-schemas and providers it knows nothing.
+before it, so that the cost of a delta depends on the delta alone. It knows JSON; of types,
+schemas (`schema_shape`) and providers it knows nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PartialJSON:
     Strings grow; lists and objects fill; a member stands in its object only when its value has begun and can
     be shown: a number, `true`, `false` and `null` when they are finished, a string from its opening quote on,
     never with half an escape or half a surrogate pair. Of duplicate keys the last wins. A lone surrogate,
-    escaped or raw, becomes U+FFFD, as in `json_schema.decode_as`. Numbers out of a double's range, and integers
+    escaped or raw, becomes U+FFFD, as in `json_decode.decode_as`. Numbers out of a double's range, and integers
     longer than Python converts, are errors, as they are to msgspec.
 
     `lenient` looks for the first object or array in a text that has prose or Markdown fences around it, and

@@ -18,7 +18,9 @@ import msgspec
 
 from .docstrings import described
 from .exceptions import ConfigurationError, ParsingError
-from .json_schema import decode_as, is_pydantic, name_of, schema_of, without_nulls
+from .json_decode import decode_as, without_nulls
+from .json_schema import name_of, schema_of
+from .pydantic_types import bridged, is_pydantic
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -177,7 +179,7 @@ def _field(
         raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} cannot be passed by name")
     if parameter.name not in hints:
         raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} has no type annotation")
-    hint = _with_words(hints[parameter.name], about.get(parameter.name))
+    hint = _with_words(bridged(hints[parameter.name]), about.get(parameter.name))
     if parameter.default is parameter.empty:
         return parameter.name, hint, msgspec.field()
     if isinstance(parameter.default, (list, dict, set)):
