@@ -17,6 +17,7 @@ from .core.messages import Message
 from .core.partial_json import NOTHING, PartialJSON
 from .core.request import ChatRequest, OutputSchema, ToolSpec
 from .core.response import ChatResponse, StreamChunk
+from .core.schema_shape import SchemaShape
 from .wire.encode import parameters
 from .wire.table import Dialect, Structured
 from .wire.template import choose
@@ -24,8 +25,6 @@ from .wire.template import choose
 _PROMPT = (
     "Answer with one JSON value and nothing else: no prose, no code fence. It must follow this JSON Schema:\n{schema}"
 )
-
-
 class Shape(msgspec.Struct, frozen=True):
     """A type to answer in: its JSON Schema, and the key its value stands under where the root had to be wrapped."""
 
@@ -33,6 +32,11 @@ class Shape(msgspec.Struct, frozen=True):
     name: str
     schema: dict[str, Any]
     unwrap: str | None
+
+    @property
+    def openers(self) -> str:
+        """What the JSON of an answer begins with."""
+        return "{" if self.schema.get("type") == "object" else "{["
 
     @classmethod
     def of(cls, type_: Any) -> Shape:
@@ -84,7 +88,7 @@ class ShapeReader:
     def __init__(self, shape: Shape, mode: Structured) -> None:
         self.shape = shape
         self.lenient = mode != "native"
-        self._json = PartialJSON(lenient=self.lenient)
+        self._json = PartialJSON(lenient=self.lenient, openers=shape.openers, shape=SchemaShape.of(shape.schema))
         self._broken = False
 
     def read(self, chunk: StreamChunk) -> None:
@@ -127,7 +131,7 @@ def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
         ParsingError: it does not follow the type.
     """
     if lenient:
-        text = extracted(text)
+        text = extracted(text, shape.openers)
     text = without_nulls(text, shape.schema)
     if shape.unwrap is None:
         return decode_as(shape.type, text)
@@ -137,9 +141,9 @@ def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
     return decode_as(shape.type, bytes(outer[shape.unwrap]))
 
 
-def extracted(text: str) -> str:
-    """The first JSON value in `text`, whatever stands around it."""
-    reader = PartialJSON(lenient=True)
+def extracted(text: str, openers: str = "{[") -> str:
+    """The first JSON object or array in `text`, whatever stands around it; all of the text where there is none."""
+    reader = PartialJSON(lenient=True, openers=openers)
     reader.feed(text)
     return msgspec.json.encode(reader.value).decode() if reader.complete else text
 
