@@ -25,6 +25,8 @@ from .wire.template import choose
 _PROMPT = (
     "Answer with one JSON value and nothing else: no prose, no code fence. It must follow this JSON Schema:\n{schema}"
 )
+
+
 class Shape(msgspec.Struct, frozen=True):
     """A type to answer in: its JSON Schema, and the key its value stands under where the root had to be wrapped."""
 
