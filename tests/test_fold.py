@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from miiflow_llm import providers
+from miiflow_llm.core.pieces import Failure, Finish
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.target import engine_for
-from miiflow_llm.wire.fold import count_tokens
+from miiflow_llm.wire.fold import Fold, count_tokens
 from miiflow_llm.wire.table import count, count_unless_in_total
 
 
@@ -67,6 +68,12 @@ def call(**fields: Any) -> dict[str, Any]:
             [("f", "1"), ("g", "2")],
         ),
         ([call(index=5, arguments="{}")], []),
+        ([call(index=0, name="f", arguments="{"), call(index=0, id="x", name="f", arguments="}")], [("f", "{}")]),
+        ([call(name="f", arguments="{"), call(id="x", arguments="}")], [("f", "{}")]),
+        ([call(name="f", arguments="{}"), call(id="x", name="g", arguments="[]")], [("f", "{}"), ("g", "[]")]),
+        ([call(name="f", arguments="{"), call(name="f", arguments="}")], [("f", "{}")]),
+        ([call(name="f", arguments="{}"), call(name="f", arguments="[]")], [("f", "{}"), ("f", "[]")]),
+        ([call(name="f", arguments="{"), call(name="g", arguments="{}")], [("f", "{"), ("g", "{}")]),
         ([call(index=0, id="a", name="f", arguments=None), call(index=0, arguments="{}")], [("f", "{}")]),
         ([call(index=0, id="a", name="f", arguments={"x": 1})], [("f", '{"x":1}')]),
     ],
@@ -117,11 +124,55 @@ def test_the_last_chunk() -> None:
 
 
 def test_nothing_is_handed_out_for_nothing() -> None:
-    """Empty deltas make no chunk."""
+    """Empty deltas make no chunk, and are no output; nor is an empty piece of a call beside text."""
     reader = engine("openai").stream("m")
     empty = {"choices": [{"delta": {"content": "", "role": "assistant"}}]}
     assert reader.feed(b"data: " + msgspec.json.encode(empty) + b"\n\n") == []
     assert reader.output == 0
+    opened = {"choices": [{"delta": call(index=0, id="a", name="f", arguments="")}]}
+    assert len(reader.feed(b"data: " + msgspec.json.encode(opened) + b"\n\n")) == 1
+    before = reader.output
+    again = {"choices": [{"delta": call(index=0, id="a", arguments="")}]}
+    assert reader.feed(b"data: " + msgspec.json.encode(again) + b"\n\n") == []
+    assert reader.output == before
+    beside = {"choices": [{"delta": {"content": "x", **call(index=0, id="a", arguments="")}}]}
+    (chunk,) = reader.feed(b"data: " + msgspec.json.encode(beside) + b"\n\n")
+    assert (chunk.delta, chunk.tool_call_deltas, reader.output) == ("x", [], before + 1)
+
+
+def test_the_name_of_a_block() -> None:
+    """What a message is called is kept for replay, though it comes before any text, and makes no chunk."""
+    found = providers.get("openai")
+    reader = engine_for(found, next(one for one in found.also if one.dialect.name == "openai_responses")).stream("m")
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "content": [], "phase": "commentary"}
+    added = {"type": "response.output_item.added", "output_index": 0, "item": item}
+    delta = {"type": "response.output_text.delta", "output_index": 0, "item_id": "msg_1", "delta": "Hm"}
+    assert reader.feed(b"data: " + msgspec.json.encode(added) + b"\n\n") == []
+    assert len(reader.feed(b"data: " + msgspec.json.encode(delta) + b"\n\n")) == 1
+    (part,) = reader.response(finished=False).message.parts
+    assert (part.text, part.item_id, part.phase) == ("Hm", "msg_1", "commentary")
+
+
+def test_the_first_failure_counts() -> None:
+    """Of two reports of one failure the first in words is kept; what a finish reason alone implies gives way."""
+    fold = Fold(engine("openai").dialect, "p/d/m")
+    fold.push([Finish("error"), Failure("in words"), Failure("again")], b"")
+    assert fold.failure is not None
+    assert fold.failure.message == "in words"
+
+
+@pytest.mark.parametrize("finish", ["stop", None])
+def test_a_whole_answer_where_a_stream_was_wanted(finish: str | None) -> None:
+    """A server that does not stream gives its whole answer as one chunk or two, the last with the finish reason."""
+    body = {"choices": [{"message": {"content": "Blue"}, "finish_reason": finish}], "usage": {"prompt_tokens": 3}}
+    reader = engine("openai-compatible").stream("m")
+    chunks = [*reader.feed(msgspec.json.encode(body)[:9]), *reader.feed(msgspec.json.encode(body)[9:])]
+    assert chunks == []
+    chunks = reader.finish()
+    assert "".join(chunk.delta for chunk in chunks) == "Blue" == chunks[-1].content
+    assert [chunk.finish_reason for chunk in chunks][-1] == "stop"
+    assert chunks[-1].usage == TokenCount(3)
+    assert reader.response().content == "Blue"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +183,9 @@ def test_nothing_is_handed_out_for_nothing() -> None:
         ({"prompt": 12, "completion": 1, "reasoning": 290, "total": 303}, TokenCount(12, 291, 303)),
         ({"prompt": 12, "completion": 291, "reasoning": 290, "total": 303}, TokenCount(12, 291, 303)),
         ({"prompt": 12, "completion": 1}, TokenCount(12, 1, 13)),
+        ({"prompt": 12, "completion": 1, "total": 14}, TokenCount(12, 1, 14)),
+        ({"completion": 1, "reasoning": 2, "total": 4}, TokenCount(None, 1, 4)),
+        ({"completion": 1, "reasoning": 2, "total": 3}, TokenCount(None, 3, 3)),
     ],
 )
 def test_usage(raw: dict[str, int], counted: TokenCount) -> None:
