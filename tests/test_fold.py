@@ -141,14 +141,16 @@ def test_nothing_is_handed_out_for_nothing() -> None:
 
 
 def test_the_name_of_a_block() -> None:
-    """What a message is called is kept for replay, though it comes before any text, and makes no chunk."""
+    """What a message is called comes with its end: kept for replay, and neither a chunk nor output."""
     found = providers.get("openai")
     reader = engine_for(found, next(one for one in found.also if one.dialect.name == "openai_responses")).stream("m")
     item = {"type": "message", "id": "msg_1", "role": "assistant", "content": [], "phase": "commentary"}
-    added = {"type": "response.output_item.added", "output_index": 0, "item": item}
     delta = {"type": "response.output_text.delta", "output_index": 0, "item_id": "msg_1", "delta": "Hm"}
-    assert reader.feed(b"data: " + msgspec.json.encode(added) + b"\n\n") == []
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
     assert len(reader.feed(b"data: " + msgspec.json.encode(delta) + b"\n\n")) == 1
+    before = reader.output
+    assert reader.feed(b"data: " + msgspec.json.encode(done) + b"\n\n") == []
+    assert reader.output == before
     (part,) = reader.response(finished=False).message.parts
     assert (part.text, part.item_id, part.phase) == ("Hm", "msg_1", "commentary")
 
