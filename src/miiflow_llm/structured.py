@@ -19,6 +19,7 @@ from .core.request import ChatRequest, OutputSchema, ToolSpec
 from .core.response import ChatResponse, StreamChunk
 from .core.schema_shape import SchemaShape
 from .wire.encode import parameters
+from .wire.free_names import free_names
 from .wire.table import Dialect, Structured
 from .wire.template import choose
 
@@ -34,6 +35,7 @@ class Shape(msgspec.Struct, frozen=True):
     name: str
     schema: dict[str, Any]
     unwrap: str | None
+    strict: bool = True
 
     @property
     def openers(self) -> str:
@@ -48,7 +50,7 @@ class Shape(msgspec.Struct, frozen=True):
             ConfigurationError: no JSON Schema can be made of it.
         """
         if isinstance(type_, OutputSchema):
-            return cls(type_.schema, type_.name, type_.schema, None)
+            return cls(type_.schema, type_.name, schema_of(type_.schema), None, type_.strict)
         schema, unwrap = wrap_root(schema_of(type_))
         return cls(type_, name_of(type_), schema, unwrap)
 
@@ -60,7 +62,9 @@ def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatReq
         ConfigurationError: tools are given too, and this model has no other way than a tool.
     """
     mode: Structured = choose(dialect.structured, request.model) or "prompt"
-    output = OutputSchema(shape.name, shape.schema)
+    # A strict wire closes every object, and one with free names closed could only be empty.
+    strict = shape.strict and free_names(shape.schema) is None
+    output = OutputSchema(shape.name, shape.schema, strict)
     if mode == "native":
         return msgspec.structs.replace(request, schema=output), mode
     if mode == "tool":
@@ -144,9 +148,17 @@ def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
 
 
 def extracted(text: str, openers: str = "{[") -> str:
-    """The first JSON object or array in `text`, whatever stands around it; all of the text where there is none."""
+    """The first JSON object or array in `text`, whatever stands around it; all of the text where there is none.
+
+    Raises:
+        ParsingError: what begins like one is none.
+    """
     reader = PartialJSON(lenient=True, openers=openers)
-    reader.feed(text)
+    try:
+        reader.feed(text)
+    except ParsingError as error:
+        error.text = text
+        raise
     return msgspec.json.encode(reader.value).decode() if reader.complete else text
 
 

@@ -150,7 +150,7 @@ def test_openai_strict() -> None:
     assert "title" not in out
     assert out["properties"] == {
         "a": {"type": "string", "description": "words (minLength: 2)"},
-        "b": {"anyOf": [{"type": "integer"}, {"const": "x"}, {"type": "null"}]},
+        "b": {"anyOf": [{"type": "integer"}, {"type": "string", "const": "x"}, {"type": "null"}]},
         "c": {"anyOf": [{"$ref": "#/$defs/C"}, {"type": "null"}], "description": "a c"},
         "d": {"type": ["string", "null"], "description": "format: uri"},
     }

@@ -108,7 +108,7 @@ def tidy(schema: Mapping[str, Any]) -> dict[str, Any]:
     seen: set[str] = set()
     while isinstance(out.get("$ref"), str) and out["$ref"] not in seen:
         seen.add(out["$ref"])
-        found = target(out["$ref"], schema if "$defs" not in out else out)
+        found = target(out["$ref"], out)
         if not isinstance(found, Mapping):
             break
         out = {**found, **{key: value for key, value in out.items() if key != "$ref"}}

@@ -49,7 +49,7 @@ class Tool:
             raise ConfigurationError(f"tool name {name!r}: 1 to 64 letters, digits, '_' and '-'")
         self.name = name
         self.description = description
-        self.parameters = dict(parameters or {"type": "object", "properties": {}})
+        self.parameters = schema_of(dict(parameters or {"type": "object", "properties": {}}))
         self.strict = strict
         self.function = function
         self._type = arguments_type

@@ -29,6 +29,7 @@ _LIMITS = frozenset(
         "format",
         "default",
         "examples",
+        "prefixItems",
     )
 )
 _FORMATS = frozenset(("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"))
@@ -43,11 +44,13 @@ OPENAI_STRICT = SchemaSubset(
     all_required=True,
     any_of=True,
     lone_refs=True,
+    typed=True,
+    no_look_around=True,
 )
 """Structured outputs and strict functions: platform.openai.com/docs/guides/structured-outputs, supported schemas."""
 
 ANTHROPIC_STRICT = SchemaSubset(
-    keep=_BASE | {"const", "allOf", "format", "title"},
+    keep=_BASE | {"const", "format", "title"},
     told=_LIMITS,
     formats=_FORMATS | {"uri"},
     closed=True,
@@ -83,7 +86,7 @@ def openai_output(output: OutputSchema) -> dict[str, Any]:
 
 def openai_parameters(tool: ToolSpec) -> dict[str, Any] | None:
     """A tool's parameters, rewritten where the tool is strict; `None` where it has none."""
-    return rewrite(tool.parameters, OPENAI_STRICT) if tool.strict and tool.parameters else tool.parameters
+    return _strict(tool, OPENAI_STRICT) if tool.strict and tool.parameters else tool.parameters
 
 
 def openai_function(tool: ToolSpec) -> dict[str, Any]:
@@ -99,8 +102,15 @@ def anthropic_output(output: OutputSchema) -> dict[str, Any]:
 def anthropic_function(tool: ToolSpec) -> dict[str, Any]:
     """A tool's parameters, rewritten where the tool is strict."""
     if tool.strict and tool.parameters:
-        return rewrite(tool.parameters, ANTHROPIC_STRICT)
+        return _strict(tool, ANTHROPIC_STRICT)
     return tool.parameters or {"type": "object", "properties": {}}
+
+
+def _strict(tool: ToolSpec, subset: SchemaSubset) -> dict[str, Any]:
+    parameters = tool.parameters
+    if parameters == {"type": "object"}:  # of a tool, an object that says no more is one without members
+        parameters = {"type": "object", "properties": {}}
+    return rewrite(parameters or {}, subset, of=f"tool {tool.name!r}")
 
 
 def gemini_schema(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,17 +6,24 @@ description, where the model still reads it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
+from ..core.schema_merge import merged
+from ..core.schema_refs import MAX_LEVELS, check_size, map_parts, target, tidy
+from .free_names import free_names, is_object
+
+MAX_INLINED: Final = 10_000
+"""Schemas in a schema whose definitions stand where they are used: about half a megabyte."""
 
 _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number"}
-_NESTED = ("items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else")
-_NESTED_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_NESTED_MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
+_LOOK_AROUND = re.compile(r"\(\?<?[=!]")
+_SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+_TYPED = frozenset(("type", "anyOf", "$ref", "enum", "const"))
 
 
 class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +32,9 @@ class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
     `keep` are its keywords (`None` for all); of those left out, the ones in `told` go into the description, the others
     vanish. `formats` are the values of `format` that it knows. `closed` puts `additionalProperties: false` on every
     object; `all_required` lists every member as required, an optional one as nullable. `any_of` writes `oneOf` as
-    `anyOf`, `enum_for_const` a `const` as an enum of one. `inline` puts definitions where they are used. With
-    `lone_refs` nothing stands beside a `$ref`.
+    `anyOf`, `enum_for_const` a `const` as an enum of one; an `allOf` is always written as one schema. `inline` puts
+    definitions where they are used. With `lone_refs` nothing stands beside a `$ref`. With `typed` every schema has a
+    type: what says nothing takes any scalar. With `no_look_around` a pattern that looks around is lost.
     """
 
     keep: frozenset[str] | None = None
@@ -38,64 +46,95 @@ class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
     enum_for_const: bool = False
     inline: bool = False
     lone_refs: bool = False
+    typed: bool = False
+    no_look_around: bool = False
 
 
-def rewrite(schema: Mapping[str, Any], subset: SchemaSubset) -> dict[str, Any]:
-    """The schema as the wire takes it.
+def rewrite(schema: Mapping[str, Any], subset: SchemaSubset, *, of: str = "the schema") -> dict[str, Any]:
+    """The schema as the wire takes it; `of` names it in errors.
 
     Raises:
-        ConfigurationError: definitions that must be inlined refer to themselves.
+        ConfigurationError: definitions that must be inlined refer to themselves, or grow too large; an object with free
+            names must be closed; the schema is too deep or too large.
     """
-    definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
-    walker = _Walker(subset, definitions)
-    root = {key: value for key, value in schema.items() if not (subset.inline and key in ("$defs", "definitions"))}
-    written: dict[str, Any] = walker.schema(root, ())
+    check_size(schema)
+    document = tidy(schema)
+    place = free_names(document) if subset.closed else None
+    if place is not None:
+        raise ConfigurationError(
+            f"{of} has an object with members of any name at {place}: this provider's strict form closes every object. "
+            "A list of objects with a key and a value works, and so do named members"
+            + (", or the tool without strict=True" if of.startswith("tool") else "")
+        )
+    try:
+        written: dict[str, Any] = _Walker(subset, document, of).written()
+    except RecursionError:
+        raise ConfigurationError(f"{of} is nested too deep for this provider") from None
     return written
 
 
 class _Walker:
-    def __init__(self, subset: SchemaSubset, definitions: Mapping[str, Any]) -> None:
+    def __init__(self, subset: SchemaSubset, document: dict[str, Any], of: str) -> None:
         self.subset = subset
-        self.definitions = definitions
+        self.document = document
+        self.of = of
+        self.count = 0
 
-    def schema(self, schema: Any, open_refs: tuple[str, ...]) -> Any:
+    def written(self) -> Any:
+        inline = self.subset.inline
+        root = {key: value for key, value in self.document.items() if not (inline and key == "$defs")}
+        return self.schema(root, ("#",), 0)
+
+    def schema(self, schema: Any, open_refs: tuple[str, ...], level: int) -> Any:
         if not isinstance(schema, Mapping):
             return schema
+        self._check(level)
+        schema = self._renamed(merged(schema, self.document))
         if "$ref" in schema:
-            return self._reference(schema, open_refs)
-        out = {key: self._value(key, value, open_refs) for key, value in self._renamed(schema).items()}
-        if _is_object(out):
+            return self._reference(schema, open_refs, level)
+        out = map_parts(schema, lambda one: self.schema(one, open_refs, level + 1))
+        if is_object(out):
             self._object(schema, out)
         return self._kept(self._typed(out))
 
-    def _reference(self, schema: Mapping[str, Any], open_refs: tuple[str, ...]) -> Any:
-        name = str(schema["$ref"]).rpartition("/")[2]
+    def _check(self, level: int) -> None:
+        self.count += 1
+        if self.count > MAX_INLINED and self.subset.inline:
+            raise ConfigurationError(
+                f"{self.of} has more than {MAX_INLINED} parts when its definitions are written out where they are "
+                "used, as this provider needs them: use them in fewer places"
+            )
+        if level > MAX_LEVELS // 2:
+            raise ConfigurationError(f"{self.of} is nested more than {MAX_LEVELS // 2} schemas deep")
+
+    def _reference(self, schema: Mapping[str, Any], open_refs: tuple[str, ...], level: int) -> Any:
+        reference = str(schema["$ref"])
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         if self.subset.inline:
-            if name in open_refs:
-                raise ConfigurationError(f"the schema refers to {name} within itself, which this provider cannot take")
-            target = self.definitions.get(name)
-            if target is not None:
-                return self.schema({**target, **beside}, (*open_refs, name))
+            if reference in open_refs:
+                what = reference.rpartition("/")[2]
+                raise ConfigurationError(f"{self.of} refers to {what} within itself, which this provider cannot take")
+            found = target(reference, self.document)
+            if isinstance(found, Mapping):
+                return self.schema({**found, **beside}, (*open_refs, reference), level)
         if beside and self.subset.lone_refs:
             words = {key: value for key, value in beside.items() if key == "description"}
-            return {"anyOf": [{"$ref": schema["$ref"]}], **words}
-        return {"$ref": schema["$ref"], **beside}
+            return {"anyOf": [{"$ref": reference}], **words}
+        return {"$ref": reference, **beside}
 
-    def _renamed(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+    def _renamed(self, schema: dict[str, Any]) -> dict[str, Any]:
         out = dict(schema)
         if self.subset.enum_for_const and "const" in out:
             out["enum"] = [out.pop("const")]
         if self.subset.any_of and "oneOf" in out:
             out["anyOf"] = [*out.get("anyOf", ()), *out.pop("oneOf")]
+        if "prefixItems" in out and not self._keeps("prefixItems") and not out.get("items"):
+            options = [one for at, one in enumerate(out["prefixItems"]) if one not in out["prefixItems"][:at]]
+            out["items"] = options[0] if len(options) == 1 else {"anyOf": options}
         return out
 
-    def _value(self, key: str, value: Any, open_refs: tuple[str, ...]) -> Any:
-        if key in _NESTED_MAPS and isinstance(value, Mapping):
-            return {name: self.schema(one, open_refs) for name, one in value.items()}
-        if key in _NESTED_LISTS and isinstance(value, list):
-            return [self.schema(one, open_refs) for one in value]
-        return self.schema(value, open_refs) if key in _NESTED else value
+    def _keeps(self, key: str) -> bool:
+        return self.subset.keep is None or key in self.subset.keep
 
     def _object(self, before: Mapping[str, Any], out: dict[str, Any]) -> None:
         if self.subset.closed:
@@ -111,6 +150,8 @@ class _Walker:
         lost = {}
         if subset.formats is not None and out.get("format") not in (None, *subset.formats):
             lost["format"] = out.pop("format")
+        if subset.no_look_around and _LOOK_AROUND.search(str(out.get("pattern", ""))):
+            lost["pattern"] = out.pop("pattern")
         if subset.keep is not None:
             lost.update({key: out.pop(key) for key in list(out) if key not in subset.keep})
         said = {key: value for key, value in lost.items() if key in subset.told and value is not None}
@@ -121,17 +162,21 @@ class _Walker:
         return out
 
     def _typed(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """An enum with its type, which strict modes demand and msgspec leaves out."""
-        if "enum" in schema and "type" not in schema:
-            kinds = {_KINDS.get(type(value)) for value in schema["enum"]}
-            if len(kinds) == 1 and None not in kinds:
-                return {"type": kinds.pop(), **schema}
-        return schema
+        """The schema with the types that strict modes demand: an enum's, which msgspec leaves out, a list's items'."""
+        values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+        kinds = {_KINDS.get(type(value)) for value in values}
+        if "type" not in schema and len(kinds) == 1 and None not in kinds:
+            return {"type": kinds.pop(), **schema}
+        if not self.subset.typed:
+            return schema
+        if _is_array(schema) and not isinstance(schema.get("items"), Mapping):
+            return {**schema, "items": dict(_SCALAR)}
+        return {**schema, **_SCALAR} if _TYPED.isdisjoint(schema) else schema
 
 
-def _is_object(schema: Mapping[str, Any]) -> bool:
+def _is_array(schema: Mapping[str, Any]) -> bool:
     kinds = schema.get("type")
-    return kinds == "object" or (isinstance(kinds, list) and "object" in kinds) or "properties" in schema
+    return kinds == "array" or (isinstance(kinds, list) and "array" in kinds)
 
 
 def _nullable(schema: Any) -> Any:
