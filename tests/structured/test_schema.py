@@ -90,8 +90,9 @@ def test_schemas() -> None:
     ],
 )
 def test_decode_as(type_: Any, text: str, value: Any) -> None:
-    """JSON becomes a value of the caller's own type."""
+    """JSON becomes a value of the caller's own type, from text or UTF-8."""
     assert decode_as(type_, text) == value
+    assert decode_as(type_, text.encode()) == value
 
 
 def test_pydantic() -> None:
@@ -126,6 +127,14 @@ def test_mismatch(text: str, path: str) -> None:
     assert caught.value.text == text
     assert caught.value.reason
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("data", [b'"\xff"', b'"\xed\xa0\x80"', b'{"a":"\xc3', b"\xff\xfe[\x00]\x00"])
+def test_bytes_that_are_no_utf8(data: bytes) -> None:
+    """Bytes that are no UTF-8 are an error that says from where, not a value with holes."""
+    for type_ in (str, Row, {"type": "string"}):
+        with pytest.raises(ParsingError, match=r"no UTF-8 from byte \d"):
+            decode_as(type_, data)
 
 
 SCHEMA = {

@@ -6,7 +6,7 @@ import enum
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
 
 import anyio
 import httpx
@@ -168,6 +168,86 @@ def test_wrong_arguments(text: str, path: str) -> None:
     with pytest.raises(ParsingError) as caught:
         tide.arguments(text)
     assert caught.value.path == path
+
+
+class Wharf(TypedDict):
+    """Where ships lie."""
+
+    port: Required[str]
+    berths: NotRequired[int]
+
+
+class Lock(msgspec.Struct):
+    """Where ships rise."""
+
+    port: str
+    berths: int = 1
+
+
+@pytest.mark.parametrize("type_", [Place, Wharf, Lock])
+def test_a_type_checks_its_arguments(type_: Any) -> None:
+    """A tool that is a type alone holds the arguments to it, and gives them as the JSON says them."""
+    made = as_tool(type_)
+    assert made.arguments('{"port":"Oban"}') == {"port": "Oban"}
+    with pytest.raises(ParsingError) as caught:
+        made.arguments('{"port":1}')
+    assert caught.value.path == "$.port"
+    with pytest.raises(ParsingError):
+        made.arguments("[]")
+
+
+class Harbour:
+    """Has tools."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @tool
+    def depth(self, berth: int) -> str:
+        """How deep it is."""
+        return f"{self.name} {berth}"
+
+    @tool("later", strict=True)
+    async def depth_later(self, berth: int) -> str:
+        """How deep it will be."""
+        return f"{self.name} {berth} later"
+
+    @staticmethod
+    @tool
+    def add(a: int) -> int:
+        """Add one."""
+        return a + 1
+
+    aside = Tool("aside")
+
+
+@pytest.mark.anyio
+async def test_methods() -> None:
+    """A method is a tool of its object: the model sees no `self`, and the object is there when it runs."""
+    first, second = Harbour("Oban"), Harbour("Mallaig")
+    assert set(first.depth.parameters["properties"]) == {"berth"}
+    assert await first.depth.run('{"berth":1}') == "Oban 1"
+    assert await second.depth.run('{"berth":2}') == "Mallaig 2"
+    assert await first.depth_later.run('{"berth":3}') == "Oban 3 later"
+    assert (first.depth_later.name, first.depth_later.strict) == ("later", True)
+    assert first.depth(berth=4) == "Oban 4"
+    assert await first.add.run('{"a":1}') == 2
+    assert first.aside is Harbour.aside
+    assert await as_tool(first.depth).run('{"berth":5}') == "Oban 5"
+
+
+@pytest.mark.anyio
+async def test_a_method_without_its_object() -> None:
+    """Reached through the class it has a schema, may be called with an object, and says so when it is run."""
+    assert Harbour.depth(Harbour("Ayr"), 1) == "Ayr 1"
+    with pytest.raises(ConfigurationError, match=r"method.*instance"):
+        await Harbour.depth.run('{"berth":1}')
+
+
+def test_a_class_method() -> None:
+    """The order of the decorators is said."""
+    with pytest.raises(ConfigurationError, match="bound"):
+        tool(classmethod(bare_typed))  # type: ignore[call-overload, arg-type]
 
 
 def answer(*calls: tuple[str, str], text: str = "") -> bytes:

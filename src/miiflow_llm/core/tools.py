@@ -32,7 +32,8 @@ class Tool:
     """A tool: what the model is told of it, and, where it has one, the function behind it.
 
     `parameters` is JSON Schema. `strict` asks the provider to hold the model to it exactly. A tool that was made of a
-    function is called like it.
+    function is called like it; one made of a method in its class is bound, like the method, where an instance has it.
+    `arguments_type` is the type that the arguments are checked against; of a function, a Struct of its parameters.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Tool:
         self.strict = strict
         self.function = function
         self._type = arguments_type
+        self._unbound = False
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -72,10 +74,21 @@ class Tool:
         """
         summary, about = described(inspect.getdoc(function) or "")
         called: str = name or getattr(function, "__name__", None) or "tool"
-        type_ = _arguments_type(function, called, about)
+        is_method = _is_method(function)
+        type_ = _arguments_type(function, called, about, skip=int(is_method))
         schema = {key: value for key, value in schema_of(type_).items() if key != "title"}
         words = description if description is not None else summary
-        return cls(called, words, schema, strict=strict, function=function, arguments_type=type_)
+        made = cls(called, words, schema, strict=strict, function=function, arguments_type=type_)
+        made._unbound = is_method
+        return made
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Tool:
+        """A method's tool, bound to the instance that it is taken from; any other as it is."""
+        if instance is None or not self._unbound or self.function is None:
+            return self
+        bound = copy.copy(self)
+        bound.function, bound._unbound = self.function.__get__(instance, owner), False
+        return bound
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -89,29 +102,36 @@ class Tool:
     def arguments(self, text: str) -> dict[str, Any]:
         """The model's arguments, checked, as keyword arguments; nothing at all, `""` and `null` are none.
 
+        They have the types of the function's parameters; where there is no function they are plain JSON.
+
         Raises:
             ParsingError: they do not fit; the error says where.
         """
         if text.strip() in ("", "null"):
             text = "{}"
-        if self._type is None:
-            value = decode_as({}, text)
-            if not isinstance(value, dict):
-                raise ParsingError(f"arguments of {self.name} are no object", text=text, reason="not an object")
-            return value
-        found = decode_as(self._type, without_nulls(text, self.parameters))
-        return {name: getattr(found, name) for name in found.__struct_fields__}
+        if self._type is not None:
+            text = without_nulls(text, self.parameters)
+            found = decode_as(self._type, text)
+            if self.function is not None:
+                return {name: getattr(found, name) for name in found.__struct_fields__}
+        value = decode_as({}, text)
+        if not isinstance(value, dict):
+            raise ParsingError(f"arguments of {self.name} are no object", text=text, reason="not an object")
+        return value
 
     async def run(self, text: str) -> Any:
         """Run the function with the model's arguments; a synchronous one runs in a worker thread.
 
         Raises:
             ParsingError: the arguments do not fit.
+            ConfigurationError: there is no function, or it is a method without its instance.
             Exception: whatever the function raises.
         """
         arguments = self.arguments(text)
         if self.function is None:
             raise ConfigurationError(f"tool {self.name!r} has no function to run")
+        if self._unbound:
+            raise ConfigurationError(f"tool {self.name!r} is a method: take it from an instance, not from the class")
         if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
             return await self.function(**arguments)
         value = await anyio.to_thread.run_sync(functools.partial(self.function, **arguments))
@@ -130,6 +150,8 @@ def tool(name: Any = None, description: str | None = None, *, strict: bool = Fal
     Raises:
         ConfigurationError: as for `Tool.from_function`.
     """
+    if isinstance(name, classmethod):
+        raise ConfigurationError("a class method becomes a tool where it is bound: as_tool(Class.method)")
     if callable(name):
         return Tool.from_function(name)
     return lambda function: Tool.from_function(function, name=name, description=description, strict=strict)
@@ -146,7 +168,8 @@ def as_tool(value: Any) -> Tool:
     if isinstance(value, Mapping):
         return _from_dict(value)
     if isinstance(value, type) and (is_pydantic(value) or hasattr(value, "__annotations__")):
-        return Tool(name_of(value), (inspect.getdoc(value) or "").partition("\n")[0], schema_of(value))
+        words = (inspect.getdoc(value) or "").partition("\n")[0]
+        return Tool(name_of(value), words, schema_of(value), arguments_type=value)
     if callable(value):
         return Tool.from_function(value)
     raise ConfigurationError(f"{value!r} is no tool: a function, a Tool, a schema dict or a type is needed")
@@ -160,14 +183,28 @@ def _from_dict(value: Mapping[str, Any]) -> Tool:
     return Tool(inner["name"], inner.get("description") or "", parameters, strict=bool(inner.get("strict")))
 
 
-def _arguments_type(function: Callable[..., Any], name: str, about: Mapping[str, str]) -> type[msgspec.Struct]:
-    """A Struct with the function's parameters as its fields, in their order; the required ones need not come first."""
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Whether it is a method as its class defines it, whose first parameter will be the instance."""
+    scope = getattr(function, "__qualname__", "").rpartition(".")[0]
+    if not inspect.isfunction(function) or not scope or scope.endswith("<locals>"):
+        return False
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    return first is not None and first.name in ("self", "cls") and first.annotation is first.empty
+
+
+def _arguments_type(
+    function: Callable[..., Any], name: str, about: Mapping[str, str], *, skip: int = 0
+) -> type[msgspec.Struct]:
+    """A Struct with the function's parameters as its fields, in their order; the required ones need not come first.
+
+    `skip` are the parameters at the front that are given otherwise.
+    """
     try:
         hints = typing.get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
     except (TypeError, ValueError, NameError) as reason:
         raise ConfigurationError(f"tool {name!r}: its signature cannot be read: {reason}") from None
-    fields = [_field(name, parameter, hints, about) for parameter in signature.parameters.values()]
+    fields = [_field(name, parameter, hints, about) for parameter in [*signature.parameters.values()][skip:]]
     return msgspec.defstruct(name.replace("-", "_"), fields, kw_only=True, forbid_unknown_fields=True)
 
 
