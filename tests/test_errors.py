@@ -164,6 +164,16 @@ def test_rate_limits() -> None:
     limit = rate_limit(headers, engine_for(found, found).dialect.hints)
     assert limit is not None
     assert (limit.remaining_requests, limit.reset_tokens, limit.limit_tokens) == (9, 360.0, None)
+    assert isinstance(limit.remaining_requests, int)
+    assert rate_limit({"x-other": "1"}, engine_for(found, found).dialect.hints) is None
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(418, False), (425, True), (408, True), (409, True), (599, True)])
+def test_statuses_of_no_kind(status: int, retryable: bool) -> None:
+    """A status that has no exception of its own says by itself whether to try again."""
+    found = raised("openai", status, openai(None))
+    assert found.retryable is retryable
+    assert found.status_code == status
 
 
 ERRORS = [

@@ -130,6 +130,19 @@ def test_frames_are_bounded(framer: SSEFramer | NDJSONFramer) -> None:
         framer.feed(b"x" * 500)
 
 
+def test_lines_of_one_event_are_bounded() -> None:
+    """An event of many lines is bounded as a whole, while its last line has not come, whatever the line ends."""
+    for end in (b"\n", b"\r\n", b"\r"):
+        framer = SSEFramer(1000)
+        for _ in range(9):
+            assert framer.feed(b"data: " + b"x" * 90 + end) == []
+        with pytest.raises(StreamProtocolError, match="max_frame_bytes"):
+            framer.feed(b"data: " + b"x" * 200)
+        short = SSEFramer(1000)
+        found = [frame for _ in range(50) for frame in short.feed(b"data: " + b"x" * 900 + end + end)]
+        assert len(found) + len(short.finish()) == 50
+
+
 def test_long_frames_are_linear() -> None:
     """A frame of 8 MB in small reads is joined once: its bytes are not copied at each read."""
     framer, piece = SSEFramer(), b"x" * 4096
