@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+settings.register_profile("suite", deadline=None, derandomize=True)  # the same run everywhere, on busy machines too
+settings.load_profile("suite")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
