@@ -94,6 +94,17 @@ def test_facts() -> None:
     assert raised("openai", 400, b"", {"x-should-retry": "true"}).retryable is True
 
 
+@pytest.mark.parametrize(
+    "body", [openai(None, ""), openai("x", "\x00\n"), {"error": {}}, {"error": {"message": None, "code": 1}}]
+)
+def test_no_words(body: Any) -> None:
+    """An error without words says so; its status and code are there all the same."""
+    found = raised("openai", 503, body)
+    assert found.message
+    assert isinstance(found, error.ServiceUnavailableError)
+    assert "HTTP 503" in str(found)
+
+
 def test_the_same_inside_a_stream() -> None:
     """An error inside a 200 stream is the same typed error as with a status, and keeps what came."""
     found = providers.get("anthropic")

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from miiflow_llm import providers
+from miiflow_llm.core.exceptions import StreamProtocolError
 from miiflow_llm.core.pieces import Failure, Finish
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
@@ -121,6 +122,18 @@ def test_the_last_chunk() -> None:
     chunks += reader.feed(b"data: [DONE]\n\n")
     assert [(chunk.delta, chunk.finish_reason) for chunk in chunks] == [("a", None), ("b", "stop")]
     assert chunks[-1].usage == TokenCount(3, 2, 5)
+
+
+@pytest.mark.parametrize("beginning", [b"<html>", b'{"choices":[{"message":{"content":"', b"["])
+def test_a_page_is_bounded(beginning: bytes) -> None:
+    """What is no stream is kept only up to the limit of a frame."""
+    reader = engine("openai").stream("m", max_frame=1000)
+    assert reader.feed(beginning + b"x" * 900) == []
+    assert reader.error is None
+    assert reader.feed(b"x" * 200) == []
+    assert isinstance(reader.error, StreamProtocolError)
+    assert "max_frame_bytes" in str(reader.error)
+    assert reader.feed(b"x" * 10) == reader.finish() == []
 
 
 def test_nothing_is_handed_out_for_nothing() -> None:
