@@ -30,5 +30,5 @@ def client_at(url: str, transport: str = "auto", wire: Wire = OPENAI_CHAT, **opt
 async def until(holds: Callable[[], bool], seconds: float = 5) -> None:
     """Wait until `holds`, which must happen; what it waits for happens in another thread or task."""
     with anyio.fail_after(seconds):
-        while not holds():  # noqa: ASYNC110
+        while not holds():  # noqa: ASYNC110  what it waits for happens elsewhere, and nobody tells
             await anyio.sleep(0.002)

@@ -49,7 +49,7 @@ class Count(msgspec.Struct):
         """Count; `sockets` are the server's ends of connections that are still open."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1]) if sys.platform == "linux" else 0
-        fds = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208
+        fds = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208  names are wanted, not paths
         return cls(server.open, fds, _tasks(), round(pages * 4096 / 2**20, 1))
 
 

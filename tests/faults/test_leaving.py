@@ -83,7 +83,7 @@ async def test_an_exception_in_the_consumer_passes_and_closes_the_connection(tra
             with pytest.raises(ZeroDivisionError):
                 async with client.stream_chat("Hi") as stream:
                     async for _ in stream:
-                        1 / 0  # noqa: B018
+                        1 / 0  # noqa: B018  raising is all it is for
             await _gone(server)
             await _works(client)
 

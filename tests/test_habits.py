@@ -1,0 +1,71 @@
+"""The habits of the house that a linter does not know."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def named(path: Path) -> str:
+    """A file's name in a test's name."""
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """A file's syntax."""
+    return ast.parse(path.read_text())
+
+
+def functions(path: Path) -> Iterator[Function]:
+    """Every function of a file."""
+    return (node for node in ast.walk(tree(path)) if isinstance(node, Function))
+
+
+@pytest.mark.parametrize("path", [path for path in (*SOURCE, *TESTS) if path.stat().st_size], ids=named)
+def test_modules_open_with_a_sentence(path: Path) -> None:
+    """Every module says in its first sentence what it is about."""
+    assert (ast.get_docstring(tree(path)) or "").rstrip().endswith((".", ":", "?"))
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if path.name.startswith("test_")], ids=named)
+def test_tests_state_their_law(path: Path) -> None:
+    """Every test has a line that states the law it proves."""
+    silent = [one.name for one in functions(path) if one.name.startswith("test_") and not ast.get_docstring(one)]
+    assert silent == []
+
+
+def test_functions_are_short() -> None:
+    """Half of all functions have at most 8 lines, nine of ten at most 25, none more than 50; docstrings not counted."""
+    lengths = {f"{named(path)}:{one.name}": length(one) for path in SOURCE for one in functions(path)}
+    assert {name for name, lines in lengths.items() if lines > 50} == set()
+    assert statistics.median(lengths.values()) <= 8
+    assert statistics.quantiles(lengths.values(), n=10)[-1] <= 25
+
+
+def length(function: Function) -> int:
+    """The lines of a function without its docstring."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function):
+        lines -= (function.body[0].end_lineno or 0) - function.body[0].lineno + 1
+    return lines
+
+
+@pytest.mark.parametrize("path", [*SOURCE, *TESTS], ids=named)
+def test_exceptions_say_why(path: Path) -> None:
+    """What is excused from a linter has a reason, what is excused from the type checker a code; nothing waits."""
+    text = path.read_text() if path != Path(__file__) else ""
+    assert re.findall(r"# noqa(?!: [A-Z]+\d+(?:, [A-Z]+\d+)* +\S).*", text) == []
+    assert re.findall(r"# type: ignore(?!\[[\w, -]+\]).*", text) == []
+    assert re.findall(r"\b(?:TODO|FIXME|XXX)\b", text) == []
