@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 
 from miiflow_llm.core.exceptions import MiiflowLLMError
@@ -13,6 +14,7 @@ from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.cuts import cuts
 
 from .captured import HELLO, Outcome, engine_of, own, read, sample, shared, shown
+from .test_two_readings import ODD, frames, places_in, replaced
 
 STREAMS = [capture for capture in own() if capture.streaming and capture.status < 400]
 SHARED = sample([capture for capture in shared() if capture.streaming and capture.status < 400], 60)
@@ -84,12 +86,33 @@ def check_corruption(capture: Capture, seed: int, number: int) -> None:
     """With bytes changed, left out or put in, reading gives well-formed chunks or a typed error."""
     dice = random.Random(seed)
     for _ in range(number):
-        found = read(capture, [corrupted(capture.body, dice)])
-        assert found.error is None or isinstance(found.error, MiiflowLLMError)
-        assert all(isinstance(chunk, StreamChunk) for chunk in found.chunks)
-        last = [chunk.finish_reason is not None for chunk in found.chunks]
-        assert sum(last) == (0 if found.error else 1)
-        assert found.error is not None or last[-1]
+        check_well_formed(read(capture, [corrupted(capture.body, dice)]))
+
+
+def check_odd_values(capture: Capture, seed: int, number: int) -> None:
+    """So does a frame in which a value is replaced by one of another type."""
+    dice = random.Random(seed)
+    payloads = [data for _, data in frames(capture, engine_of(capture).decoder) if data in capture.body]
+    for data in dice.choices(payloads, k=number) if payloads else ():
+        try:
+            value = msgspec.json.decode(data)
+        except msgspec.DecodeError:
+            continue
+        place = dice.choice(list(places_in(value)))
+        odd = msgspec.json.encode(replaced(value, place, dice.choice(ODD)))
+        check_well_formed(read(capture, [capture.body.replace(data, odd, 1)]))
+
+
+def check_well_formed(found: Outcome) -> None:
+    """A typed error, or chunks of which the last alone has the finish reason; what they build when asked is there."""
+    assert found.error is None or isinstance(found.error, MiiflowLLMError)
+    assert all(isinstance(chunk, StreamChunk) for chunk in found.chunks)
+    last = [chunk.finish_reason is not None for chunk in found.chunks]
+    assert sum(last) == (0 if found.error else 1)
+    assert found.error is not None or last[-1]
+    for chunk in found.chunks[-1:]:
+        assert isinstance(chunk.content + chunk.reasoning, str)
+        assert all(call.name is not None for call in chunk.tool_calls)
 
 
 def corrupted(body: bytes, dice: random.Random) -> bytes:
@@ -140,6 +163,12 @@ def test_any_corruption(capture: Capture) -> None:
     check_corruption(capture, seed=len(capture.body), number=40)
 
 
+@pytest.mark.parametrize("capture", STREAMS, ids=name)
+def test_any_odd_value(capture: Capture) -> None:
+    """Any value of another type gives a typed error or well-formed chunks."""
+    check_odd_values(capture, seed=len(capture.body), number=20)
+
+
 @pytest.mark.parametrize("capture", SHARED, ids=name)
 def test_recorded(capture: Capture) -> None:
     """The same holds for what real providers sent."""
@@ -147,6 +176,7 @@ def test_recorded(capture: Capture) -> None:
     check_cuts(capture, places)
     check_truncations(capture, places)
     check_corruption(capture, seed=1, number=8)
+    check_odd_values(capture, seed=1, number=8)
 
 
 def test_a_lost_byte_is_seen() -> None:

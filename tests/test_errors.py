@@ -105,6 +105,15 @@ def test_no_words(body: Any) -> None:
     assert "HTTP 503" in str(found)
 
 
+def test_no_utf8() -> None:
+    """An error body in another encoding is read all the same, its bad bytes replaced."""
+    found = raised("openai", 400, b'{"error":{"message":"caf\xe9 closed","code":"context_length_exceeded"}}')
+    assert isinstance(found, error.ContextLengthError)
+    assert found.message == "caf\ufffd closed"
+    page = raised("openai", 502, b"<html>caf\xe9</html>")
+    assert page.message == "caf\ufffd"
+
+
 def test_the_same_inside_a_stream() -> None:
     """An error inside a 200 stream is the same typed error as with a status, and keeps what came."""
     found = providers.get("anthropic")

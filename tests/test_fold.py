@@ -295,3 +295,38 @@ def test_calls_without_arguments(finish: str | None, arguments: str) -> None:
     assert "".join(delta.arguments for chunk in chunks for delta in chunk.tool_call_deltas) == arguments
     custom = {"tool_calls": [{"index": 0, "id": "a", "custom": {"name": "f", "input": ""}}]}
     assert streamed(custom, finish=finish, provider="openai").tool_calls[0].arguments == ""
+
+
+def signed(details: bytes) -> bytes:
+    """A frame with a part that has no unified form."""
+    return b'data: {"choices":[{"delta":{"reasoning_details":[' + details + b"]}}]}\n\n"
+
+
+@pytest.mark.parametrize("odd", [b'"x"', b"[1]", b"{}", b"null"])
+def test_an_opaque_part_is_an_object(odd: bytes) -> None:
+    """What stands where an opaque part was expected and is no object is left; what follows is read."""
+    reader = engine("openrouter").stream("m")
+    part = b'{"type":"reasoning.encrypted","data":"a","index":0}'
+    for details in (odd, part, odd):
+        reader.feed(signed(details))
+    parts = reader.response(finished=False).message.parts
+    assert {"type": "reasoning.encrypted", "data": "a", "index": 0} in [one.parsed() for one in parts]
+    assert len(parts) <= 2
+
+
+def test_an_opaque_part_of_no_utf8() -> None:
+    """Bytes that are no UTF-8 in a part that is only kept are replaced, so that it can be sent back."""
+    reader = engine("openrouter").stream("m")
+    reader.feed(signed(b'{"type":"reasoning.text","text":"a\xffb","index":0}'))
+    (part,) = reader.response(finished=False).message.parts
+    assert part.parsed()["text"] == "a\ufffdb"
+
+
+def test_a_call_without_index_after_an_opaque_part() -> None:
+    """Pieces of a call that have no index go on with the call, though a part without a name came before."""
+    reader = engine("openrouter").stream("m")
+    reader.feed(signed(b'{"type":"reasoning.text","text":"a"}'))
+    for piece in (call(id="a", name="f", arguments="{"), call(arguments="}")):
+        reader.feed(b"data: " + msgspec.json.encode({"choices": [{"delta": piece}]}) + b"\n\n")
+    (found,) = reader.response(finished=False).tool_calls
+    assert (found.id, found.name, found.arguments) == ("a", "f", "{}")

@@ -1,4 +1,4 @@
-"""The exhaustive readings: the project's own captures at every offset, with every single cut and 2 000 changes each.
+"""The exhaustive readings: our own captures cut and ended at every offset, with 2 000 changes of bytes and of values.
 
 The shared captures, where they are, as far as the time allows, in a seeded order.
 """
@@ -10,7 +10,7 @@ import sys
 import time
 
 from ..captured import own, shared
-from ..test_anywhere import check_corruption, check_cuts, check_truncations, name
+from ..test_anywhere import check_corruption, check_cuts, check_odd_values, check_truncations, name
 
 CHANGES = 2000
 
@@ -25,6 +25,7 @@ def exhaust(seconds: float, seed: int = 7) -> list[str]:
             lambda capture=capture, places=places: check_cuts(capture, places),
             lambda capture=capture, places=places: check_truncations(capture, places),
             lambda capture=capture: check_corruption(capture, seed, CHANGES),
+            lambda capture=capture: check_odd_values(capture, seed, CHANGES),
         ):
             try:
                 check()
@@ -41,6 +42,7 @@ def exhaust(seconds: float, seed: int = 7) -> list[str]:
             check_cuts(capture, places)
             check_truncations(capture, places)
             check_corruption(capture, seed, 100)
+            check_odd_values(capture, seed, 100)
         except Exception as raised:
             wrong.append(f"{name(capture)}: {type(raised).__name__}: {str(raised)[:200]}")
         read += 1

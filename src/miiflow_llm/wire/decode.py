@@ -16,7 +16,7 @@ from ..core.pieces import Piece
 from .compile import Reader, compile_rules
 from .frames import Frame
 from .table import Dialect, Each, Rule, RuleLike
-from .walk import Mismatch, walk
+from .walk import Mismatch, decode_leniently, walk
 
 log = logging.getLogger("miiflow_llm.wire")
 
@@ -104,7 +104,7 @@ class Decoder:
 
     def _again(self, event: str, data: bytes, reason: Exception) -> list[Piece]:
         try:
-            return walk(self.rules_for(event), _decode_leniently(data))
+            return walk(self.rules_for(event), decode_leniently(data))
         except (msgspec.DecodeError, Mismatch, RecursionError) as second:
             detail = str(second) if isinstance(second, Mismatch) else str(reason)
             raise self._unreadable(event, data, detail) from None
@@ -116,14 +116,6 @@ class Decoder:
             f"it begins {shown!r}",
             payload=shown,
         )
-
-
-def _decode_leniently(data: bytes) -> Any:
-    """JSON as values; bytes that are no UTF-8 become U+FFFD rather than lose the frame."""
-    try:
-        return msgspec.json.decode(data)
-    except (UnicodeDecodeError, msgspec.DecodeError):
-        return msgspec.json.decode(data.decode("utf-8", "replace"))
 
 
 def _peeker(path: str) -> Any:

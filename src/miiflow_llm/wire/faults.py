@@ -12,7 +12,7 @@ from ..core import exceptions as error
 from ..core.pieces import Failure
 from .hints import request_id, retry_after, retry_flag, seconds
 from .table import Dialect, Fault
-from .walk import Mismatch, walk
+from .walk import Mismatch, decode_leniently, walk
 
 MAX_BODY = 64 * 1024
 """How much of an error's body is kept, in bytes."""
@@ -80,7 +80,7 @@ def from_failure(
 def read_failure(dialect: Dialect, body: bytes) -> Failure | None:
     """What the error body says, by the first of the dialect's rules that finds a message; `None` where none does."""
     try:
-        frame = msgspec.json.decode(body.strip())
+        frame = decode_leniently(body.strip())
     except (msgspec.DecodeError, RecursionError):
         return None
     if isinstance(frame, list):

@@ -183,11 +183,8 @@ class Fold:
         elif isinstance(piece, Fill):
             self.transcript.entries.append(piece)
             self.output += 1
-        elif isinstance(piece, Opaque) and piece.payload:
-            self.transcript.entries.append(piece)
-            self._opaque.add(piece.block)
-            self._calls.pop(piece.block, None)
-            self.output += 1
+        elif isinstance(piece, Opaque):
+            self._keep(piece, piece.payload or b"")
         elif isinstance(piece, Failure):
             self._fail(piece)
         elif isinstance(piece, Meta):
@@ -197,6 +194,18 @@ class Fold:
         elif isinstance(piece, (Logprobs, Citation)):
             return self._extra(piece, chunk)
         return False
+
+    def _keep(self, piece: Opaque, payload: bytes) -> None:
+        """A part with no unified form, an object; the reading that skipped it did not see bytes that are no UTF-8."""
+        if not payload.startswith(b"{"):
+            return
+        if not payload.isascii():
+            piece.payload = payload.decode("utf-8", "replace").encode()
+        self.transcript.entries.append(piece)
+        self.output += 1
+        if piece.block is not None:
+            self._opaque.add(piece.block)
+            self._calls.pop(piece.block, None)
 
     def _extra(self, piece: Logprobs | Citation, chunk: StreamChunk) -> bool:
         values = piece.value if isinstance(piece.value, list) else [] if piece.value in _NO_VALUE else [piece.value]

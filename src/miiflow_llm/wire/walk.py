@@ -25,6 +25,18 @@ class Mismatch(Exception):
         self.path = path
 
 
+def decode_leniently(data: bytes) -> Any:
+    """JSON as values; bytes that are no UTF-8 become U+FFFD rather than lose the frame.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON all the same.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except (UnicodeDecodeError, msgspec.DecodeError):
+        return msgspec.json.decode(data.decode("utf-8", "replace"))
+
+
 def walk(rules: tuple[RuleLike, ...], frame: Any) -> list[Piece]:
     """The pieces that `rules` read in `frame`, plain decoded JSON.
 
