@@ -47,6 +47,7 @@ def client(provider: str, server: ReplayServer, name: str, **options: Any) -> LL
         ),
         (lambda: LLMClient.create("openai", "m", KEY, max_retries=-1), error.ConfigurationError, ["0 or more"]),
         (lambda: LLMClient.create("openai", "m", "a\nb"), error.ConfigurationError, ["characters"]),
+        (lambda: made().plan("x", model=3), error.ConfigurationError, ["model"]),
         (lambda: made().plan([]), error.ConfigurationError, ["messages is empty"]),
         (lambda: made().plan("x", n=2), error.ConfigurationError, ["one call is one answer"]),
         (lambda: made().plan("x", temprature=1), error.ConfigurationError, ["temperature"]),
@@ -148,6 +149,58 @@ async def test_retries_do_not_stack(streaming: bool, monkeypatch: pytest.MonkeyP
                 await (anext(one.stream_chat("x")) if streaming else one.chat("x"))
         assert len(server.requests) == 3
     assert len(caught.value.attempts) == 3
+
+
+@pytest.mark.anyio
+async def test_entering_sends() -> None:
+    """`async with` sends the request, so that what is refused is raised there and not at the first chunk."""
+    async with ReplayServer([CAPTURES["openai/text"], CAPTURES["openai/error_before"]]) as server:
+        async with client("openai", server, "text") as one:
+            stream = one.stream_chat("x")
+            assert server.requests == []
+            async with stream:
+                assert len(server.requests) == 1
+        async with client("openai", server, "error_before", max_retries=0) as one:
+            with pytest.raises(error.ProviderError):
+                async with one.stream_chat("x"):
+                    pytest.fail("the body of `async with` was entered")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_attempts(streaming: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt has its own status, reason and times; the whole call's latency holds them and the wait."""
+    monkeypatch.setattr("backoff.full_jitter", lambda value: 0.5)
+    captures = [CAPTURES["openai/text"], CAPTURES["openai/whole_text"]]
+    async with ReplayServer(captures, fault=StatusFirst(503, times=1)) as server:
+        async with client("openai", server, "text" if streaming else "whole_text") as one:
+            if streaming:
+                async with one.stream_chat("x") as stream:
+                    async for _ in stream:
+                        pass
+                response = stream.response
+            else:
+                response = await one.chat("x")
+    failed, served = response.attempts
+    assert (failed.status, failed.reason, failed.waited_ms) == (503, "ServiceUnavailableError", 0.0)
+    assert (served.status, served.reason) == (200, None)
+    assert 500 <= served.waited_ms < 600
+    assert served.request_id == response.request_id
+    for attempt in response.attempts:
+        assert attempt.target == f"openai/{captures[0 if streaming else 1].model}"
+        assert attempt.connect_ms is not None
+        assert attempt.total_ms is not None
+        assert 0 < attempt.connect_ms <= attempt.total_ms
+    assert served.total_ms is not None
+    assert response.latency_ms is not None
+    assert response.latency_ms >= served.waited_ms + served.total_ms
+    assert served.total_ms < response.latency_ms - 400, "an attempt's own time is without the wait before it"
+    if streaming:
+        assert served.first_output_ms is not None
+        assert response.time_to_first_token_ms is not None
+        assert served.waited_ms + served.first_output_ms <= response.time_to_first_token_ms <= response.latency_ms
+    else:
+        assert response.time_to_first_token_ms is None
 
 
 @pytest.mark.anyio
