@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import anyio
 import httpx
 
 from .core.exceptions import MiiflowLLMError
 from .exchange import Exchange
+from .wire import clock
 from .wire.faults import MAX_BODY
 from .wire.frames import too_large
 from .wire.transport import Answer, Transport
@@ -106,7 +105,7 @@ async def _whole_body(body: Body, exchange: Exchange) -> bytes:
 async def drain(body: Body) -> None:
     """Read what little follows a whole answer, then give the connection back."""
     size = 0
-    body.deadline = time.monotonic() + DRAIN_SECONDS
+    body.deadline = clock.monotonic() + DRAIN_SECONDS
     try:
         while size < DRAIN_BYTES and (data := await body.read()):
             size += len(data)

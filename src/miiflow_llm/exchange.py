@@ -6,7 +6,6 @@ It knows deadlines, retries and metrics; it does no I/O (see `async_io`) and doe
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from .core.timeout import Timeout
 from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
 from .target import Target
-from .wire import hints
+from .wire import clock, hints
 from .wire.encode import Unsupported
 from .wire.engine import Engine
 from .wire.retry import Retries, RetryBudget
@@ -62,7 +61,7 @@ class Exchange:
         self.plan = plan
         self.timeout = timeout or setup.timeout
         self.attempts: list[Attempt] = []
-        self.started = self.began = time.monotonic()
+        self.started = self.began = clock.monotonic()
         self._retries = Retries(setup.max_retries, setup.budget)
         self._waited = 0.0
         self._settled = False
@@ -82,7 +81,7 @@ class Exchange:
         """What remains of the whole call, in seconds; `None` for no limit."""
         if self.timeout.total is None:
             return None
-        return self.timeout.total - (time.monotonic() - self.started)
+        return self.timeout.total - (clock.monotonic() - self.started)
 
     def begin(self) -> float | None:
         """Begin an attempt; what is left of the whole call, in seconds, `None` for no limit.
@@ -96,7 +95,7 @@ class Exchange:
         left = self.left()
         if left is not None and left <= 0:
             raise timed_out("total", self.timeout.total)
-        self.began = time.monotonic()
+        self.began = clock.monotonic()
         self.attempts.append(Attempt(self.name, waited_ms=self._waited))
         self.tell("attempt")
         return left
@@ -129,7 +128,7 @@ class Exchange:
     def error_body_deadline(self) -> float:
         """How long the body of an error is waited for."""
         limits = (ERROR_BODY_SECONDS, self.timeout.first_output, self.left())
-        return time.monotonic() + min(limit for limit in limits if limit is not None)
+        return clock.monotonic() + min(limit for limit in limits if limit is not None)
 
     def deadline(self, seconds: float | None, since: float) -> float | None:
         """The time at which a wait of `seconds` since `since` is over, or the whole call is."""
@@ -144,7 +143,7 @@ class Exchange:
         Raises:
             TimeoutError: it has.
         """
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is not None and clock.monotonic() >= deadline:
             raise self.read_error(httpx.ReadTimeout(""), phase)
 
     def read_error(self, reason: BaseException, phase: Any) -> MiiflowLLMError:
@@ -229,7 +228,7 @@ class Exchange:
         )
 
     def _since(self, moment: float) -> float:
-        return round((time.monotonic() - moment) * 1000, 3)
+        return round((clock.monotonic() - moment) * 1000, 3)
 
 
 def line(attempt: Attempt) -> str:

@@ -5,7 +5,6 @@ No I/O: `ChatStream` and `SyncChatStream` read, and ask here what it means.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +14,7 @@ import httpx
 from .calls import Call
 from .core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
 from .core.response import ChatResponse, StreamChunk
+from .wire import clock
 from .wire.engine import StreamReader
 from .wire.transport import timed_out
 
@@ -84,8 +84,8 @@ class StreamState:
         """
         if self._resumed and self._phase == "idle":
             # the consumer's own time is not the provider's silence
-            self._deadline = self.call.deadline(self.call.timeout.idle, time.monotonic())
-        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = self.call.deadline(self.call.timeout.idle, clock.monotonic())
+        elif self._deadline is not None and clock.monotonic() >= self._deadline:
             raise httpx.ReadTimeout("the deadline passed")
         self._resumed = False
         return self._deadline
@@ -124,7 +124,7 @@ class StreamState:
         if first:
             self.call.note_first_output()
         self._phase = "idle"
-        self._deadline = self.call.deadline(self.call.timeout.idle, time.monotonic())
+        self._deadline = self.call.deadline(self.call.timeout.idle, clock.monotonic())
 
     def settle(self, headers: Mapping[str, str]) -> None:
         """The answer is whole: make the response of it, of the caller's type where one was asked for."""

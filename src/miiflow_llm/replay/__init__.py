@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .server import ReplayServer, serving
     from .store import load, load_folder, save
     from .transport import ReplayTransport
+    from .virtual_clock import VirtualTimeLoop, virtual_time
 
 __all__ = [
     "Capture",
@@ -33,6 +34,7 @@ __all__ = [
     "Stall",
     "StatusFirst",
     "Trickle",
+    "VirtualTimeLoop",
     "fake_body",
     "fake_pair",
     "load",
@@ -40,6 +42,7 @@ __all__ = [
     "record",
     "save",
     "serving",
+    "virtual_time",
 ]
 
 _HOMES = {
@@ -51,6 +54,7 @@ _HOMES = {
     "server": ("ReplayServer", "serving"),
     "store": ("load", "load_folder", "save"),
     "transport": ("ReplayTransport",),
+    "virtual_clock": ("VirtualTimeLoop", "virtual_time"),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from ..wire import clock
 from ..wire.coding import Coding, CodingError, coding_of
 from .capture import Capture
 from .errors import CaptureError
@@ -46,7 +46,7 @@ class Recording:
         self.ended = False
         self._request = request
         self._settings = settings
-        self._began = time.perf_counter()
+        self._began = clock.monotonic()
         self._response: httpx.Response | None = None
         self._head_at = 0.0
         self._reads: list[tuple[float, bytes]] = []
@@ -54,13 +54,13 @@ class Recording:
 
     def head(self, response: httpx.Response) -> None:
         """The answer's head came."""
-        self._head_at = time.perf_counter()
+        self._head_at = clock.monotonic()
         self._response = response
         self._settings.redactor.learn_all(response.headers.multi_items())
 
     def read(self, data: bytes) -> None:
         """The caller was given these bytes of the body, as they came off the wire."""
-        self._reads.append(((time.perf_counter() - self._head_at) * 1000, data))
+        self._reads.append(((clock.monotonic() - self._head_at) * 1000, data))
 
     def capture(self) -> Capture | None:
         """The exchange, redacted, named after its model, kind and request; `None` where no answer came.

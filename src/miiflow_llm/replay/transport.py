@@ -23,6 +23,7 @@ from .match import ASPECTS, Aspect, CaptureIndex, Received
 from .playback import Playback, answer_headers, plan
 from .secrets import Redactor, hide, hide_query
 from .store import captures_of
+from .virtual_clock import follow_virtual_time
 
 
 class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
@@ -31,7 +32,8 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     `name` (`text`, `openai/text`) answers every request from that capture or its `whole_` sibling. Else `match` names
     what must agree, the empty tuple handing the captures out in order, and `repeat` whether they may be handed out
     again. `redact` are the values that were blotted out when recording. `cut`, `pace`, `seed` and `fault` are those of
-    `ReplayServer`. Waits obey the request's read timeout. `requests` are those received, in order.
+    `ReplayServer`. Waits obey the request's read timeout, and take no real time under `virtual_time`. `requests` are
+    those received, in order.
 
     A request that nothing answers raises `NoMatchError`, with the nearest capture and a diff.
     """
@@ -49,6 +51,7 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         seed: int = 0,
         fault: Fault | Sequence[Fault] | None = None,
     ) -> None:
+        follow_virtual_time()
         self.index = CaptureIndex(captures_of(captures), match, repeat=repeat, redactor=Redactor(redact))
         self.requests: list[Received] = []
         self.faults = FaultPlan(fault)
@@ -151,8 +154,9 @@ class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
         if not delay:
             await anyio.lowlevel.checkpoint()
             return
-        await anyio.sleep(min(delay, self._limit()))
-        if delay > self._limit():
+        limit = self._limit()
+        await (anyio.sleep_forever() if math.isinf(min(delay, limit)) else anyio.sleep(min(delay, limit)))
+        if delay > limit:
             raise self._timed_out()
 
     def sleep(self, delay: float) -> None:

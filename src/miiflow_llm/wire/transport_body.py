@@ -9,7 +9,6 @@ import asyncio
 import builtins
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
@@ -17,11 +16,12 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from . import clock
 from .coding import Coding, CodingError, coding_of
 
 
 class Body(Protocol):
-    """An answer's body. `deadline` is a time of `time.monotonic`, moved by plain assignment."""
+    """An answer's body. `deadline` is a time of `clock.monotonic`, moved by plain assignment."""
 
     deadline: float | None
 
@@ -95,7 +95,7 @@ class HttpxBody:
         self.deadline: float | None = None
 
     async def read(self) -> bytes:
-        delay = None if self.deadline is None else self.deadline - time.monotonic()
+        delay = None if self.deadline is None else self.deadline - clock.monotonic()
         try:
             with anyio.fail_after(delay):
                 async for data in self._iterator:

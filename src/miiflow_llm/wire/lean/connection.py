@@ -31,7 +31,7 @@ class Connection(ABC):
     def __init__(self, origin: Origin, loop: object) -> None:
         self.origin = origin
         self.expires_at: float | None = None
-        """When an idle connection is too old to be used again, on time.monotonic()'s clock."""
+        """When an idle connection is too old to be used again, on clock.monotonic()'s clock."""
         self.response: ResponseReader | None = None
         self.on_lost: Callable[[Connection], object] | None = None
         """Told once when the peer closes an idle connection, on backends that notice."""

@@ -7,11 +7,11 @@ synchronous, so that a cancelled task, even one cancelled twice, gives back what
 from __future__ import annotations
 
 from collections import deque
-from time import monotonic
 
 import anyio
 import httpx
 
+from .. import clock
 from .connection import Connection
 from .origin import Origin
 
@@ -106,7 +106,7 @@ class Pool:
                 self._grant(waiter, None)
             return
         self._active.remove(connection)
-        connection.expires_at = None if self._expiry is None else monotonic() + self._expiry
+        connection.expires_at = None if self._expiry is None else clock.monotonic() + self._expiry
         self._idle[connection] = None
 
     def discard(self, connection: Connection) -> None:
@@ -146,7 +146,7 @@ class Pool:
         return None
 
     def _expire(self) -> None:
-        now = monotonic()
+        now = clock.monotonic()
         while self._idle:
             oldest = next(iter(self._idle))
             if oldest.expires_at is None or oldest.expires_at > now:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ResponseStream(httpx.AsyncByteStream):
     """A response body, read by one task at a time.
 
-    `deadline`, on time.monotonic()'s clock, may be stored at any time: a `read` that waits when it has passed raises
+    `deadline`, on clock.monotonic()'s clock, may be stored at any time: a `read` that waits when it has passed raises
     httpx.ReadTimeout. A store that moves it later is honoured by a wait under way, one that moves it earlier by
     the next wait. `read_timeout` is httpx's: seconds that one wait may last. None is no limit for either.
     """

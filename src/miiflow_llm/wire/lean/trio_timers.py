@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from anyio.lowlevel import RunVar
+
+from .. import clock
 
 if TYPE_CHECKING:
     import trio
@@ -20,7 +21,7 @@ _MIN_CANCELLED = 64  # from here on, a heap that is mostly cancelled timers is s
 
 
 class Timer:
-    """A callback and its time, on time.monotonic()'s clock."""
+    """A callback and its time, on clock.monotonic()'s clock."""
 
     __slots__ = ("_owner", "at", "callback", "number")
 
@@ -61,7 +62,7 @@ class TrioTimers:
         """Run `callback`, which must not raise, in `delay` seconds."""
         import trio
 
-        timer = Timer(self, monotonic() + delay, next(self._numbers), callback)
+        timer = Timer(self, clock.monotonic() + delay, next(self._numbers), callback)
         heappush(self._heap, timer)
         if self._sleep is None:
             self._sleep = trio.CancelScope()
@@ -82,7 +83,7 @@ class TrioTimers:
 
         try:
             while self._run_due():
-                delay = self._heap[0].at - monotonic()
+                delay = self._heap[0].at - clock.monotonic()
                 with trio.CancelScope(deadline=trio.current_time() + delay) as self._sleep:
                     await trio.sleep_forever()
         finally:
@@ -90,7 +91,7 @@ class TrioTimers:
 
     def _run_due(self) -> bool:
         """Run what is due; whether timers are left."""
-        now = monotonic()
+        now = clock.monotonic()
         while self._heap and (self._heap[0].callback is None or self._heap[0].at <= now):
             callback = heappop(self._heap).callback
             if callback is None:

@@ -7,8 +7,9 @@ or the limit has moved, arms itself for the remainder or lets it be. So a stream
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Protocol
+
+from .. import clock
 
 _NO_LIMIT = 365 * 86400.0
 _MIN_DELAY = 0.001  # some loops' clocks are cut to milliseconds: a timer must not fire again and again at once
@@ -38,10 +39,10 @@ class WaitTimer:
         self.waiting = False
 
     def begin(self, seconds: float | None, deadline: float | None) -> None:
-        """A wait begins: it may last `seconds`, and until `deadline` on time.monotonic()'s clock."""
+        """A wait begins: it may last `seconds`, and until `deadline` on clock.monotonic()'s clock."""
         self.waiting = True
         self._seconds = seconds
-        self._began = now = monotonic()
+        self._began = now = clock.monotonic()
         at = now + (_NO_LIMIT if seconds is None else seconds)
         if deadline is not None and deadline < at:
             at = deadline
@@ -71,7 +72,7 @@ class WaitTimer:
         self._handle = None
         if not self.waiting:
             return  # the next wait arms the timer again
-        now = monotonic()
+        now = clock.monotonic()
         at = self._began + (_NO_LIMIT if self._seconds is None else self._seconds)
         deadline = self._deadline()
         if deadline is not None and deadline < at:
