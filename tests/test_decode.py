@@ -22,16 +22,16 @@ def named() -> Decoder:
 @pytest.mark.parametrize(
     ("frame", "event"),
     [
-        (Frame("content_block_delta", b"{}"), "content_block_delta"),
-        (Frame(None, b'{"type":"content_block_delta"}'), "content_block_delta"),
-        (Frame("message", b'{"type":"message_stop"}'), "message_stop"),
-        (Frame("message_stop", b"{}"), "message_stop"),
-        (Frame("message_stop", b'{"type":"ping"}'), "message_stop"),
-        (Frame(None, b"{}"), ""),
-        (Frame(None, b"nonsense"), ""),
-        (Frame(None, b'{"type":7}'), ""),
-        (Frame(None, b'{"type":"\xff"}'), ""),
-        (Frame(None, b"[" * 100_000), ""),
+        (Frame(b"{}", "content_block_delta"), "content_block_delta"),
+        (Frame(b'{"type":"content_block_delta"}'), "content_block_delta"),
+        (Frame(b'{"type":"message_stop"}', "message"), "message_stop"),
+        (Frame(b"{}", "message_stop"), "message_stop"),
+        (Frame(b'{"type":"ping"}', "message_stop"), "message_stop"),
+        (Frame(b"{}"), ""),
+        (Frame(b"nonsense"), ""),
+        (Frame(b'{"type":7}'), ""),
+        (Frame(b'{"type":"\xff"}'), ""),
+        (Frame(b"[" * 100_000), ""),
     ],
 )
 def test_events(frame: Frame, event: str) -> None:
@@ -46,10 +46,10 @@ def test_unknown_events(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "miiflow_llm.wire")
     decoder = named()
     frames = (
-        Frame("tide", b"{}"),
-        Frame(None, b'{"type":"tide"}'),
-        Frame("x", b'{"type":"bell"}'),
-        Frame("ping", b"{}"),
+        Frame(b"{}", "tide"),
+        Frame(b'{"type":"tide"}'),
+        Frame(b'{"type":"bell"}', "x"),
+        Frame(b"{}", "ping"),
     )
     assert [decoder.event_of(frame) for frame in frames] == [""] * 4
     assert decoder.unknown == {"tide": 2, "bell": 1}
@@ -62,8 +62,8 @@ def test_unknown_events_are_bounded() -> None:
     """Names that never end do not fill the memory."""
     decoder = named()
     for number in range(500):
-        decoder.event_of(Frame(f"event{number}", b"{}"))
-        decoder.event_of(Frame("event7", b"{}"))
+        decoder.event_of(Frame(b"{}", f"event{number}"))
+        decoder.event_of(Frame(b"{}", "event7"))
     assert len(decoder.unknown) == 100
     assert decoder.unknown["event7"] == 501
 
@@ -71,7 +71,7 @@ def test_unknown_events_are_bounded() -> None:
 def test_events_without_names() -> None:
     """Where a dialect's events have no names, whatever the framing says is nothing."""
     decoder = Decoder(dialect_of("openai_chat"))
-    assert decoder.event_of(Frame("error", b"{}")) == ""
+    assert decoder.event_of(Frame(b"{}", "error")) == ""
     assert decoder.unknown == {}
 
 

@@ -73,10 +73,10 @@ def test_rules(body: bytes, events: list[tuple[str | None, bytes]]) -> None:
 @pytest.mark.parametrize(
     ("body", "frame"),
     [
-        (b"data: a", Frame(None, b"a")),
-        (b"event: x\ndata: a\n", Frame("x", b"a")),
-        (b'{"error":\n {"code": 503}\n}\n', Frame(None, b'{"error":\n {"code": 503}\n}', True)),
-        (b'error: {"message":"x"}\n\n', Frame("error", b'{"message":"x"}')),
+        (b"data: a", Frame(b"a")),
+        (b"event: x\ndata: a\n", Frame(b"a", "x")),
+        (b'{"error":\n {"code": 503}\n}\n', Frame(b'{"error":\n {"code": 503}\n}', stray=True)),
+        (b'error: {"message":"x"}\n\n', Frame(b'{"message":"x"}', "error")),
     ],
 )
 def test_kindnesses(body: bytes, frame: Frame) -> None:
@@ -171,3 +171,29 @@ def test_tiny_reads_cost_their_bytes(framer: SSEFramer | NDJSONFramer) -> None:
         tracemalloc.stop()
     assert held < 1.3 * len(whole)
     framer.feed(b"\n\n")
+
+
+def test_usual_events_among_others_and_bounded() -> None:
+    """Whole events are cut in one sweep only where all of them are written in the usual way; limits hold there too."""
+    usual = b"data: a\n\ndata: b\n\n"
+    named = b"event: x\ndata: a\n\nevent: y\ndata: b\n\n"
+    for body, events in [
+        (usual + b"data: \n\ndata: c\n\n", [(None, b"a"), (None, b"b"), (None, b"c")]),
+        (usual + b"data:c\n\n" + named, [(None, b"a"), (None, b"b"), (None, b"c"), ("x", b"a"), ("y", b"b")]),
+        (usual + b"data: c\ndata: d\n\n", [(None, b"a"), (None, b"b"), (None, b"c\nd")]),
+        (usual + b"\n\n" + usual, [(None, b"a"), (None, b"b"), (None, b"a"), (None, b"b")]),
+        (named + b"event: z\n\n" + usual, [("x", b"a"), ("y", b"b"), (None, b"a"), (None, b"b")]),
+        (
+            named + b"event: z\ndata: c\ndata: d\n\nevent: w\n\n" + usual[:9],
+            [("x", b"a"), ("y", b"b"), ("z", b"c\nd"), (None, b"a")],
+        ),
+        (named + b"event: \ndata: c\n\n", [("x", b"a"), ("y", b"b"), ("", b"c")]),
+        (b"\xef\xbb\xbf" + usual + usual, [(None, b"a"), (None, b"b"), (None, b"a"), (None, b"b")]),
+    ]:
+        assert said(body) == events
+        whole = frames(body)
+        for first, second in itertools.combinations_with_replacement(range(len(body) + 1), 2):
+            assert frames(body, first, second) == whole
+    with pytest.raises(StreamProtocolError, match="larger than 8 bytes"):
+        SSEFramer(8).feed(b"data: " + b"x" * 9 + b"\n\n")
+    assert SSEFramer(8).feed(usual * 9) == [Frame(b"a"), Frame(b"b")] * 9

@@ -26,7 +26,7 @@ class ToolCallDelta(msgspec.Struct, frozen=True, omit_defaults=True):
     arguments: str = ""
 
 
-class StreamChunk(msgspec.Struct, omit_defaults=True):
+class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     """One step of a streamed answer.
 
     `delta` is new text, `reasoning_delta` new reasoning, `tool_call_deltas` new pieces of calls, `refusal_delta` new

@@ -7,6 +7,7 @@ tolerant way. Readers are compiled when their event is first seen.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,6 +21,9 @@ from .walk import Mismatch, decode_leniently, walk
 
 log = logging.getLogger("miiflow_llm.wire")
 
+READ_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a compiled reader raises."""
+
 WHOLE = "whole answer"
 """The name of the event that a non-streamed answer is."""
 
@@ -27,7 +31,8 @@ WHOLE = "whole answer"
 class Decoder:
     """The compiled reading side of one dialect; safe to share, holds no stream's state.
 
-    `unknown` counts the events that neither a rule nor `ignored` names.
+    `unknown` counts the events that neither a rule nor `ignored` names. `readers[meta][event]` is the function that
+    makes an event's payload into pieces; what it raises goes to `again`.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -37,7 +42,7 @@ class Decoder:
             "finish",
             dialect.done,
         }
-        self._readers: dict[tuple[str, bool], Reader] = {}
+        self.readers = (_Readers(self, meta=False), _Readers(self, meta=True))
         self._peek = _peeker(dialect.event) if dialect.event else None
 
     def event_of(self, frame: Frame) -> str:
@@ -53,13 +58,10 @@ class Decoder:
         Raises:
             StreamProtocolError: the payload is no JSON, or of a shape that neither reading understands.
         """
-        reader = self._readers.get((event, meta)) or self._compiled((event, meta))
         try:
-            return reader.read(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as reason:
-            return self._again(event, data, reason)
-        except RecursionError as reason:
-            raise self._unreadable(event, data, str(reason)) from None
+            return self.readers[meta][event](data)
+        except READ_ERRORS as reason:
+            return self.again(event, data, reason)
 
     def read_whole(self, body: bytes) -> list[Piece]:
         """The pieces of a non-streamed answer's body.
@@ -71,18 +73,16 @@ class Decoder:
 
     def reader(self, event: str) -> Reader:
         """The compiled reader of an event, as `scripts/explain` shows it."""
-        return self._readers.get((event, True)) or self._compiled((event, True))
+        return self.compiled(event, meta=True)
 
     def rules_for(self, event: str, *, meta: bool = True) -> tuple[RuleLike, ...]:
         """The rules that read `event`, in table order."""
         rules = self.dialect.whole if event == WHOLE else for_event(self.dialect.events, event)
         return rules if meta else without_meta(rules)
 
-    def _compiled(self, key: tuple[str, bool]) -> Reader:
-        event, meta = key
-        rules = self.rules_for(event, meta=meta)
-        reader = self._readers[key] = compile_rules(f"{self.dialect.name}:{event or 'any'}", rules)
-        return reader
+    def compiled(self, event: str, *, meta: bool) -> Reader:
+        """A reader made afresh from the table."""
+        return compile_rules(f"{self.dialect.name}:{event or 'any'}", self.rules_for(event, meta=meta))
 
     def _event_in(self, frame: Frame) -> str:
         assert self._peek is not None  # noqa: S101  the caller looked
@@ -102,8 +102,15 @@ class Decoder:
             self.unknown[event] = self.unknown.get(event, 0) + 1
         log.debug("%s: event %.100r is read by no rule", self.dialect.name, event)
 
-    def _again(self, event: str, data: bytes, reason: Exception) -> list[Piece]:
+    def again(self, event: str, data: bytes, reason: Exception) -> list[Piece]:
+        """The pieces of a payload that the typed reader refused for `reason`, read the tolerant way.
+
+        Raises:
+            StreamProtocolError: as for `read`.
+        """
         try:
+            if isinstance(reason, RecursionError):
+                raise reason
             return walk(self.rules_for(event), decode_leniently(data))
         except (msgspec.DecodeError, Mismatch, RecursionError) as second:
             detail = str(second) if isinstance(second, Mismatch) else str(reason)
@@ -116,6 +123,18 @@ class Decoder:
             f"it begins {shown!r}",
             payload=shown,
         )
+
+
+class _Readers(dict[str, Callable[[bytes], list[Piece]]]):
+    """The compiled functions of one dialect by event, each made when its event is first seen."""
+
+    def __init__(self, decoder: Decoder, *, meta: bool) -> None:
+        self._decoder = decoder
+        self._meta = meta
+
+    def __missing__(self, event: str) -> Callable[[bytes], list[Piece]]:
+        read = self[event] = self._decoder.compiled(event, meta=self._meta).read
+        return read
 
 
 def _peeker(path: str) -> Any:

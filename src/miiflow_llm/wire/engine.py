@@ -23,7 +23,7 @@ from ..core.pieces import Failure, Piece
 from ..core.request import ChatRequest
 from ..core.response import ChatResponse, StreamChunk
 from . import faults
-from .decode import Decoder
+from .decode import READ_ERRORS, Decoder
 from .encode import Encoded, Unsupported, encode
 from .fold import Fold
 from .frames import FRAMINGS, MAX_FRAME, Frame, too_large
@@ -144,7 +144,7 @@ class Engine:
         if payload.strip() == (self.dialect.done or "").encode():
             return None
         fold = Fold(self.dialect, self.origin)
-        event = self.decoder.event_of(Frame(None, payload))
+        event = self.decoder.event_of(Frame(payload))
         chunk = fold.push(self.decoder.read(event, payload), payload)
         if fold.failure is not None:
             raise self.reported(fold.failure, fold.meta.model or "")
@@ -249,25 +249,38 @@ class StreamReader:
         return self.fold.response(self.engine.provider, self.model, finished=finished)
 
     def _read(self, frames: list[Frame], out: list[StreamChunk]) -> None:
-        fold, decoder, marks = self.fold, self.engine.decoder, self._marks
+        fold, decoder, done, marks = self.fold, self.engine.decoder, self._done, self._marks
+        readers = decoder.readers[not fold.named]
+        event_of = decoder.event_of if self.engine.dialect.event else None
         for frame in frames:
             data = frame.data
-            if data == self._done:
+            if data == done:
                 self._mark(self.engine.dialect.done, out)
-            else:
-                event = decoder.event_of(frame)
-                pieces = decoder.read(event, data, meta=not fold.named)
-                if frame.stray:
-                    pieces = self._stray(pieces, data)
-                chunk = fold.push(pieces, data)
-                if chunk is not None:
-                    out.append(chunk)
-                if fold.failure is not None:
-                    self._fail(self.engine.reported(fold.failure, self.model), out, data)
-                elif fold.finished or event in marks:
-                    self._mark(event if event in marks else FINISH, out)
-            if self.ended or self.error is not None:
-                return
+                if self.ended or self.error is not None:
+                    return
+                continue
+            event = event_of(frame) if event_of is not None else ""
+            try:
+                pieces = readers[event](data)
+            except READ_ERRORS as reason:
+                pieces = decoder.again(event, data, reason)
+            if frame.stray:
+                pieces = self._stray(pieces, data)
+            chunk = fold.push(pieces, data)
+            if chunk is not None:
+                out.append(chunk)
+            if fold.finished or fold.failure is not None or event in marks:
+                self._settle(event, data, out)
+                if self.ended or self.error is not None:
+                    return
+
+    def _settle(self, event: str, data: bytes, out: list[StreamChunk]) -> None:
+        """After a frame that failed, or may have been a mark."""
+        failure = self.fold.failure
+        if failure is not None:
+            self._fail(self.engine.reported(failure, self.model), out, data)
+        else:
+            self._mark(event if event in self._marks else FINISH, out)
 
     def _stray(self, pieces: list[Piece], data: bytes) -> list[Piece]:
         """An object outside the framing: an error, or a whole answer from a server that does not stream."""

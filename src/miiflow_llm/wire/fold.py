@@ -89,26 +89,27 @@ class Fold:
 
     def push(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
         """Take one frame's pieces; the chunk they make, `None` when they say nothing to hand out."""
-        chunk = self._fast(pieces, raw) if len(pieces) == 1 else None
-        if chunk is None:
-            chunk = StreamChunk(raw=raw)
-            said = False
-            for piece in pieces:
-                said = self._take(piece, chunk) or said
-            if not (said or self.keep_raw):
+        chunk: StreamChunk | None
+        if len(pieces) == 1 and type(piece := pieces[0]) is Text and piece.text and piece.signature is None:
+            entries = self.transcript.entries  # most frames say one piece of text
+            entries.append(piece)
+            self.output += 1
+            chunk = StreamChunk(piece.text, raw=raw, _log=self.transcript, _seen=len(entries))
+        else:
+            chunk = self._taken(pieces, raw)
+            if chunk is None:
                 return None
-            chunk._log, chunk._seen = self.transcript, len(self.transcript.entries)
         return self._hold(chunk) if self.finished or self._held is not None else chunk
 
-    def _fast(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
-        """Most frames say one piece of text."""
-        piece = pieces[0]
-        if type(piece) is not Text or not piece.text or piece.signature is not None:
+    def _taken(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
+        chunk = StreamChunk(raw=raw)
+        said = False
+        for piece in pieces:
+            said = self._take(piece, chunk) or said
+        if not (said or self.keep_raw):
             return None
-        entries = self.transcript.entries
-        entries.append(piece)
-        self.output += 1
-        return StreamChunk(piece.text, raw=raw, _log=self.transcript, _seen=len(entries))
+        chunk._log, chunk._seen = self.transcript, len(self.transcript.entries)
+        return chunk
 
     def _hold(self, chunk: StreamChunk) -> StreamChunk | None:
         held, self._held = self._held, chunk

@@ -22,13 +22,13 @@ _JSON_START = (b"{", b"[")
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
-    """One event: its name (`None` where the stream gives none) and its payload.
+    """One event: its payload and its name, `None` where the stream gives none.
 
     `stray` is a payload that stood outside the framing: an error page or a bare JSON object.
     """
 
-    event: str | None
     data: bytes
+    event: str | None = None
     stray: bool = False
 
 
@@ -80,7 +80,7 @@ class SSEFramer:
         self._max = max_frame
         self._held = _Fragments()
         self._started = False
-        self._quiet = False
+        self._quiet = True
         self._cr = False
         self._event: str | None = None
         self._data: list[bytes] = []
@@ -93,41 +93,38 @@ class SSEFramer:
         Raises:
             StreamProtocolError: a frame is larger than `max_frame`.
         """
-        if self._quiet and data.endswith(b"\n\n") and b"\r" not in data:
-            frame = _lone(data[:-2])
-            if frame is not None:
-                return [frame]
-        frames = self._feed(data)
-        self._quiet = self._started and not (self._held.size or self._cr or self._block or self._event or self._data)
-        return frames
+        if not self._quiet or b"\r" in data:
+            return self._feed(data)
+        end = data.rfind(b"\n\n") + 2
+        if end < 2:  # a frame in the middle, most often: there is nothing to cut
+            return self._feed(data)
+        rest = data[end:]
+        closed = self._released(data[:end])
+        frames = _usual(closed) if len(closed) <= self._max else None
+        if frames is None:
+            frames = self._feed(closed)
+        else:
+            self._started = True
+        return frames + self._feed(rest) if rest else frames
 
     def _feed(self, data: bytes) -> list[Frame]:
+        frames = self._cut(data)
+        self._quiet = self._started and not (self._cr or self._block)
+        return frames
+
+    def _cut(self, data: bytes) -> list[Frame]:
         if not self._started:
             data = self._after_bom(data)
         if self._cr or b"\r" in data:
             return self._feed_lines(data)
-        closed = data.endswith(b"\n\n")
-        if closed:
-            whole, rest = data[:-2], b""
-        else:
-            whole, separator, rest = data.rpartition(b"\n")
-            if not separator:
-                self._hold(data)
-                return []
-        blocks = self._released(whole).split(b"\n\n")
-        self._hold(rest)
-        unfinished = [] if closed else blocks.pop().split(b"\n")
+        whole, separator, rest = data.rpartition(b"\n")
+        if not separator:
+            self._hold(data)
+            return []
         frames: list[Frame] = []
-        for block in blocks:
-            frame = None if self._block else _lone(block)
-            if frame is not None:
-                frames.append(frame)
-                continue
-            for line in block.split(b"\n"):
-                self._line(line, frames)
-            self._line(b"", frames)
-        for line in unfinished:
+        for line in self._released(whole).split(b"\n"):
             self._line(line, frames)
+        self._hold(rest)
         return frames
 
     def finish(self) -> list[Frame]:
@@ -196,24 +193,39 @@ class SSEFramer:
         if self._data:
             payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
             if payload:
-                frames.append(Frame(self._event, payload))
+                frames.append(Frame(payload, self._event))
         if self._stray:
-            frames.append(Frame(None, b"\n".join(self._stray), True))
+            frames.append(Frame(b"\n".join(self._stray), stray=True))
         self._event = None
         self._data = []
         self._stray = []
         self._block = 0
 
 
-def _lone(block: bytes) -> Frame | None:
-    """The frame of an event written in the usual way, in one line or with its name before; `None` for any other."""
-    if block.startswith(b"data: "):
-        return Frame(None, block[6:]) if b"\n" not in block and len(block) > 6 else None
-    if block.startswith(b"event: "):
-        name, _, line = block.partition(b"\n")
-        if line.startswith(b"data: ") and b"\n" not in line and len(line) > 6:
-            return Frame(name[7:].decode("utf-8", "replace"), line[6:])
+def _usual(events: bytes) -> list[Frame] | None:
+    """The frames of whole events written in the usual way, all of them cut in a few sweeps of the bytes.
+
+    The usual way is one line of data, with a line of its name before every one of them or none; `None` for any other.
+    """
+    if events.startswith(b"data: "):
+        payloads = events[6:-2].split(b"\n\ndata: ")
+        if events.count(b"\n") == 2 * len(payloads) and b"" not in payloads:
+            return list(map(Frame, payloads))
+    elif events.startswith(b"event: "):
+        blocks = events[7:-2].split(b"\n\nevent: ")
+        if events.count(b"\n") == 3 * len(blocks):
+            return _named(blocks)
     return None
+
+
+def _named(blocks: list[bytes]) -> list[Frame] | None:
+    frames = []
+    for block in blocks:
+        name, _, payload = block.partition(b"\ndata: ")
+        if not payload:
+            return None
+        frames.append(Frame(payload, name.decode("utf-8", "replace")))
+    return frames
 
 
 class NDJSONFramer:
@@ -235,12 +247,12 @@ class NDJSONFramer:
             return []
         head = self._held.take(head) if self._held.size else head
         self._hold(rest)
-        return [Frame(None, line) for raw in head.split(b"\n") if (line := self._clean(raw))]
+        return [Frame(line) for raw in head.split(b"\n") if (line := self._clean(raw))]
 
     def finish(self) -> list[Frame]:
         """A last line without its line end."""
         line = self._clean(self._held.take(b""))
-        return [Frame(None, line)] if line else []
+        return [Frame(line)] if line else []
 
     def _clean(self, line: bytes) -> bytes:
         return line.strip(b" \t\r").removeprefix(_BOM)
