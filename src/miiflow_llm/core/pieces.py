@@ -96,7 +96,7 @@ class Finish(msgspec.Struct, gc=False):
 
 
 class Usage(msgspec.Struct):
-    """Raw counters by the table's names, only those reported."""
+    """Raw counters by the table's names, only those reported; NaN where something else than a number was."""
 
     counters: dict[str, int | float]
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+
+LARGEST = 2**53
+"""The largest count that is taken for one; JSON numbers above it are not exact, and no model reads so much."""
+
+
+def as_count(value: Any) -> int | None:
+    """`value` as a number of tokens; `None` for what is none: negative, beyond `LARGEST`, no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST:
+        return None
+    return int(value)
 
 
 class TokenCount(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -31,7 +31,7 @@ from ..core.pieces import (
 )
 from ..core.response import ChatResponse, FinishReason, StreamChunk, ToolCallDelta
 from ..core.transcript import Transcript
-from ..core.usage import TokenCount
+from ..core.usage import TokenCount, as_count
 from .table import Counter, Dialect
 
 ERROR = "error"
@@ -399,12 +399,12 @@ def count_tokens(table: Mapping[str, Counter], raw: Mapping[str, int | float]) -
 
 
 def _counted(row: Counter, raw: Mapping[str, int | float]) -> int | None:
-    values = [raw[name] for name in row.names if name in raw]
-    if not values:
-        return None
-    total = sum(values)
+    values = [as_count(raw[name]) for name in row.names if name in raw]
+    if not values or None in values:
+        return None  # a part that was lost makes no smaller sum
+    total = sum(cast("list[int]", values))
     if row.extra and row.total in raw:
         more = sum(raw.get(name, 0) for name in row.extra)
         if more and total + more + raw.get(row.with_prompt, 0) == raw[row.total]:
-            total += more
-    return int(total)
+            total += int(more)
+    return total

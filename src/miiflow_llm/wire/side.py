@@ -15,10 +15,11 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError, StreamProtocolError
 from ..core.response import Embeddings, ModelInfo
-from ..core.usage import TokenCount
+from ..core.usage import TokenCount, as_count
 from .paths import steps
 from .table import Side
 from .template import NOTHING, attribute, fill
+from .walk import decode_leniently
 
 
 def write(row: Side, model: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
@@ -60,7 +61,7 @@ def read_embeddings(row: Side, body: bytes, model: str, texts: Sequence[str]) ->
         raise _unreadable(body, str(reason)) from None
     if len(vectors) != len(texts):
         raise _unreadable(body, f"{len(vectors)} vectors for {len(texts)} texts")
-    tokens = _at(_decoded(body), row.tokens) if row.tokens else None
+    tokens = as_count(_at(_decoded(body), row.tokens)) if row.tokens else None
     return Embeddings(vectors, model, TokenCount(prompt_tokens=tokens, total_tokens=tokens))
 
 
@@ -70,8 +71,8 @@ def read_tokens(row: Side, body: bytes) -> int:
     Raises:
         StreamProtocolError: it holds none.
     """
-    number = _at(_decoded(body), row.tokens)
-    if not isinstance(number, int):
+    number = as_count(_at(_decoded(body), row.tokens))
+    if number is None:
         raise _unreadable(body, f"no number at {row.tokens}")
     return number
 
@@ -93,7 +94,7 @@ def _items(row: Side, body: bytes) -> list[Any]:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return decode_leniently(body)
     except (msgspec.DecodeError, RecursionError) as reason:
         raise _unreadable(body, str(reason)) from None
 

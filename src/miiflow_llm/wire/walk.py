@@ -6,6 +6,7 @@ where a string was), and is the plain reading that tests compare the generated f
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -15,6 +16,9 @@ from .compile import present
 from .event_words import PIECES, Absent, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
 from .paths import steps
 from .shapes import Kind, field_kind, paths_of
+
+_DECODER = msgspec.json.Decoder(float_hook=float)
+"""Takes 1e400, which Python's float does too, as infinite."""
 
 
 class Mismatch(Exception):
@@ -26,15 +30,16 @@ class Mismatch(Exception):
 
 
 def decode_leniently(data: bytes) -> Any:
-    """JSON as values; bytes that are no UTF-8 become U+FFFD rather than lose the frame.
+    """JSON as values; bytes that are no UTF-8 become U+FFFD, and numbers out of range infinite, rather than lose the
+    frame.
 
     Raises:
         msgspec.DecodeError: it is no JSON all the same.
     """
     try:
-        return msgspec.json.decode(data)
+        return _DECODER.decode(data)
     except (UnicodeDecodeError, msgspec.DecodeError):
-        return msgspec.json.decode(data.decode("utf-8", "replace"))
+        return _DECODER.decode(data.decode("utf-8", "replace"))
 
 
 def walk(rules: tuple[RuleLike, ...], frame: Any) -> list[Piece]:
@@ -110,14 +115,24 @@ def _kind(rule: Rule, field: str) -> Kind:
 
 
 def _emit(rule: Rule, at: Any, out: list[Piece]) -> None:
-    values = {field: _value(rule, field, value, at) for field, value in rule.fields.items()}
     if rule.kind == "usage":
-        counters = {field: value for field, value in values.items() if value is not None}
+        found = {field: _counter(rule, field, value, at) for field, value in rule.fields.items()}
+        counters = {field: value for field, value in found.items() if value is not None}
         if counters:
             out.append(Usage(counters))
         return
+    values = {field: _value(rule, field, value, at) for field, value in rule.fields.items()}
     piece: Any = PIECES[rule.kind](**values)
     out.append(piece)
+
+
+def _counter(rule: Rule, field: str, value: Value, at: Any) -> int | float | None:
+    """The counter; NaN for what is none: it alone is lost, not the frame."""
+    try:
+        found: int | float | None = _value(rule, field, value, at)
+    except Mismatch:
+        return math.nan
+    return found
 
 
 def _value(rule: Rule, field: str, value: Value, at: Any) -> Any:
