@@ -252,9 +252,10 @@ def main() -> int:
     for leak in leaks:
         sys.stdout.write(f"LEAK {leak}\n")
     if arguments.captures:
+        from ..oracles.table import disagreements
         from .soak_captures import exhaust
 
-        leaks += exhaust(arguments.seconds)
+        leaks += [*exhaust(arguments.seconds), *disagreements()]
     return 1 if leaks else 0
 
 
