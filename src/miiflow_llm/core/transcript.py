@@ -13,11 +13,13 @@ from .messages import Block, OpaqueBlock, ReasoningBlock, TextBlock, ToolCall
 from .pieces import Fill, Merge, Opaque, Reasoning, Text, ToolCallPiece
 
 Entry = Text | Reasoning | ToolCallPiece | Opaque | Fill
+"""A piece as it was said."""
 
 
 class Transcript:
     """`entries` in wire order; a `ToolCallPiece` in it has the call's ordinal as its `index`, never `None`.
 
+    A plain string is more text of the block that the `Text` before it belongs to: a long answer is little else.
     A piece of arguments that fills an `Opaque` has that block's key as its `id` and no ordinal (`index=-1`).
     """
 
@@ -25,12 +27,15 @@ class Transcript:
 
     def __init__(self, origin: str | None = None) -> None:
         self.origin = origin
-        self.entries: list[Entry] = []
+        self.entries: list[Entry | str] = []
         self.calls = 0
 
     def text(self, upto: int | None = None) -> str:
         """All text among the first `upto` entries."""
-        return "".join([e.text for e in self.entries[:upto] if type(e) is Text and e.text])
+        entries = self.entries[:upto]
+        return "".join(
+            [e if isinstance(e, str) else e.text or "" for e in entries if isinstance(e, str) or type(e) is Text]
+        )
 
     def reasoning(self, upto: int | None = None) -> str:
         """All reasoning among the first `upto` entries."""
@@ -43,8 +48,14 @@ class Transcript:
     def parts(self, upto: int | None = None) -> list[Block]:
         """Everything among the first `upto` entries as blocks, in wire order."""
         builder = _Builder(self.origin)
+        text: list[str] = []
         for entry in self.entries[:upto]:
-            builder.add(entry)
+            if isinstance(entry, str):
+                text.append(entry)
+            else:
+                builder.add(entry)
+                if type(entry) is Text:
+                    text = builder.blocks[-1].strings
         return builder.built()
 
 

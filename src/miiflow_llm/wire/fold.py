@@ -39,6 +39,7 @@ ERROR = "error"
 
 
 _NO_VALUE: tuple[Any, ...] = (None, "", {})
+_NO_RUN = object()
 _NO_IDS = ("", "null")
 """What stands for a missing id: LM Studio and older gateways send the first, Mistral's the second."""
 
@@ -86,13 +87,20 @@ class Fold:
         self._argued: set[int] = set()
         self._id_of: list[str | None] = []
         self._held: StreamChunk | None = None
+        self._run: object = _NO_RUN
+        """The block of the text that the log ends with."""
 
     def push(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
         """Take one frame's pieces; the chunk they make, `None` when they say nothing to hand out."""
         chunk: StreamChunk | None
-        if len(pieces) == 1 and type(piece := pieces[0]) is Text and piece.text and piece.signature is None:
-            entries = self.transcript.entries  # most frames say one piece of text
-            entries.append(piece)
+        if (
+            len(pieces) == 1
+            and type(piece := pieces[0]) is Text
+            and piece.text
+            and (piece.block == self._run and (piece.signature or piece.item_id or piece.phase) is None)
+        ):
+            entries = self.transcript.entries  # what most frames of a long answer are
+            entries.append(piece.text)
             self.output += 1
             chunk = StreamChunk(piece.text, raw=raw, _log=self.transcript, _seen=len(entries))
         else:
@@ -106,9 +114,12 @@ class Fold:
         said = False
         for piece in pieces:
             said = self._take(piece, chunk) or said
+        entries = self.transcript.entries
+        if entries and type(last := entries[-1]) is not str:
+            self._run = last.block if type(last) is Text and last.signature is None else _NO_RUN
         if not (said or self.keep_raw):
             return None
-        chunk._log, chunk._seen = self.transcript, len(self.transcript.entries)
+        chunk._log, chunk._seen = self.transcript, len(entries)
         return chunk
 
     def _hold(self, chunk: StreamChunk) -> StreamChunk | None:
