@@ -9,7 +9,7 @@ import pytest
 
 from miiflow_llm import LLMClient, Message
 from miiflow_llm.core import DocumentBlock, ImageBlock, OpaqueBlock, ReasoningBlock, TextBlock, ToolCall
-from miiflow_llm.core.exceptions import ConfigurationError
+from miiflow_llm.core.exceptions import ConfigurationError, ParsingError
 from miiflow_llm.core.messages import as_messages
 
 from .captured import own, read
@@ -91,6 +91,64 @@ def test_ids_are_adapted_and_stay_paired() -> None:
     assert len(made) == 9
     assert made.isalnum()
     assert plan.body["messages"][2]["tool_call_id"] == made
+
+
+HOSTILE = {
+    "deep": "[" * 100_000,
+    "deep object": '{"a":' * 100_000,
+    "raw surrogate": "\ud800",
+    "huge": "1e999999",
+    "long": "9" * 100_000,
+}
+
+
+@pytest.mark.parametrize("arguments", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("provider", ["anthropic", "gemini", "ollama", "openai"])
+def test_hostile_arguments_go_on(provider: str, arguments: str) -> None:
+    """Arguments that are no JSON are a typed error where they are read, and are sent as they were to whom they go."""
+    call = ToolCall("c", "tide", arguments)
+    with pytest.raises(ParsingError, match="tide"):
+        call.parsed()
+    messages = [Message.user("x"), Message.assistant(tool_calls=[call]), Message.tool("y", "c")]
+    plan = LLMClient.create(provider, MODELS[provider], "k").plan(messages)
+    assert arguments in str(plan.body) or arguments.replace("\ud800", "\\ud800") in str(plan.body)
+
+
+def test_lone_surrogates_of_arguments() -> None:
+    """A lone surrogate in the arguments is read as everywhere: as U+FFFD."""
+    call = ToolCall("c", "tide", r'{"port": "\ud800", "port2": "\ud83d\ude00"}')
+    assert call.parsed() == {"port": "\ufffd", "port2": "\U0001f600"}
+
+
+UNSAYABLE: list[tuple[Any, dict[str, Any]]] = [
+    ("a\ud800b", {}),
+    ("x", {"extra_body": {"odd": object()}}),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("words", "parameters"), UNSAYABLE, ids=["surrogate", "object"])
+async def test_what_no_json_can_say(words: str, parameters: dict[str, Any]) -> None:
+    """What cannot be written as JSON is a typed error, and nothing is sent."""
+    import httpx
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as http:
+        client = LLMClient.create("openai", "gpt-4.1", "k", http_client=http)
+        with pytest.raises(ConfigurationError, match="no JSON"):
+            await client.chat(words, **parameters)
+        with pytest.raises(ConfigurationError, match="no JSON"):
+            async for _ in client.stream_chat(words, **parameters):
+                pass
+
+
+def test_a_dict_without_end_is_no_message() -> None:
+    """A dict nested without end, or with a text that is no UTF-8, is a typed error too."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for content in (deep, "a\ud800"):
+        with pytest.raises(ConfigurationError, match="not a message"):
+            Message.from_dict({"role": "user", "content": content})
 
 
 MESSAGES = [

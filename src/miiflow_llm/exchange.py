@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from .core.events import CallEvent, EventName, Operation
-from .core.exceptions import MiiflowLLMError
+from .core.exceptions import ConfigurationError, MiiflowLLMError
 from .core.request import ChatRequest, Plan
 from .core.response import Attempt, ChatResponse, Embeddings
 from .core.timeout import Timeout
@@ -101,8 +101,15 @@ class Exchange:
         return left
 
     def content(self) -> bytes | None:
-        """The body to send."""
-        return None if self.plan.body is None else msgspec.json.encode(self.plan.body)
+        """The body to send.
+
+        Raises:
+            ConfigurationError: no JSON can be written of it.
+        """
+        try:
+            return None if self.plan.body is None else msgspec.json.encode(self.plan.body)
+        except (UnicodeEncodeError, RecursionError, TypeError) as reason:
+            raise ConfigurationError(f"the request is no JSON: {reason}") from None
 
     def note_head(self, status: int, headers: Mapping[str, str]) -> bool:
         """The head of an answer came; whether it is one of success."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from .exceptions import ConfigurationError, ParsingError
+from .json_text import repair_surrogates
 from .media_types import checked_type, media_type, read_file, type_of_url
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -173,16 +174,16 @@ class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
     origin: str | None = None
 
     def parsed(self) -> Any:
-        """The arguments as Python values; no arguments at all are `{}`.
+        """The arguments as Python values; no arguments at all are `{}`, a lone surrogate is U+FFFD.
 
         Raises:
-            ParsingError: the model did not write JSON.
+            ParsingError: the model did not write JSON, or nested it too deeply to be read.
         """
         if self.arguments.strip() in ("", "null"):
             return {}
         try:
-            return msgspec.json.decode(self.arguments)
-        except msgspec.DecodeError as reason:
+            return msgspec.json.decode(repair_surrogates(self.arguments))
+        except (msgspec.DecodeError, RecursionError) as reason:
             raise ParsingError(
                 f"arguments of tool call {self.name!r} are not JSON: {reason}",
                 text=self.arguments,
@@ -290,7 +291,7 @@ class Message(msgspec.Struct, omit_defaults=True):
         try:
             # by way of JSON, so that what was kept as JSON is read as JSON
             return msgspec.json.decode(msgspec.json.encode(_from_openai(dict(data))), type=cls)
-        except (msgspec.MsgspecError, TypeError) as reason:
+        except (msgspec.MsgspecError, TypeError, RecursionError, UnicodeEncodeError) as reason:
             raise ConfigurationError(f"not a message: {reason}") from None
 
     def blocks(self) -> list[Block]:

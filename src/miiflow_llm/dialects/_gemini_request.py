@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..core.exceptions import ConfigurationError
+from ..core.json_text import repair_surrogates
 from ..core.messages import Block, Message, TextBlock, ToolCall
 from ..core.request import ChatRequest, ToolSpec
 from ..wire.media import Media
@@ -155,7 +156,7 @@ def response_object(parts: list[dict[str, Any]]) -> dict[str, Any]:
     """
     text = text_of(parts)
     try:
-        value = msgspec.json.decode(text)
+        value = msgspec.json.decode(repair_surrogates(text))
     except (msgspec.DecodeError, RecursionError):
         return {"output": text}
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+from ..core.exceptions import ConfigurationError, ParsingError, UnsupportedParameterError
 from ..core.messages import Block, Message, TextBlock, ToolCall, ToolResult
 from ..core.request import ChatRequest
 from .media import media
@@ -228,11 +228,9 @@ def arguments_text(call: ToolCall) -> str:
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:
     """The arguments as the object that some wires demand; what is no object is kept under one key."""
-    if call.arguments.strip() in ("", "null"):
-        return {}
     try:
-        value = msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError:
+        value = call.parsed()
+    except ParsingError:
         return {"malformed_arguments": call.arguments}
     return value if isinstance(value, dict) else {"value": value}
 
