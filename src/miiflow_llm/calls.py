@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .core.request import ChatRequest, Plan
 from .core.response import ChatResponse
 from .core.timeout import Timeout
-from .exchange import Exchange, Setup, line, log
+from .exchange import Exchange, Setup, log
 from .target import Route
 from .wire import hints
 from .wire.engine import StreamReader
@@ -80,7 +80,7 @@ class Call(Exchange):
                 response.time_to_first_token_ms,
                 self.retries_made,
             )
-            log.debug("%s attempt %d: %s", self.name, len(self.attempts), line(attempt))
+            self.log_attempt()
             self.tell("finished", response=response)
         return response
 

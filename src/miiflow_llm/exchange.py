@@ -171,7 +171,24 @@ class Exchange:
         attempt = self.attempts[-1]
         attempt.reason = type(error).__name__
         attempt.total_ms = self._since(self.began)
-        log.debug("%s attempt %d: %s", self.name, len(self.attempts), line(attempt))
+        self.log_attempt()
+
+    def log_attempt(self) -> None:
+        """Say in the log how the last attempt went: no content, no key."""
+        if not log.isEnabledFor(logging.DEBUG):
+            return
+        attempt = self.attempts[-1]
+        log.debug(
+            "%s attempt %d: status=%s request_id=%s reason=%s head_ms=%s first_output_ms=%s total_ms=%s",
+            self.name,
+            len(self.attempts),
+            attempt.status,
+            attempt.request_id,
+            attempt.reason,
+            attempt.connect_ms,
+            attempt.first_output_ms,
+            attempt.total_ms,
+        )
 
     def note_first_output(self) -> None:
         """The first output of the answer came."""
@@ -202,7 +219,7 @@ class Exchange:
             if self.attempts and self.attempts[-1].reason is None:
                 self.attempts[-1].total_ms = self._since(self.began)
                 self.attempts[-1].reason = "abandoned"
-                log.debug("%s attempt %d: %s", self.name, len(self.attempts), line(self.attempts[-1]))
+                self.log_attempt()
             self.tell("abandoned")
 
     def tell(
@@ -236,11 +253,3 @@ class Exchange:
 
     def _since(self, moment: float) -> float:
         return round((clock.monotonic() - moment) * 1000, 3)
-
-
-def line(attempt: Attempt) -> str:
-    """The attempt as a log line: no content, no key."""
-    return (
-        f"status={attempt.status} request_id={attempt.request_id} reason={attempt.reason} "
-        f"head_ms={attempt.connect_ms} first_output_ms={attempt.first_output_ms} total_ms={attempt.total_ms}"
-    )

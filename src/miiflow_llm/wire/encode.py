@@ -16,7 +16,7 @@ from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.request import PARAMETERS, ChatRequest
 from . import conversation
 from .table import Dialect, Drop
-from .template import NOTHING, View, attribute, fill, holes
+from .template import NOTHING, View, attribute, fill
 
 Unsupported = Literal["raise", "drop"]
 
@@ -79,7 +79,7 @@ def _path(dialect: Dialect, request: ChatRequest) -> str:
 
 def parameters(dialect: Dialect) -> frozenset[str]:
     """The parameters of a call that the dialect has a place for."""
-    return frozenset(name.partition(".")[0] for name, _ in holes(dialect.body))
+    return frozenset(name.partition(".")[0] for name in dialect.places)
 
 
 def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: list[str]) -> ChatRequest:
@@ -114,7 +114,7 @@ def _applies(row: Drop, request: ChatRequest) -> bool:
 
 
 def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:
-    seen = dict(reversed(list(holes(dialect.body))))
+    seen = dialect.places
     return [
         f"renamed: {name} -> {seen[name]}"
         for name in PARAMETERS

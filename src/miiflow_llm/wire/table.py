@@ -23,6 +23,7 @@ A *path* is `choices[0].delta.content`: keys and list positions from the frame, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -72,6 +73,7 @@ from .request_words import (
     take,
     when,
 )
+from .template import holes
 
 __all__ = [
     "BLOCKS",
@@ -286,7 +288,7 @@ class Rows(msgspec.Struct, kw_only=True):
     token_count: Side | None = None
 
 
-class Dialect(msgspec.Struct, kw_only=True):
+class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """A wire format.
 
     `path` (and `stream_path`, where it differs) follows the base URL; `{model}` in it is filled in, escaped.
@@ -334,6 +336,11 @@ class Dialect(msgspec.Struct, kw_only=True):
     model_list: Side = not_offered("this wire format lists no models")
     embeddings: Side = not_offered("this wire format embeds no texts")
     token_count: Side = not_offered("this wire format counts no tokens ahead; usage comes with the answer")
+
+    @cached_property
+    def places(self) -> Mapping[str, str]:
+        """Every value that the body has a hole for, with its first place on the wire; found once for all requests."""
+        return dict(reversed(list(holes(self.body))))
 
 
 class BaseUrlFrom(msgspec.Struct, frozen=True):
