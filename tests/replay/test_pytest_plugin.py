@@ -16,7 +16,7 @@ import pytest
 from miiflow_llm.replay.cassette import Cassette
 from miiflow_llm.replay.errors import CaptureError, NoMatchError
 from miiflow_llm.replay.no_network import NetworkBlockedError, no_network
-from miiflow_llm.replay.server import serving
+from miiflow_llm.replay.server import ReplayServer, serving
 from miiflow_llm.replay.store import load_folder, save
 from miiflow_llm.replay.transport import ReplayTransport
 
@@ -24,20 +24,25 @@ from .made import ASKED, PATH, stream
 
 SAMPLE = Path(__file__).parent / "sample"
 PLUGIN = "miiflow_llm.replay.pytest_plugin"
+NEEDED = (PLUGIN, "anyio", "syrupy")
 ANSWER = (
     b'data: {"choices":[{"delta":{"content":"Twice a "}}]}\n\n'
     b'data: {"choices":[{"delta":{"content":"day."},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 )
 
 
-def run(folder: Path, url: str, *options: str, **environment: str) -> str:
-    """Run the sample's tests in a process of their own; its output, which ends in what pytest counted."""
-    installed = any(entry.value == PLUGIN for entry in importlib.metadata.entry_points(group="pytest11"))
-    plugins = [] if installed else ["-p", PLUGIN]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *plugins, *options]
+def run(folder: Path, url: str, *options: str, plugins: tuple[str, ...] = NEEDED, **environment: str) -> str:
+    """Run the sample's tests in a process of their own; its output, which ends in what pytest counted.
+
+    `plugins` are loaded and no others; with none of them, all that are installed here.
+    """
+    chosen = [word for plugin in plugins for word in ("-p", plugin)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, *options]
     # uvloop-free and without the keys of this machine: the sample must need nothing.
     env = {**os.environ, "SAMPLE_URL": url, "PYTHONDONTWRITEBYTECODE": "1", **environment}
     env.pop("PYTEST_ADDOPTS", None)
+    if plugins:
+        env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
     return done.stdout + done.stderr
 
@@ -62,10 +67,16 @@ def test_a_project_records_and_passes_with_the_server_gone(sample: Path) -> None
         refused = run(sample, url, "-k", "test_tides")
         assert "run with --record-mode=once to record it" in refused
         assert "2 errors" in refused
-        recording = run(sample, url, "--record-mode=once", "--snapshot-update")
-        assert "8 passed" in recording, recording
-        asked = len(server.requests)
-    assert asked == 3  # the marked test once for both backends, the other in a folder for each
+        every = NEEDED if not installed() else ()
+        recording = run(sample, url, "--record-mode=once", "--snapshot-update", plugins=every)
+        assert "12 passed" in recording, recording
+        # the marked tests once for both backends, the other in a folder for each
+        assert asked(server) == ["When is high water?"] * 3 + ["When is low water?"]
+        for mode, times in (("new", 1), ("all", 2)):
+            server.requests.clear()
+            again = run(sample, url, f"--record-mode={mode}", "-k", "in_real_time", SAMPLE_PROMPT="And now?")
+            assert "2 passed" in again, again
+            assert asked(server) == ["And now?"] * times
     captures = load_folder(sample / "recorded") + [
         capture for folder in sorted((sample / "captures").rglob("openai")) for capture in load_folder(folder)
     ]
@@ -77,16 +88,45 @@ def test_a_project_records_and_passes_with_the_server_gone(sample: Path) -> None
     )
 
     replaying = run(sample, url)
-    assert "8 passed" in replaying, replaying
+    assert "12 passed" in replaying, replaying
     assert '{"delta":"day.","finish_reason":"stop"' in "".join(path.read_text() for path in sample.rglob("*.chunks"))
-    other = run(sample, url, "-k", "test_tides", SAMPLE_PROMPT="When is low water?")
+    other = run(sample, url, "-k", "test_tides", SAMPLE_PROMPT="When is high water today?")
     assert "2 failed" in other
     assert '-      "content": "When is high water?"' in other
-    assert '+      "content": "When is low water?"' in other
-    assert "not recorded" in other
+    assert '+      "content": "When is high water today?"' in other
+    assert "run with --record-mode=new to record what matches nothing" in other
     offline = run(sample, url, "-k", "no_network", SAMPLE_OFFLINE="1")
     assert "must not reach example.com" in offline
     assert "2 failed" in offline
+    plain = run(sample, url, "-k", "test_tides", plugins=NEEDED[:2])
+    assert "chunk_snapshot needs syrupy: pip install syrupy" in plain
+
+
+def test_beside_pytest_recording(sample: Path) -> None:
+    """Where pytest-recording brings `--record-mode`, its option and its words are ours; switched off, we bring it."""
+    recording = sample / "pytest_recording"
+    recording.mkdir()
+    (recording / "__init__.py").touch()
+    (recording / "plugin.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--record-mode', choices=['none', 'new_episodes'])\n"
+    )
+    with serving([stream("live", body=ANSWER)], match=["path"]) as server:
+        url = server.url_for("openai", "live")
+        with_it = (*NEEDED, "pytest_recording.plugin")
+        done = run(sample, url, "--record-mode=new_episodes", "-k", "in_real_time", plugins=with_it)
+        assert "2 passed" in done, done
+    done = run(sample, url, "--record-mode=none", "-k", "in_real_time", "-p", "no:recording")
+    assert "2 passed" in done, done
+
+
+def installed() -> bool:
+    """Whether pytest finds the plugin by itself."""
+    return any(entry.value == PLUGIN for entry in importlib.metadata.entry_points(group="pytest11"))
+
+
+def asked(server: ReplayServer) -> list[str]:
+    """What the provider was asked, sorted."""
+    return sorted(request.body["messages"][0]["content"] for request in server.requests)
 
 
 def ask(transport: httpx.BaseTransport, **more: object) -> bytes:

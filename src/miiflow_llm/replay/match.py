@@ -185,9 +185,11 @@ class CaptureIndex:
             return NoMatchError(request.line(), None, (), "")
         body = _lines(request.body)
 
-        def distance(capture: Capture) -> tuple[int, float]:
-            likeness = difflib.SequenceMatcher(None, body, _lines(capture.request), autojunk=False).quick_ratio()
-            return len(self._differs(request, capture, aspects)), -likeness
+        def distance(capture: Capture) -> tuple[int, float, float]:
+            other = _lines(capture.request)
+            # captures that differ in one line, the prompt's, are told apart by its letters
+            likeness = _likeness(body, other), _likeness("\n".join(body), "\n".join(other))
+            return len(self._differs(request, capture, aspects)), -likeness[0], -likeness[1]
 
         nearest = min(candidates, key=distance)
         differs = self._differs(request, nearest, aspects)
@@ -233,6 +235,10 @@ _AGREES: dict[str, Callable[[Received, Capture], bool]] = {
     "model": _model,
     "body": lambda request, capture: capture.request is None or canonical(request.body) == canonical(capture.request),
 }
+
+
+def _likeness(one: Sequence[str], other: Sequence[str]) -> float:
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).quick_ratio()
 
 
 def _lines(body: Any) -> list[str]:

@@ -27,10 +27,13 @@ Reporting = Generator[None, pytest.TestReport, pytest.TestReport]
 _MODES = {"none": "none", "once": "once", "new": "new", "all": "all", "new_episodes": "new", "rewrite": "all"}
 """Our modes, and pytest-recording's names for them: where that plugin is installed the option is its own."""
 
+_BEGUN = pytest.StashKey[set[Path]]()
+"""The folders that this run began to record: with "once" each of the tests that share one adds what it asks."""
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add `--record-mode`, unless pytest-recording brings one of the same name."""
-    if importlib.util.find_spec("pytest_recording") is not None:
+    if importlib.util.find_spec("pytest_recording") is not None and not pluginmanager.is_blocked("recording"):
         return
     group = parser.getgroup("miiflow_llm", "replaying LLM streams")
     group.addoption(
@@ -43,12 +46,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the markers known."""
     config.addinivalue_line(
         "markers",
         "replay(path, **options): the captures that the fixtures `replay` and `replay_server` serve; a path is "
         "relative to the test's file; options are those of ReplayTransport and RecordingTransport",
     )
+    config.addinivalue_line(
+        "markers",
+        "virtual_time(*backends, autojump_threshold=0.0): run an anyio test, on asyncio and trio unless named, where "
+        "waits take no real time, and `replay` with the recorded times; in a run that may record, time is the real one",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that is marked `virtual_time` event loops of that kind."""
+    marker = metafunc.definition.get_closest_marker("virtual_time")
+    if marker is None or "anyio_backend" not in metafunc.fixturenames:
+        return
+    if "replay" in metafunc.fixturenames and _mode(metafunc.config) != "none":
+        return  # it may record, and a provider does not hurry
+    from .virtual_clock import virtual_time
+
+    backends = marker.args or [name for name in ("asyncio", "trio") if importlib.util.find_spec(name)]
+    loops = [pytest.param(virtual_time(name, **marker.kwargs), id=name) for name in backends]
+    metafunc.definition.add_marker(pytest.mark.parametrize("anyio_backend", loops))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,7 +80,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     misses = getattr(getattr(item, "funcargs", {}).get("replay"), "misses", ())
     if call.when == "call" and report.failed and misses:
-        report.sections.append(("not recorded", "\n".join(str(miss) for miss in misses)))
+        shown = [*map(str, misses), "run with --record-mode=new to record what matches nothing"]
+        report.sections.append(("not recorded", "\n".join(shown)))
     return report
 
 
@@ -68,17 +92,38 @@ def replay(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     The captures are those that the marker `replay` names, else `captures/<file>/<test>` beside the test's file. While a
     test only replays it cannot reach another machine.
     """
-    from .cassette import Cassette
     from .no_network import no_network
 
-    mode = _MODES[request.config.getoption("--record-mode") or "none"]
     folder, options = _marked(request)
-    cassette = Cassette(folder, mode, **options)  # type: ignore[arg-type]  # one of the four modes, by the table
+    if request.node.get_closest_marker("virtual_time") is not None and _mode(request.config) == "none":
+        options = {"cut": "recorded", "pace": 1.0, **options}
+    cassette = _cassette(request.config, folder, options)
     with ExitStack() as guard:
         if cassette.recorded is None:
             guard.enter_context(no_network())
         yield cassette
     cassette.settle()
+
+
+def _mode(config: pytest.Config) -> str:
+    return _MODES[config.getoption("--record-mode", None) or "none"]
+
+
+def _cassette(config: pytest.Config, folder: Path, options: dict[str, Any]) -> Cassette:
+    from .cassette import Cassette
+    from .errors import CaptureError
+
+    begun = config.stash.setdefault(_BEGUN, set())
+    mode = _mode(config)
+    if mode == "once" and folder in begun:
+        mode = "new"
+    try:
+        cassette = Cassette(folder, mode, **options)  # type: ignore[arg-type]  # one of the four modes, by the table
+    except CaptureError as error:
+        pytest.fail(str(error), pytrace=False)
+    if cassette.recorded is not None:
+        begun.add(folder)
+    return cassette
 
 
 @pytest.fixture

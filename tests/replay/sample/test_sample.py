@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 
+import anyio
 import httpx
 import pytest
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core import StreamChunk
+from miiflow_llm.replay.cassette import Cassette
 
 PROMPT = os.environ.get("SAMPLE_PROMPT", "When is high water?")
 
 
-async def ask(transport: httpx.AsyncBaseTransport, **parameters: object) -> list[StreamChunk]:
+async def ask(transport: httpx.AsyncBaseTransport, prompt: str = PROMPT, **parameters: object) -> list[StreamChunk]:
     """The code under test: it streams an answer."""
     async with httpx.AsyncClient(transport=transport) as http:
         client = LLMClient.create(
             "openai", "m-1", api_key="key-1029384756", base_url=os.environ["SAMPLE_URL"], http_client=http
         )
-        async with client.stream_chat(PROMPT, **parameters) as stream:  # type: ignore[arg-type]
+        async with client.stream_chat(prompt, **parameters) as stream:  # type: ignore[arg-type]
             return [chunk async for chunk in stream]
 
 
@@ -30,6 +33,25 @@ async def test_tides(replay: httpx.AsyncBaseTransport, chunk_snapshot: object) -
     chunks = await ask(replay)
     assert "".join(chunk.delta or "" for chunk in chunks) == "Twice a day."
     assert chunks == chunk_snapshot
+
+
+@pytest.mark.anyio
+@pytest.mark.virtual_time
+@pytest.mark.replay("recorded/tides", provider="openai")
+async def test_another_of_the_same_folder(replay: Cassette) -> None:
+    """Tests may share a folder; replayed in virtual time, an answer takes as long as it did."""
+    await ask(replay, "When is low water?")
+    if replay.recorded is None:
+        metas = [json.loads(path.read_text()) for path in replay.folder.rglob("*.meta.json")]
+        took = next(meta for meta in metas if "low" in meta["request"]["messages"][0]["content"])
+        assert anyio.current_time() == pytest.approx((took["head_ms"] + took["reads"][-1][0]) / 1000)
+
+
+@pytest.mark.anyio
+@pytest.mark.replay("recorded/tides", provider="openai")
+async def test_in_real_time(replay: httpx.AsyncBaseTransport) -> None:
+    """The same answer, at full speed."""
+    assert await ask(replay)
 
 
 @pytest.mark.anyio
