@@ -69,6 +69,11 @@ class ChatStream(AsyncIterator[StreamChunk]):
         """
         return self._state.response
 
+    @property
+    def ready(self) -> int:
+        """Chunks that have come and are not taken yet: so many steps need not wait for the network."""
+        return len(self._ready)
+
     async def aclose(self) -> None:
         """Leave: close the connection, or give it back where the answer was whole. Harmless when done twice."""
         self._state.abandoned()

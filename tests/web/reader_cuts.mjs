@@ -5,11 +5,13 @@ const base = process.argv[2];
 const request = { messages: [{ role: "user", content: "Hello" }] };
 
 async function outcome(path) {
-  const found = { path, text: "", chunks: 0, finished: null, error: null };
+  const found = { path, text: "", chunks: 0, finished: null, error: null, parsed: null, leaked: null };
   try {
     for await (const chunk of streamChat(request, { url: base + path })) {
       found.chunks++;
       found.text += chunk.delta ?? "";
+      found.parsed = JSON.stringify(chunk.partial_parse);
+      found.leaked ??= {}.polluted ?? chunk.partial_parse?.polluted;
       if (chunk.type) found.finished = chunk.finish_reason;
     }
   } catch (reason) {

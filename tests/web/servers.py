@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ LAST = StreamChunk(finish_reason="stop", usage=TokenCount(3, 2, 5))
 class Scripted(AsyncIterator[StreamChunk]):
     """Gives what it is told: a chunk, a wait in seconds, or an error to raise. `closed` says that it was left."""
 
-    def __init__(self, steps: Sequence[StreamChunk | float | Exception]) -> None:
+    def __init__(self, steps: Iterable[StreamChunk | float | Exception]) -> None:
         self._steps = iter(steps)
         self.closed = False
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx
+import msgspec
 import pytest
 
 from miiflow_llm import LLMClient
@@ -185,6 +188,83 @@ async def test_roles_and_blocks_are_kept() -> None:
     await post(create_app(client), {"messages": messages})
     for piece in (b"Be brief", b"aGk=", b'"tool_calls"', b'"tool_call_id":"c"'):
         assert piece in sent[0]
+
+
+class Tide(msgspec.Struct):
+    """A type of the service's own."""
+
+    harbour: str
+    metres: float
+
+
+def streaming(text: str) -> tuple[LLMClient, list[Any]]:
+    """A client whose provider streams this text, and what it was asked."""
+    asked: list[Any] = []
+    deltas = [{"content": text[at : at + 5]} for at in range(0, len(text), 5)]
+    frames: list[Any] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    frames.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+
+    async def body() -> AsyncIterator[bytes]:
+        for frame in frames:
+            yield b"data: " + msgspec.json.encode(frame) + b"\n\n"
+            await anyio.lowlevel.checkpoint()
+        yield b"data: [DONE]\n\n"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(msgspec.json.decode(request.content))
+        return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+
+    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return LLMClient.create("openai", "m", "k", max_retries=0, http_client=http_client), asked
+
+
+async def test_a_type_of_the_service() -> None:
+    """The browser names a type; it sees the value grow, gets it whole at the end, and the message to go on with."""
+    client, asked = streaming('{"harbour": "Husum", "metres": 3.5}')
+    body = {"messages": HELLO, "schema": "tide"}
+    response = await post(create_app(client, schemas={"tide": Tide}), body, accept="application/x-ndjson")
+    frames = [msgspec.json.decode(line) for line in response.text.splitlines()]
+    changes = [change for frame in frames for change in frame.get("partial_parse_deltas", [])]
+    assert asked[0]["response_format"]["json_schema"]["name"] == "Tide"
+    assert {"at": ["harbour"], "set": "Hu"} in changes
+    assert {"at": ["harbour"], "add": "sum"} in changes
+    assert frames[-1]["structured_output"] == {"harbour": "Husum", "metres": 3.5}
+    assert frames[-1]["message"]["content"] == '{"harbour": "Husum", "metres": 3.5}'
+
+
+async def test_an_answer_of_another_type() -> None:
+    """An answer that is not of the type is an error, as the last frame."""
+    client, _ = streaming('{"harbour": 1}')
+    response = await post(create_app(client, schemas={"tide": Tide}), {"messages": HELLO, "schema": "tide"})
+    assert '"type":"schema_mismatch"' in response.text
+
+
+@pytest.mark.parametrize(
+    ("schemas", "asked"),
+    [({"tide": Tide}, "other"), ({"tide": Tide}, {"type": "object"}), (None, "tide"), ({}, {"type": "object"})],
+)
+async def test_other_types_are_refused(schemas: Any, asked: Any) -> None:
+    """Where the service has types of its own there are no others, and a name means nothing where it has none."""
+    response = await post(create_app(replaying(500, b"", {}), schemas=schemas), {"messages": HELLO, "schema": asked})
+    assert (response.status_code, response.json()["error"]["place"]) == (422, "$.schema")
+
+
+async def test_a_schema_of_the_browser() -> None:
+    """Without types of the service's own the browser's JSON Schema is asked for."""
+    client, asked = streaming('{"a": 1}')
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    response = await post(create_app(client), {"messages": HELLO, "schema": schema})
+    assert '"structured_output":{"a":1}' in response.text
+    assert asked[0]["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.parametrize("path", ["/chat", "/chat/stream"])
+async def test_what_cannot_be_asked_is_the_browsers_fault(path: str) -> None:
+    """A request that no provider can be sent is a 422, not a fault of the service."""
+    client = LLMClient.create("anthropic", "claude-3-haiku-20240307", "k")  # follows a schema by a tool of its own
+    body = {"messages": HELLO, "tools": [{"name": "f"}], "schema": {"type": "object"}}
+    response = await post(create_app(client), body, path)
+    assert (response.status_code, response.json()["error"]["type"]) == (422, "invalid_body")
 
 
 async def test_the_page_is_served() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +13,12 @@ import pytest
 
 django = pytest.importorskip("django", reason="django is not installed")
 
-from miiflow_llm.web.demo import scenes  # noqa: E402  after the check that Django is there
+from miiflow_llm import LLMClient  # noqa: E402  after the check that Django is there
+from miiflow_llm.replay.server import ReplayServer, serving  # noqa: E402  as above
+from miiflow_llm.web.demo import scenes  # noqa: E402  as above
+
+from .servers import uvicorn_serving  # noqa: E402  as above
+from .test_service import opened, until_closed  # noqa: E402  as above
 
 BODY = {"messages": [{"role": "user", "content": "Hello"}]}
 pytestmark = pytest.mark.anyio
@@ -24,7 +31,14 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def app() -> Any:
+def slow() -> Iterator[ReplayServer]:
+    """A provider that takes a second for every piece."""
+    with serving([scene for scene in scenes() if scene.name == "text"], match=(), pace=1.0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app(slow: ReplayServer) -> Any:
     """A Django project of one file."""
     from django.conf import settings
 
@@ -32,12 +46,17 @@ def app() -> Any:
     settings.configure(ROOT_URLCONF="chat_urls", ALLOWED_HOSTS=["*"], SECRET_KEY="x", LOGGING_CONFIG=None)
     django.setup()
     from django.core.asgi import get_asgi_application
+    from django.urls import include, path
 
     from miiflow_llm.web import demo
     from miiflow_llm.web import django as web
 
     clients = {scene.model: demo._client(scene, 0) for scene in scenes()}
-    urls.urlpatterns = web.urls(lambda _, model: clients[model or "text"], with_page=True)  # type: ignore[attr-defined]
+    patient = LLMClient.create("openai-compatible", "text", "k", base_url=f"{slow.url}/v1")
+    urls.urlpatterns = [  # type: ignore[attr-defined]
+        *web.urls(lambda _, model: clients[model or "text"], with_page=True),
+        path("slow/", include(web.urls(patient))),
+    ]
     sys.modules["chat_urls"] = urls
     return get_asgi_application()
 
@@ -58,6 +77,32 @@ async def test_views(app: Any, path: str, body: Any, status: int, holds: str) ->
         response = await client.post(path, json=body)
     assert response.status_code == status
     assert holds in response.text
+
+
+@pytest.mark.parametrize("framing", ["text/event-stream", "application/x-ndjson"])
+def test_under_a_server(slow: ReplayServer, app: Any, framing: str) -> None:
+    """Under uvicorn an answer comes as it is made, in both framings."""
+    with uvicorn_serving(app) as url, httpx.Client(base_url=url) as browser:
+        headers = {"accept": framing}
+        with browser.stream("POST", "/slow/chat/stream", json=BODY, headers=headers, timeout=5) as response:
+            assert response.headers["content-type"].startswith(framing)
+            first = next(response.iter_text())
+    assert "Tides" in first
+    assert "finished" not in first
+
+
+@pytest.mark.parametrize("path", ["/slow/chat/stream", "/slow/chat"])
+def test_browsers_that_leave(slow: ReplayServer, app: Any, path: str) -> None:
+    """Answers that their browsers leave leave no request open at the provider, within a second."""
+    with uvicorn_serving(app) as url:
+        browsers = [opened(url, path) for _ in range(20)]
+        for browser in browsers if path.endswith("stream") else ():
+            assert b"200" in browser.recv(64)
+        while slow.open_connections < 20:
+            time.sleep(0.01)
+        for browser in browsers:
+            browser.close()
+        assert until_closed(slow) < 1
 
 
 async def test_the_page(app: Any) -> None:

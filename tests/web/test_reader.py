@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import anyio
 import msgspec
 import pytest
 
+from miiflow_llm.core.response import StreamChunk
 from miiflow_llm.web import to_ndjson, to_sse
 
 from .servers import LAST, Scripted, uvicorn_serving
@@ -24,12 +26,36 @@ INVALID = b'{"type":"error","error":{"type":"invalid_body","message":"x","place"
 WHOLE = {"/limited": (429, LIMITED), "/invalid": (422, INVALID), "/html": (502, b"<html>"), "/whole": (200, b'{"a":1}')}
 
 
+def growing() -> Iterator[StreamChunk | float]:
+    """An answer whose value grows, with keys that mean something else in JavaScript."""
+    value: dict[str, Any] = {}
+    yield msgspec.structs.replace(HELLO[0], partial_parse=value)
+    yield 0.01
+    value["__proto__"] = {}
+    yield msgspec.structs.replace(HELLO[1], reasoning_delta="h", partial_parse=value)
+    yield 0.01
+    value["__proto__"]["polluted"] = 1
+    value["constructor"] = {"prototype": {"polluted": 3}}
+    yield msgspec.structs.replace(HELLO[1], partial_parse=value)
+    yield 0.01
+    value["list"] = ["🌊", "x"]
+    yield msgspec.structs.replace(HELLO[2], partial_parse=value)
+    yield 0.05
+    value["list"][1] += "y"
+    value["list"].append(None)
+    yield msgspec.structs.replace(HELLO[2], partial_parse=value)
+    yield msgspec.structs.replace(LAST, partial_parse=value)
+
+
+PARSED = '{"constructor":{"prototype":{"polluted":3}},"list":["🌊","xy",null]}'
+
+
 @cache
 def body(kind: str) -> bytes:
     """A whole answer with characters of several bytes, and a heartbeat."""
 
     async def read() -> bytes:
-        stream = Scripted([*HELLO, 0.05, HELLO[2], LAST])
+        stream = Scripted(growing())
         return b"".join([piece async for piece in KINDS[kind](stream, heartbeat=0.03)])
 
     return anyio.run(read)
@@ -85,6 +111,7 @@ def test_cuts_change_nothing(told: dict[str, Any], kind: str) -> None:
     cuts = [line for path, line in told.items() if path.startswith((f"/{kind}/cut", f"/{kind}/each"))]
     assert len(cuts) == len(body(kind))
     assert all((line["text"], line["finished"], line["error"]) == ("Hello 🌊lo 🌊", "stop", None) for line in cuts)
+    assert {line["parsed"] for line in cuts} == {PARSED}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,6 +128,11 @@ def test_errors_are_typed(told: dict[str, Any]) -> None:
     assert told["/limited"]["error"] == {"type": "rate_limited", "status": 429, "retryAfter": 20}
     assert told["/invalid"]["error"] == {"type": "invalid_body", "status": 422, "place": "$.model"}
     assert told["/html"]["error"] == {"type": "http", "status": 502}
+
+
+def test_a_models_keys_touch_nothing_else(told: dict[str, Any]) -> None:
+    """No name in an answer's value reaches what other objects have."""
+    assert not [line for line in told.values() if line.get("leaked")]
 
 
 def test_the_signal_ends_it(told: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -26,13 +26,29 @@ def frames(data: bytes) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in lines if line.startswith(b"{")]
 
 
-async def read(relay: Relay) -> bytes:
-    """All bytes of a relay."""
+async def iterated(relay: Relay) -> bytes:
+    """All bytes of a relay, step by step."""
     return b"".join([piece async for piece in relay])
 
 
+async def poured(relay: Relay) -> bytes:
+    """All bytes that a relay writes."""
+    pieces: list[bytes] = []
+
+    async def write(data: bytes) -> None:
+        pieces.append(data)
+
+    await relay.pour(write)
+    return b"".join(pieces)
+
+
+Read = Callable[[Relay], Awaitable[bytes]]
+both = pytest.mark.parametrize("read", [iterated, poured])
+
+
+@both
 @pytest.mark.parametrize("make", [to_sse, to_ndjson])
-async def test_frames_hold_what_is_set(make: Callable[..., Relay]) -> None:
+async def test_frames_hold_what_is_set(make: Callable[..., Relay], read: Read) -> None:
     """Each chunk is one numbered frame of what it says, and the last frame says how it ended."""
     call = StreamChunk(tool_call_deltas=[ToolCallDelta(0, "a", "f", "{}")])
     assert frames(await read(make(Scripted([*HELLO, call, LAST])))) == [
@@ -49,21 +65,24 @@ async def test_frames_hold_what_is_set(make: Callable[..., Relay]) -> None:
     ]
 
 
-async def test_framing() -> None:
+@both
+async def test_framing(read: Read) -> None:
     """SSE frames are `data:` and a blank line, NDJSON frames a line each."""
     assert (await read(to_sse(Scripted([HELLO[0], LAST])))).startswith(b'data: {"seq":0,"delta":"Hel"}\n\ndata: {')
     assert (await read(to_ndjson(Scripted([HELLO[0], LAST])))).startswith(b'{"seq":0,"delta":"Hel"}\n{')
 
 
-async def test_heartbeats_do_not_break_the_read() -> None:
+@both
+async def test_heartbeats_do_not_break_the_read(read: Read) -> None:
     """Silence brings heartbeats, and the chunk that was waited for still comes."""
     data = await read(to_sse(Scripted([HELLO[0], 0.2, HELLO[2], LAST]), heartbeat=0.05))
     assert data.count(b": heartbeat\n\n") >= 2
     assert [frame.get("delta") for frame in frames(data)] == ["Hel", "lo 🌊", None]
 
 
+@both
 @pytest.mark.parametrize("steps", [[*HELLO], [*HELLO, errors.StreamInterruptedError("cut")]], ids=["ends", "raises"])
-async def test_a_cut_answer_is_never_finished(steps: list[Any]) -> None:
+async def test_a_cut_answer_is_never_finished(steps: list[Any], read: Read) -> None:
     """Without a finish reason the one last frame is an error."""
     found = frames(await read(to_ndjson(Scripted(steps))))
     assert [frame["seq"] for frame in found] == [0, 1, 2, 3]
@@ -71,7 +90,8 @@ async def test_a_cut_answer_is_never_finished(steps: list[Any]) -> None:
     assert found[-1]["error"]["type"] == "interrupted"
 
 
-async def test_an_error_says_nothing_of_the_account() -> None:
+@both
+async def test_an_error_says_nothing_of_the_account(read: Read) -> None:
     """What the provider wrote stays here; its hint when to come back goes out."""
     error = errors.RateLimitError("org-1 sk-secret over", provider="openai", retry_after=2.5, body=b"sk-secret")
     data = await read(to_sse(Scripted([HELLO[0], error])))
@@ -93,7 +113,8 @@ async def test_closing_closes_the_stream() -> None:
         await relay.__anext__()
 
 
-async def test_cancelling_closes_the_stream() -> None:
+@both
+async def test_cancelling_closes_the_stream(read: Read) -> None:
     """A step that is cancelled, as by a framework whose browser left, lets the stream go."""
     stream = Scripted([HELLO[0], 60.0, LAST])
     relay = to_sse(stream)
@@ -120,7 +141,85 @@ async def test_a_slow_browser_holds_the_model_back() -> None:
     relay = to_ndjson(stream)
     first = await relay.__anext__()
     assert first.count(b"\n") <= 256
-    assert len(frames(first + await read(relay))) == 2001
+    assert len(frames(first + await iterated(relay))) == 2001
+
+
+class Held(Scripted):
+    """Counts what was taken of it."""
+
+    taken = 0
+
+    async def __anext__(self) -> StreamChunk:
+        chunk = await super().__anext__()
+        self.taken += 1
+        return chunk
+
+
+async def test_pouring_waits_for_the_browser() -> None:
+    """While a write waits nothing more is read of the model, and no heartbeat is written across it."""
+    stream = Held([*HELLO, LAST])
+    written: list[bytes] = []
+    gate = anyio.Event()
+
+    async def write(data: bytes) -> None:
+        written.append(data)
+        await gate.wait()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(to_sse(stream, heartbeat=0.02).pour, write)
+        await anyio.sleep(0.1)
+        assert (stream.taken, len(written)) == (1, 1)
+        gate.set()
+    assert stream.closed
+    assert len(frames(b"".join(written))) == 4
+
+
+async def test_what_is_ready_is_written_at_once() -> None:
+    """Chunks that one read of the network brought are one piece of bytes, also those before a failure."""
+
+    class Burst(Scripted):
+        ready = 3
+
+        async def __anext__(self) -> StreamChunk:
+            self.ready -= 1
+            return await super().__anext__()
+
+    written: list[bytes] = []
+
+    async def write(data: bytes) -> None:
+        written.append(data)
+
+    await to_ndjson(Burst([*HELLO, errors.TimeoutError("late", phase="total")])).pour(write)
+    await to_ndjson(Burst([*HELLO[:2], errors.TimeoutError("late", phase="total")])).pour(write)
+    assert [piece.count(b"\n") for piece in written] == [3, 1, 2, 1]
+    assert [frame.get("type") for frame in frames(b"".join(written))] == [None] * 3 + ["error"] + [None] * 2 + ["error"]
+
+
+@pytest.mark.parametrize("beating", [False, True])
+async def test_a_browser_that_is_gone_is_left(beating: bool) -> None:
+    """An `OSError` of the write ends it quietly, whatever was being written."""
+    stream = Scripted([0.1, *HELLO, LAST] if beating else [*HELLO, LAST])
+    calls = 0
+
+    async def write(data: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        raise ConnectionResetError
+
+    await to_sse(stream, heartbeat=0.02 if beating else None).pour(write)
+    assert (stream.closed, calls) == (True, 2 if beating else 1)
+
+
+@both
+async def test_the_value_so_far(read: Read) -> None:
+    """With a schema the frames tell what grew in the value, and the last one the whole message and value."""
+    steps = [
+        StreamChunk(delta='{"a":"x', partial_parse={"a": "x"}),
+        StreamChunk(delta='y"}', finish_reason="stop", structured_output={"a": "xy"}, partial_parse={"a": "xy"}),
+    ]
+    found = frames(await read(to_ndjson(Scripted(steps))))
+    assert found[0]["partial_parse_deltas"] == [{"at": [], "set": {"a": "x"}}]
+    assert found[-1]["structured_output"] == {"a": "xy"}
 
 
 async def test_heartbeat_must_be_above_zero() -> None:

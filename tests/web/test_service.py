@@ -54,6 +54,32 @@ def test_the_seed_service(provider: ReplayServer) -> None:
     assert len(events) == len(frames) + 1
 
 
+def test_dependencies_are_asked_first(provider: ReplayServer) -> None:
+    """FastAPI's own dependencies guard every route of the router, before the body is looked at."""
+    fastapi = pytest.importorskip("fastapi", reason="fastapi is not installed")
+    from miiflow_llm.web.fastapi import router
+
+    asked: list[str] = []
+
+    def signed_in(authorization: str = fastapi.Header("")) -> None:
+        asked.append(authorization)
+        if authorization != "Bearer me":
+            raise fastapi.HTTPException(401, "Sign in first.")
+
+    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
+    app = fastapi.FastAPI()
+    app.include_router(router(client, dependencies=[fastapi.Depends(signed_in)], prefix="/api", tags=["chat"]))
+    with uvicorn_serving(app) as url:
+        for path in ("/api/chat", "/api/chat/stream"):
+            assert httpx.post(f"{url}{path}", json={"wrong": 1}).status_code == 401
+        assert httpx.get(f"{url}/api/models").status_code == 401
+        assert not provider.requests
+        headers = {"authorization": "Bearer me"}
+        assert '"type":"finished"' in httpx.post(f"{url}/api/chat/stream", json=BODY, headers=headers).text
+        assert httpx.post(f"{url}/api/chat", json={"wrong": 1}, headers=headers).status_code == 422
+    assert len(asked) == 5
+
+
 @pytest.mark.parametrize("framework", ["asgi", "fastapi"])
 def test_browsers_that_leave(provider: ReplayServer, framework: str) -> None:
     """200 streams closed by their browsers leave no request open at the provider, within a second."""
@@ -68,11 +94,30 @@ def test_browsers_that_leave(provider: ReplayServer, framework: str) -> None:
         assert provider.open_connections == 200
         for browser in browsers:
             browser.close()
-        gone = time.monotonic()
-        while provider.open_connections and time.monotonic() - gone < 5:
+        assert until_closed(provider) < 1
+
+
+@pytest.mark.parametrize("framework", ["asgi", "fastapi"])
+def test_a_browser_that_leaves_a_whole_answer(provider: ReplayServer, framework: str) -> None:
+    """Also of an answer that is not streamed, nothing stays open where nobody waits for it."""
+    provider.pace = 5.0
+    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
+    app = create_app(client) if framework == "asgi" else seed_service(provider.url)
+    with uvicorn_serving(app) as url:
+        browser = opened(url, "/chat" if framework == "asgi" else "/api/chat")
+        while not provider.open_connections:
             time.sleep(0.01)
-        assert provider.open_connections == 0
-        assert time.monotonic() - gone < 1
+        browser.close()
+        assert until_closed(provider) < 1
+
+
+def until_closed(provider: ReplayServer) -> float:
+    """The seconds until the provider has no connection any more."""
+    began = time.monotonic()
+    while provider.open_connections and time.monotonic() - began < 5:
+        time.sleep(0.01)
+    assert provider.open_connections == 0
+    return time.monotonic() - began
 
 
 def opened(url: str, path: str) -> socket.socket:

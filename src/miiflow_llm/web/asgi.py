@@ -125,18 +125,22 @@ async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
 
 async def _relay(relay: Relay, headers: Mapping[str, str], send: Send) -> None:
     """Send the frames; a failure before the first chunk or heartbeat still becomes an HTTP status."""
-    try:
-        first = await relay.__anext__()
-        if relay.failure is not None and not relay.begun:
-            await _reply(send, failure(*relay.failure))
+    started = False
+
+    async def write(data: bytes) -> None:
+        nonlocal started
+        if not started and relay.failure is not None:
             return
-        await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
-        await send({"type": "http.response.body", "body": first, "more_body": True})
-        async for frames in relay:
-            await send({"type": "http.response.body", "body": frames, "more_body": True})
+        if not started:
+            started = True
+            await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+
+    await relay.pour(write)
+    if started:
         await send({"type": "http.response.body", "body": b""})
-    finally:
-        await relay.aclose()
+    elif relay.failure is not None:
+        await _reply(send, failure(*relay.failure))
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limits: Limits) -> bytes:
@@ -190,6 +194,7 @@ def create_app(
     clients: Clients,
     *,
     models: Mapping[str, Sequence[str]] | None = None,
+    schemas: Mapping[str, Any] | None = None,
     authorize: Authorize | None = None,
     limits: Limits | None = None,
     heartbeat: float | None = HEARTBEAT,
@@ -200,6 +205,8 @@ def create_app(
     Args:
         clients: one client, clients by provider, or a function of provider and model such as `ClientPool.get`.
         models: the models that may be asked for, by provider; without it a client's own model alone.
+        schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names
+            one, and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.
         authorize: an async function of the headers and the scope that raises `Rejected` for whom to turn away.
         limits: how much a browser may ask for.
         heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
@@ -208,5 +215,7 @@ def create_app(
     Raises:
         ConfigurationError: `models` names a provider of which there is no client.
     """
-    service = ChatService(clients, models=models, authorize=authorize, limits=limits, heartbeat=heartbeat)
+    service = ChatService(
+        clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat
+    )
     return ChatApp(service, page=page)

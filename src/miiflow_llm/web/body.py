@@ -39,8 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class ChatBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The JSON of a request. `messages` are as `Message.from_dict` takes them, all roles and blocks kept.
 
-    `provider` and `model` choose among those that the service allows. The rest is as for `LLMClient.chat`; `schema` is
-    a JSON Schema.
+    `provider` and `model` choose among those that the service allows. `schema` is a JSON Schema, or the name of one of
+    the service's own types. The rest is as for `LLMClient.chat`.
     """
 
     messages: list[dict[str, Any]]
@@ -59,7 +59,7 @@ class ChatBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     parallel_tool_calls: bool | None = None
     reasoning: Literal["off", "minimal", "low", "medium", "high", "xhigh", "max"] | int | None = None
     json_mode: bool | None = None
-    schema: dict[str, Any] | None = None
+    schema: dict[str, Any] | str | None = None
 
 
 class ChatOrder(msgspec.Struct):

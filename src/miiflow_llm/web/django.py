@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig  # type: ignore[import-untyped]
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse  # type: ignore[import-untyped]
@@ -92,6 +93,7 @@ def urls(
     clients: Clients,
     *,
     models: Mapping[str, Sequence[str]] | None = None,
+    schemas: Mapping[str, Any] | None = None,
     authorize: Authorize | None = None,
     limits: Limits | None = None,
     heartbeat: float | None = HEARTBEAT,
@@ -104,7 +106,9 @@ def urls(
     Raises:
         ConfigurationError: as by `create_app`.
     """
-    views = ChatViews(ChatService(clients, models=models, authorize=authorize, limits=limits, heartbeat=heartbeat))
+    views = ChatViews(
+        ChatService(clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat)
+    )
     patterns = [
         path("chat", csrf_exempt(views.chat)),
         path("chat/stream", csrf_exempt(views.chat_stream)),

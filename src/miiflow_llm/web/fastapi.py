@@ -29,6 +29,7 @@ def router(
     clients: Clients,
     *,
     models: Mapping[str, Sequence[str]] | None = None,
+    schemas: Mapping[str, Any] | None = None,
     authorize: Authorize | None = None,
     limits: Limits | None = None,
     heartbeat: float | None = HEARTBEAT,
@@ -43,7 +44,9 @@ def router(
     Raises:
         ConfigurationError: as by `create_app`.
     """
-    app = create_app(clients, models=models, authorize=authorize, limits=limits, heartbeat=heartbeat, page=page)
+    app = create_app(
+        clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat, page=page
+    )
     routes = APIRouter(**options)
     schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _body_schema()}}}}
     _add(routes, "/chat", app.chat, "POST", openapi_extra=schema)

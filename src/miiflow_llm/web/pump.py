@@ -1,12 +1,14 @@
 """Reads a stream in a task of its own: an async iterator in, its items by the batch out, with a limit on each wait.
 
-Waiting can then give up without breaking off the read in flight. It does not know what the items are.
+Waiting can then give up without breaking off the read in flight. One slow clock stands beside the reading, not a timer
+around each wait. It does not know what the items are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -36,19 +38,29 @@ class _Shared(Generic[T]):
         self.over = False
         self.scope = anyio.CancelScope()
         self.done = anyio.Event()
-        self.filled = anyio.Event()
+        self.waiting: anyio.Event | None = None
+        self.since = 0.0  # when the consumer began to wait
         self.taken = anyio.Event()
+
+    def wake(self) -> None:
+        """Let the consumer look, if it waits."""
+        if self.waiting is not None:
+            self.waiting.set()
 
 
 class Pump(Generic[T]):
-    """The items of `source`, by the batch. The reading begins with the first `take`."""
+    """The items of `source`, by the batch. The reading begins with the first `take`.
 
-    def __init__(self, source: AsyncIterator[T]) -> None:
+    A wait ends without an item after `seconds`, `None` for never.
+    """
+
+    def __init__(self, source: AsyncIterator[T], seconds: float | None) -> None:
         self._source = source
+        self._seconds = seconds
         self._shared: _Shared[T] | None = None
 
-    async def take(self, seconds: float | None) -> list[T] | None:
-        """What has come since, at least one item; `[]` at the end; `None` where nothing came within `seconds`.
+    async def take(self) -> list[T] | None:
+        """What has come since, at least one item; `[]` at the end; `None` where nothing came in time.
 
         Raises:
             Exception: what the source raised, once everything before it has been taken.
@@ -56,10 +68,11 @@ class Pump(Generic[T]):
         shared = self._shared
         if shared is None:
             shared = self._shared = _Shared(self._source)
-            _spawn(_read, shared)
+            _spawn(_read, shared, self._seconds)
         if not shared.items and not shared.over:
-            with anyio.move_on_after(seconds):
-                await shared.filled.wait()
+            shared.since, shared.waiting = time.monotonic(), anyio.Event()
+            await shared.waiting.wait()
+            shared.waiting = None
         return _drained(shared)
 
     def cancel(self) -> None:
@@ -72,7 +85,7 @@ class Pump(Generic[T]):
         self.cancel()
         with anyio.move_on_after(CLOSING_SECONDS, shield=True):
             if self._shared is None:
-                await _close(self._source)
+                await close(self._source)
             else:
                 await self._shared.done.wait()
 
@@ -87,8 +100,6 @@ def _drained(shared: _Shared[T]) -> list[T] | None:
     if shared.items:
         batch = list(shared.items)
         shared.items.clear()
-        if not shared.over:
-            shared.filled = anyio.Event()
         shared.taken.set()
         return batch
     if not shared.over:
@@ -98,38 +109,60 @@ def _drained(shared: _Shared[T]) -> list[T] | None:
     return []
 
 
-async def _read(shared: _Shared[Any]) -> None:
+async def _read(shared: _Shared[Any], seconds: float | None) -> None:
     try:
         with shared.scope:
-            async for item in shared.source:
-                shared.items.append(item)
-                shared.filled.set()
-                if len(shared.items) >= AHEAD:
-                    shared.taken = anyio.Event()
-                    await shared.taken.wait()
-    except Exception as error:  # raised again by `take`
-        shared.error = error
+            async with anyio.create_task_group() as group:
+                if seconds is not None:
+                    group.start_soon(_watch, shared, seconds)
+                await _fill(shared)
+                group.cancel_scope.cancel()
     finally:
         shared.over = True
-        shared.filled.set()
+        shared.wake()
         with anyio.CancelScope(shield=True):
-            await _close(shared.source)
+            await close(shared.source)
         shared.done.set()
 
 
-async def _close(source: AsyncIterator[Any]) -> None:
-    close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
-    if close is not None:
+async def _fill(shared: _Shared[Any]) -> None:
+    try:
+        async for item in shared.source:
+            shared.items.append(item)
+            shared.wake()
+            if len(shared.items) >= AHEAD:
+                shared.taken = anyio.Event()
+                await shared.taken.wait()
+    except Exception as error:  # raised again by `take`
+        shared.error = error
+
+
+async def _watch(shared: _Shared[Any], seconds: float) -> None:
+    """Wake the consumer whenever it has waited for so long."""
+    while True:
+        rest = seconds if shared.waiting is None else shared.since + seconds - time.monotonic()
+        if rest <= 0:
+            shared.since = time.monotonic()
+            shared.wake()
+        await anyio.sleep(rest if rest > 0 else seconds)
+
+
+async def close(source: AsyncIterator[Any]) -> None:
+    """Let the source go, where it can be."""
+    leave: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
+    if leave is not None:
         with suppress(Exception):  # what closing meets changes nothing for who has left
-            await close()
+            await leave()
 
 
-def _spawn(function: Callable[[_Shared[Any]], Awaitable[None]], shared: _Shared[Any]) -> None:
+def _spawn(
+    function: Callable[[_Shared[Any], float | None], Awaitable[None]], shared: _Shared[Any], seconds: float | None
+) -> None:
     """A task that outlives the call that starts it: no task group may stand open across an iterator's steps."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        trio.lowlevel.spawn_system_task(function, shared)
+        trio.lowlevel.spawn_system_task(function, shared, seconds)
         return
-    task: asyncio.Task[None] = asyncio.ensure_future(function(shared))
+    task: asyncio.Task[None] = asyncio.ensure_future(function(shared, seconds))
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

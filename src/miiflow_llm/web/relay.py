@@ -8,66 +8,40 @@ It knows no framework.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Self
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Self
 
-import msgspec
+import anyio
 
-from ..core.exceptions import ConfigurationError, StreamInterruptedError
-from ..core.response import ChatResponse, StreamChunk, ToolCallDelta
-from .pump import Pump
+from ..core.exceptions import ConfigurationError
+from ..core.response import StreamChunk
+from .framing import NDJSON, SSE, Frames, Framing
+from .pump import Pump, close
 from .safe_errors import SafeError, safe_error
 
 HEARTBEAT = 15.0
 """Seconds of silence before a heartbeat: below the 30 to 60 seconds after which proxies give a connection up."""
-SSE = "text/event-stream"
-NDJSON = "application/x-ndjson"
-
-
-class _Piece(msgspec.Struct, omit_defaults=True):
-    """A chunk as a frame: only what is set."""
-
-    seq: int
-    delta: str = ""
-    reasoning_delta: str = ""
-    tool_call_deltas: list[ToolCallDelta] = []
-    refusal_delta: str = ""
-    citations: list[Any] | None = None
-    logprobs: list[Any] | None = None
-
-
-def _plain(value: Any) -> Any:
-    """A schema's value that msgspec does not know: a pydantic model."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
-
-
-encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class Relay(AsyncIterator[bytes]):
     """The frames of a stream; `to_sse` and `to_ndjson` make it.
 
-    Frames that are ready at the same time come as one piece of bytes. `failure` is the HTTP status and the error once
-    the stream failed, `begun` whether a chunk was given before. Closing it, cancelling a step or dropping it closes
-    the stream.
+    Iterate it, or let `pour` write it, which costs less. Frames that are ready at the same time come as one piece of
+    bytes. `failure` is the HTTP status and the error once the stream failed, `begun` whether a chunk was given before.
+    Closing it, cancelling a step or dropping it closes the stream.
     """
 
-    def __init__(
-        self, stream: AsyncIterator[StreamChunk], heartbeat: float | None, frame: Callable[[bytes], bytes], beat: bytes
-    ) -> None:
+    def __init__(self, stream: AsyncIterator[StreamChunk], heartbeat: float | None, framing: Framing) -> None:
         if heartbeat is not None and heartbeat <= 0:
             raise ConfigurationError(f"heartbeat={heartbeat}: seconds above 0, or None for no heartbeats")
         self.failure: tuple[int, SafeError] | None = None
         self.begun = False
         self._stream = stream
-        self._pump = Pump(stream)
+        self._frames = Frames(stream, framing)
+        self._pump = Pump(stream, heartbeat)
         self._heartbeat = heartbeat
-        self._frame = frame
-        self._beat = beat
-        self._seq = 0
-        self._last = StreamChunk()
+        self._beat = framing.beat
         self._over = False
 
     def __aiter__(self) -> Self:
@@ -79,6 +53,7 @@ class Relay(AsyncIterator[bytes]):
         try:
             return await self._step()
         except Exception as error:
+            self._pump.cancel()
             return self._failed(error)
         except BaseException:
             self._over = True
@@ -90,60 +65,118 @@ class Relay(AsyncIterator[bytes]):
         self._over = True
         await self._pump.aclose()
 
+    async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Write everything that iterating would give, heartbeats included, and close the stream.
+
+        No task stands between the stream and `write`, so that a chunk costs one wakeup. Where `write` raises `OSError`
+        the browser has gone, and the stream is left.
+        """
+        writer = _Writer(write)
+        try:
+            async with anyio.create_task_group() as group:
+                if self._heartbeat is not None:
+                    group.start_soon(writer.keep_alive, self._heartbeat, self._beat)
+                await self._pour(writer)
+                group.cancel_scope.cancel()
+        finally:
+            self._over = True
+            with anyio.CancelScope(shield=True):
+                await close(self._stream)
+
+    async def _pour(self, writer: _Writer) -> None:
+        ended: Exception | None = None
+        try:
+            while ended is None:
+                chunks, ended = await self._batch()
+                if pieces := self._frames.pieces(chunks):
+                    self.begun = True
+                    await writer.write(pieces)
+            await writer.write(self._last(ended))
+        except _Gone:
+            return
+
+    async def _batch(self) -> tuple[list[StreamChunk], Exception | None]:
+        """What can be had at once, and what ended the stream where it has ended."""
+        chunks: list[StreamChunk] = []
+        try:
+            chunks.append(await self._stream.__anext__())
+            while getattr(self._stream, "ready", 0):
+                chunks.append(await self._stream.__anext__())
+        except Exception as ended:
+            return chunks, ended
+        return chunks, None
+
+    def _last(self, ended: Exception) -> bytes:
+        if isinstance(ended, StopAsyncIteration):
+            try:
+                return self._frames.finished()
+            except Exception as error:  # cut short, or a value without a JSON form
+                ended = error
+        return self._failed(ended)
+
     async def _step(self) -> bytes:
         while True:
-            chunks = await self._pump.take(self._heartbeat)
+            chunks = await self._pump.take()
             if chunks is None:
                 return self._beat
             if not chunks:
-                return self._finished()
-            self._last = chunks[-1]
-            pieces = b"".join([self._frame(encode(piece)) for chunk in chunks if (piece := self._piece(chunk))])
-            if pieces:
+                self._over = True
+                return self._frames.finished()
+            if pieces := self._frames.pieces(chunks):
                 self.begun = True
                 return pieces
 
-    def _piece(self, chunk: StreamChunk) -> _Piece | None:
-        piece = _Piece(
-            self._seq,
-            chunk.delta,
-            chunk.reasoning_delta,
-            chunk.tool_call_deltas,
-            chunk.refusal_delta,
-            chunk.citations,
-            chunk.logprobs,
-        )
-        words = piece.delta or piece.reasoning_delta or piece.tool_call_deltas or piece.refusal_delta
-        if not (words or piece.citations or piece.logprobs):
-            return None
-        self._seq += 1
-        return piece
-
-    def _finished(self) -> bytes:
-        if self._last.finish_reason is None:
-            raise StreamInterruptedError("the chunks ended without a finish_reason")
-        frame = self._frame(encode({"type": "finished", "seq": self._seq, **_ending(self._stream, self._last)}))
-        self._over = True
-        return frame
-
     def _failed(self, error: Exception) -> bytes:
         self._over = True
-        self._pump.cancel()
         self.failure = safe_error(error)
-        return self._frame(encode({"type": "error", "seq": self._seq, "error": self.failure[1]}))
+        return self._frames.failed(self.failure[1])
 
 
-def _ending(stream: AsyncIterator[StreamChunk], last: StreamChunk) -> dict[str, Any]:
-    """What the last frame tells of the answer as a whole."""
-    ending: dict[str, Any] = {"finish_reason": last.finish_reason, "usage": last.usage}
-    if last.structured_output is not None:
-        ending["structured_output"] = last.structured_output
-    response = getattr(stream, "response", None)
-    if isinstance(response, ChatResponse):
-        ending["provider"], ending["model"] = response.provider, response.model
-        ending["latency_ms"] = response.latency_ms
-        ending["time_to_first_token_ms"] = response.time_to_first_token_ms
-    return ending
+class _Gone(Exception):
+    """The browser has gone."""
+
+
+class _Writer:
+    """Writes pieces, and heartbeats where nothing was written for long, never two at a time."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        self._write = write
+        self._last = time.monotonic()
+        self._writing = False
+        self._beating: anyio.Event | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Write a piece.
+
+        Raises:
+            _Gone: nobody reads.
+        """
+        self._writing = True
+        if self._beating is not None:
+            await self._beating.wait()
+        try:
+            await self._write(data)
+        except OSError:
+            raise _Gone from None
+        self._writing = False
+        self._last = time.monotonic()
+
+    async def keep_alive(self, seconds: float, beat: bytes) -> None:
+        """Write `beat` after each `seconds` of silence, until cancelled."""
+        while True:
+            rest = self._last + seconds - time.monotonic()
+            if rest > 0 or self._writing:  # a browser that reads slowly is not silence
+                await anyio.sleep(rest if rest > 0 else seconds)
+                continue
+            self._beating = anyio.Event()
+            try:
+                await self._write(beat)
+            except OSError:  # the next piece finds out
+                return
+            finally:
+                self._beating.set()
+                self._beating = None
+            self._last = time.monotonic()
 
 
 def to_sse(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = HEARTBEAT) -> Relay:
@@ -155,7 +188,7 @@ def to_sse(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = HEAR
     Raises:
         ConfigurationError: `heartbeat` is not above 0.
     """
-    return Relay(stream, heartbeat, lambda data: b"data: " + data + b"\n\n", b": heartbeat\n\n")
+    return Relay(stream, heartbeat, SSE)
 
 
 def to_ndjson(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = HEARTBEAT) -> Relay:
@@ -164,4 +197,4 @@ def to_ndjson(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = H
     Raises:
         ConfigurationError: `heartbeat` is not above 0.
     """
-    return Relay(stream, heartbeat, lambda data: data + b"\n", b'{"type":"heartbeat"}\n')
+    return Relay(stream, heartbeat, NDJSON)

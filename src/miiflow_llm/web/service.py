@@ -5,18 +5,19 @@ It chooses the client, and says every failure safely. It does not know how a req
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import msgspec
 
 from ..client import LLMClient
-from ..core.exceptions import ConfigurationError
-from ..core.messages import OpaqueBlock
+from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.response import ChatResponse
 from .body import ChatOrder, Limits, read_body, wrong
-from .relay import HEARTBEAT, NDJSON, SSE, Relay, encode, to_ndjson, to_sse
-from .safe_errors import Rejected, SafeError, error_body, safe_error
+from .framing import NDJSON, SSE, encode, shown
+from .relay import HEARTBEAT, Relay, to_ndjson, to_sse
+from .safe_errors import Rejected, SafeError, error_body, log, safe_error
 
 Clients: TypeAlias = LLMClient | Mapping[str, LLMClient] | Callable[[str | None, str | None], LLMClient]
 """One client, clients by provider, or a function of provider and model such as `ClientPool.get`."""
@@ -39,7 +40,8 @@ class ChatService:
     """What the routes share.
 
     `models` says which models of which provider may be asked for; without it a client answers for its own model
-    alone, and a function decides itself (what it refuses with `ConfigurationError` is a 422).
+    alone, and a function decides itself (what it refuses with `ConfigurationError` is a 422). `schemas` are the types
+    that an answer may be asked for in, by name; with them a browser's own JSON Schema is refused.
     `heartbeat` is in seconds.
     """
 
@@ -48,10 +50,12 @@ class ChatService:
         clients: Clients,
         *,
         models: Mapping[str, Sequence[str]] | None = None,
+        schemas: Mapping[str, Any] | None = None,
         authorize: Authorize | None = None,
         limits: Limits | None = None,
         heartbeat: float | None = HEARTBEAT,
     ) -> None:
+        self.schemas = schemas
         self.limits = limits or Limits()
         self.heartbeat = heartbeat
         self._clients = {clients.provider: clients} if isinstance(clients, LLMClient) else clients
@@ -78,7 +82,17 @@ class ChatService:
         order = read_body(body, self.limits)
         if self.limits.max_tokens is not None:
             order.parameters.setdefault("max_tokens", self.limits.max_tokens)
+        if "schema" in order.parameters:
+            order.parameters["schema"] = self._schema(order.parameters["schema"])
         return self._client(order), order
+
+    def _schema(self, asked: dict[str, Any] | str) -> Any:
+        """The type of that name, or the browser's own JSON Schema where it may bring one."""
+        if self.schemas is None and isinstance(asked, dict):
+            return asked
+        if isinstance(asked, dict) or asked not in (self.schemas or {}):
+            raise wrong(f"The schema is none of {', '.join(self.schemas or ()) or 'those known here'}.", "$.schema")
+        return (self.schemas or {})[asked]
 
     def _client(self, order: ChatOrder) -> LLMClient:
         if self.models is not None:
@@ -103,7 +117,8 @@ class ChatService:
         """The whole answer as JSON; failures as errors."""
         try:
             client, order = self.order(headers, body)
-            response = await client.chat(order.messages, model=order.model, **order.parameters)
+            with _sayable():
+                response = await client.chat(order.messages, model=order.model, **order.parameters)
             return Reply(200, encode(_answer(response)), {"content-type": "application/json"})
         except Exception as error:
             return failed(error)
@@ -115,7 +130,8 @@ class ChatService:
             Exception: the request cannot be said; see `failed`.
         """
         client, order = self.order(headers, body)
-        stream = client.stream_chat(order.messages, model=order.model, **order.parameters)
+        with _sayable():
+            stream = client.stream_chat(order.messages, model=order.model, **order.parameters)
         make = to_ndjson if wants_ndjson(headers) else to_sse
         return make(stream, heartbeat=self.heartbeat)
 
@@ -123,6 +139,18 @@ class ChatService:
         """Which providers and models may be asked for, for a page's menus."""
         names = [{"name": name, "models": list(models)} for name, models in (self.models or {}).items()]
         return Reply(200, encode({"providers": names}), {"content-type": "application/json"})
+
+
+@contextmanager
+def _sayable() -> Iterator[None]:
+    """A checked request that still cannot be said to this model is the browser's, not ours."""
+    try:
+        yield
+    except UnsupportedParameterError:
+        raise
+    except ConfigurationError as reason:
+        log.info("refused: %s", reason)
+        raise wrong("This model cannot be asked that.", "$") from None
 
 
 def _allowed(
@@ -141,13 +169,13 @@ def _allowed(
 def wants_ndjson(headers: Mapping[str, str]) -> bool:
     """Whether `Accept` asks for lines of JSON rather than server-sent events."""
     accept = headers.get("accept", "")
-    return "ndjson" in accept and SSE not in accept.partition("ndjson")[0]
+    return "ndjson" in accept and SSE.kind not in accept.partition("ndjson")[0]
 
 
 def stream_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a stream: its type, and what keeps caches and proxies from holding it back."""
     return {
-        "content-type": NDJSON if wants_ndjson(headers) else f"{SSE}; charset=utf-8",
+        "content-type": NDJSON.kind if wants_ndjson(headers) else f"{SSE.kind}; charset=utf-8",
         "cache-control": "no-cache, no-transform",
         "x-accel-buffering": "no",
     }
@@ -168,15 +196,11 @@ def failure(status: int, error: SafeError) -> Reply:
 
 def _answer(response: ChatResponse) -> dict[str, Any]:
     """What a browser sees of an answer: nothing of the account, and no block of a provider's own."""
-    message = response.message.to_dict()
-    if "parts" in message:
-        tag = OpaqueBlock.__struct_config__.tag
-        message["parts"] = [part for part in message["parts"] if part.get("type") != tag]
-    shown = ("finish_reason", "usage", "provider", "model", "citations", "logprobs", "structured_output")
+    told = ("finish_reason", "usage", "provider", "model", "citations", "logprobs", "structured_output")
     timings = ("latency_ms", "time_to_first_token_ms")
-    values = {name: getattr(response, name) for name in (*shown, *timings)}
+    values = {name: getattr(response, name) for name in (*told, *timings)}
     return {
-        "message": message,
+        "message": shown(response.message),
         "content": response.content,
         "tool_calls": response.tool_calls,
         **{name: value for name, value in values.items() if value is not None},

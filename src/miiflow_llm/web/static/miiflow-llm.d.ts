@@ -47,8 +47,8 @@ export interface ChatRequest {
   /** An effort, or a budget in tokens. */
   reasoning?: "off" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | number;
   json_mode?: boolean;
-  /** A JSON Schema that the answer must follow. */
-  schema?: object;
+  /** The name of a type that the service knows, or a JSON Schema that the answer must follow. */
+  schema?: string | object;
 }
 
 /** What was not reported is absent, never 0. */
@@ -80,7 +80,13 @@ export interface Piece {
   tool_call_deltas?: ToolCallDelta[];
   citations?: unknown[];
   logprobs?: unknown[];
+  partial_parse_deltas?: Change[];
+  /** With a schema: the value so far, one object that grows from chunk to chunk. Copy it to keep a state of it. */
+  partial_parse?: unknown;
 }
+
+/** A change of the value so far: at a path, a value that now stands there, or text that goes on. */
+export type Change = { at: (string | number)[]; set: unknown } | { at: (string | number)[]; add: string };
 
 /** The last chunk. Times in milliseconds. */
 export interface Finished {
@@ -88,6 +94,10 @@ export interface Finished {
   seq: number;
   finish_reason: FinishReason;
   usage: Usage | null;
+  /** The whole message, to be sent with the next request; of the service only, not of a stream relayed by hand. */
+  message?: Message;
+  /** With a schema: the value as it was last seen; `structured_output` is the whole. */
+  partial_parse?: unknown;
   provider?: string;
   model?: string;
   latency_ms?: number | null;

@@ -1,7 +1,6 @@
-/** Reads answers of miiflow_llm's chat service: a request in, chunks or a whole answer out. No dependencies. */
+/** Reads answers of miiflow_llm's chat service: a request in, chunks or a whole answer out. */
 
 export class ChatError extends Error {
-  /** `type` is a stable word ("rate_limited", "interrupted", ...), `retryAfter` in seconds. */
   constructor(type, message, { status, retryAfter, place } = {}) {
     super(message);
     Object.assign(this, { name: "ChatError", type, status, retryAfter, place });
@@ -10,6 +9,13 @@ export class ChatError extends Error {
 
 const errorOf = (error, status) =>
   new ChatError(error.type, error.message, { status, retryAfter: error.retry_after, place: error.place });
+
+/** The value with one change made to it. */
+function grown(value, { at: [key, ...at], set, add }) {
+  if (key === undefined) return add ? value + add : set;
+  if (key != "__proto__") value[key] = grown(value[key], { at, set, add });
+  return value;
+}
 
 const interrupted = () => new ChatError("interrupted", "The answer broke off before its end.");
 
@@ -31,7 +37,6 @@ async function post(url, body, accept, { signal, headers, fetch: send = fetch })
   throw errorOf(told?.error?.type ? told.error : { type: "http", message: `HTTP ${response.status}` }, response.status);
 }
 
-/** The whole answer. */
 export async function chat(request, { url = "chat", ...options } = {}) {
   const response = await post(url, request, "application/json", options);
   try {
@@ -42,13 +47,11 @@ export async function chat(request, { url = "chat", ...options } = {}) {
   }
 }
 
-/** The answer chunk by chunk; the last has `type: "finished"`. An answer that is cut short is an error. */
 export async function* streamChat(request, { url = "chat/stream", ...options } = {}) {
   const response = await post(url, request, "text/event-stream, application/x-ndjson", options);
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
-  let rest = "";
-  let seq = 0;
+  let rest = "", seq = 0, parsed;
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -56,11 +59,13 @@ export async function* streamChat(request, { url = "chat/stream", ...options } =
       rest = lines.pop();
       for (const line of lines) {
         const text = line.replace(/^data: ?/, "").trim();
-        if (text[0] != "{") continue; // a blank line, or a comment: the connection lives
+        if (text[0] != "{") continue; // blank, or a comment
         const frame = JSON.parse(text);
         if (frame.type == "heartbeat") continue;
         if (frame.seq != seq++) throw interrupted();
         if (frame.type == "error") throw errorOf(frame.error);
+        for (const change of frame.partial_parse_deltas ?? []) parsed = grown(parsed, change);
+        frame.partial_parse = parsed;
         yield frame;
         if (frame.type == "finished") return;
       }

@@ -1,0 +1,119 @@
+"""Chunks as numbered frames, SSE or lines of JSON, and the one last frame: values in, bytes out, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..core.exceptions import StreamInterruptedError
+from ..core.messages import Message, OpaqueBlock
+from ..core.response import ChatResponse, StreamChunk, ToolCallDelta
+from .growth import Change, Growth
+from .safe_errors import SafeError
+
+
+class Framing(NamedTuple):
+    """What stands around the JSON of a frame, and what is sent while there is none."""
+
+    kind: str
+    before: bytes
+    after: bytes
+    beat: bytes
+
+
+SSE = Framing("text/event-stream", b"data: ", b"\n\n", b": heartbeat\n\n")
+NDJSON = Framing("application/x-ndjson", b"", b"\n", b'{"type":"heartbeat"}\n')
+
+
+class _Piece(msgspec.Struct, omit_defaults=True, gc=False):
+    """A chunk as a frame: only what is set."""
+
+    seq: int
+    delta: str = ""
+    reasoning_delta: str = ""
+    tool_call_deltas: list[ToolCallDelta] = []
+    refusal_delta: str = ""
+    citations: list[Any] | None = None
+    logprobs: list[Any] | None = None
+    partial_parse_deltas: list[Change] = []
+
+
+def _plain(value: Any) -> Any:
+    """A schema's value that msgspec does not know: a pydantic model."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+encode = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+class Frames:
+    """The frames of one stream, in order."""
+
+    def __init__(self, stream: object, framing: Framing) -> None:
+        self._stream = stream
+        self._framing = framing
+        self._seq = 0
+        self._last: StreamChunk | None = None
+        self._growth = Growth()
+
+    def pieces(self, chunks: Sequence[StreamChunk]) -> bytes:
+        """The frames of chunks that came together; empty where none says anything."""
+        if not chunks:
+            return b""
+        self._last = chunks[-1]
+        before, after = self._framing.before, self._framing.after
+        found = [b"%b%b%b" % (before, encode(piece), after) for chunk in chunks if (piece := self._piece(chunk))]
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _piece(self, chunk: StreamChunk) -> _Piece | None:
+        grown = [] if chunk.partial_parse is None else self._growth.changes(chunk.partial_parse)
+        calls, cited, logged = chunk.tool_call_deltas, chunk.citations, chunk.logprobs
+        if not (chunk.delta or chunk.reasoning_delta or calls or chunk.refusal_delta or cited or logged or grown):
+            return None
+        seq, self._seq = self._seq, self._seq + 1
+        return _Piece(seq, chunk.delta, chunk.reasoning_delta, calls, chunk.refusal_delta, cited, logged, grown)
+
+    def finished(self) -> bytes:
+        """The last frame of an answer that is whole.
+
+        Raises:
+            StreamInterruptedError: the chunks ended without a finish reason.
+        """
+        last = self._last
+        if last is None or last.finish_reason is None:
+            raise StreamInterruptedError("the chunks ended without a finish_reason")
+        return self._framed({"type": "finished", "seq": self._seq, **_ending(self._stream, last)})
+
+    def failed(self, error: SafeError) -> bytes:
+        """The last frame of one that failed."""
+        return self._framed({"type": "error", "seq": self._seq, "error": error})
+
+    def _framed(self, value: dict[str, Any]) -> bytes:
+        return self._framing.before + encode(value) + self._framing.after
+
+
+def _ending(stream: object, last: StreamChunk) -> dict[str, Any]:
+    """What the last frame tells of the answer as a whole."""
+    ending: dict[str, Any] = {"finish_reason": last.finish_reason, "usage": last.usage}
+    if last.structured_output is not None:
+        ending["structured_output"] = last.structured_output
+    response = getattr(stream, "response", None)
+    if isinstance(response, ChatResponse):
+        ending["message"] = shown(response.message)
+        ending["provider"], ending["model"] = response.provider, response.model
+        ending["latency_ms"] = response.latency_ms
+        ending["time_to_first_token_ms"] = response.time_to_first_token_ms
+    return ending
+
+
+def shown(message: Message) -> dict[str, Any]:
+    """A message as a browser sees it, to be sent again as it is: no block of a provider's own."""
+    found = message.to_dict()
+    if "parts" in found:
+        tag = OpaqueBlock.__struct_config__.tag
+        found["parts"] = [part for part in found["parts"] if part.get("type") != tag]
+    return found
