@@ -78,3 +78,12 @@ def test_capture_keeps_an_error(key: str, tmp_path: Path, capsys: pytest.Capture
     assert main(command) == 1
     assert main([*command, "--parameters", "[]"]) == 1
     assert "no JSON object" in capsys.readouterr().err
+
+
+def test_import_takes_what_a_cassette_does_not_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`import` names the provider of a cassette that was recorded from a local address."""
+    pytest.importorskip("yaml")
+    cassette = Path(__file__).parent / "cassettes" / "httpx_gzip.yaml"
+    assert main(["import", str(cassette), "--provider", "groq", "--folder", str(tmp_path)]) == 0
+    assert load(tmp_path / "groq" / "httpx_gzip").dialect == "openai_chat"
+    assert str(tmp_path / "groq") in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ import pytest
 from miiflow_llm.client import LLMClient
 from miiflow_llm.replay.errors import CaptureError
 from miiflow_llm.replay.fake import fake_body
-from miiflow_llm.replay.store import load_folder
+from miiflow_llm.replay.looking import problems
+from miiflow_llm.replay.reading import read
+from miiflow_llm.replay.store import load, load_folder
 from miiflow_llm.replay.transport import ReplayTransport
 from miiflow_llm.replay.vcr import import_cassette, read_cassette
+
+from ..captured import OWN
 
 yaml = pytest.importorskip("yaml")
 
@@ -44,6 +49,45 @@ def write(folder: Path, *interactions: object, name: str = "test tides.yaml") ->
     path = folder / name
     path.write_text(yaml.safe_dump({"version": 1, "interactions": list(interactions)}), encoding="utf-8")
     return path
+
+
+def everything(folder: Path) -> bytes:
+    """Every byte that was written below a folder."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+RECORDED = {
+    "httpx_stream": ("openai", "tool_call"),
+    "httpx_async_stream": ("anthropic", "multibyte"),
+    "httpx_gzip": ("openai", "text"),
+    "openai_sdk": ("openai", "text"),
+}
+"""Cassettes that vcrpy 9.4 wrote while httpx 0.28 and the openai SDK 3.57 streamed these captures from a server on
+loopback, with planted credentials; `httpx_gzip` came compressed."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", RECORDED)
+async def test_what_vcrpy_wrote_is_imported(name: str, tmp_path: Path) -> None:
+    """A real cassette of a stream becomes the bytes that were served, without credentials, and answers our client."""
+    provider, source = RECORDED[name]
+    served = load(OWN / provider / source)
+    cassette = Path(__file__).parent / "cassettes" / f"{name}.yaml"
+    assert b"PLANTED" in cassette.read_bytes()
+    [body] = import_cassette(cassette, tmp_path, provider=provider)
+    assert body.read_bytes() == served.body
+    assert re.search(b"planted", everything(tmp_path), re.IGNORECASE) is None
+    capture = load(body)
+    assert (capture.dialect, capture.request is not None, problems(capture)) == (served.dialect, True, [])
+    transport = ReplayTransport([capture], match=["path", "streaming"])
+    async with httpx.AsyncClient(transport=transport) as http:
+        client = LLMClient.create(provider, "m", api_key="any", dialect=served.dialect, http_client=http)
+        async with client.stream_chat("Hi") as stream:
+            async for _ in stream:
+                pass
+        expected = read(served).response
+        assert expected is not None
+        assert (stream.response.message, stream.response.usage) == (expected.message, expected.usage)
 
 
 @pytest.mark.anyio

@@ -70,6 +70,8 @@ def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     cassette.set_defaults(run=_import)
     cassette.add_argument("cassette")
     cassette.add_argument("--folder", default="fixtures/sse_captures")
+    cassette.add_argument("--provider", help="whose answers they are, where the addresses do not say it")
+    cassette.add_argument("--dialect", help="their format, where the paths do not say it")
     cassette.add_argument("--redact", action="append", default=[], help="a text that must not be written; repeatable")
 
 
@@ -148,7 +150,8 @@ async def _check(options: argparse.Namespace) -> int:
 
 
 async def _import(options: argparse.Namespace) -> None:
-    for path in import_cassette(options.cassette, options.folder, redact=options.redact):
+    given = {name: getattr(options, name) for name in ("provider", "dialect", "redact")}
+    for path in import_cassette(options.cassette, options.folder, **given):
         print(path)  # noqa: T201  a command's output
 
 
