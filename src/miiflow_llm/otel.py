@@ -2,7 +2,8 @@
 
 It stands on the event hooks alone: nothing happens per chunk, and the client knows nothing of it. The conventions are
 those of https://github.com/open-telemetry/semantic-conventions-genai (status: development). Names that released
-versions of them spell otherwise are written in both spellings (`cache_write` and `cache_creation`).
+versions of them spell otherwise are written in both spellings (`cache_write` and `cache_creation`). Their metric
+`gen_ai.client.operation.time_per_output_chunk` is left out: it wants a point for each chunk.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def instrument(
         client: what makes the calls.
         tracer_provider: where spans go; `None` for the global one.
         meter_provider: where metrics go; `None` for the global one.
-        content: also write the messages, the answer and the words of errors on the spans. They are what your users
-            said: off unless asked for. The bytes of images and documents are never written.
+        content: also write the messages, the tools, the answer and the words of errors on the spans. They are what
+            your users said: off unless asked for. The bytes of images and documents are never written.
 
     Raises:
         ConfigurationError: the client is instrumented already.
@@ -125,9 +126,11 @@ class Telemetry:
         span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=_started(event))
         event.extensions[SCOPE] = span
         if self._content and event.request is not None and span.is_recording():
-            from .otel_content import input_messages
+            from .otel_content import input_messages, tool_definitions
 
             span.set_attribute("gen_ai.input.messages", input_messages(event.request.messages))
+            if event.request.tools:
+                span.set_attribute("gen_ai.tool.definitions", tool_definitions(event.request.tools))
 
     def tried(self, event: CallEvent) -> None:
         """Note a further attempt on the span, with what became of the one before."""
@@ -169,11 +172,11 @@ class Telemetry:
 
     def _record(self, attributes: dict[str, Any], event: CallEvent) -> None:
         self._duration.record(event.elapsed_ms / 1000, attributes)
+        plain = {name: value for name, value in attributes.items() if name != "error.type"}
         if _FIRST in event.extensions:
-            self._first_chunk.record(event.extensions[_FIRST], attributes)
+            self._first_chunk.record(event.extensions[_FIRST], plain)
         if event.usage is None:
             return
-        plain = {name: value for name, value in attributes.items() if name != "error.type"}
         for kind, count in (("input", event.usage.prompt_tokens), ("output", event.usage.completion_tokens)):
             if count is not None:
                 self._tokens.record(count, {**plain, "gen_ai.token.type": kind})

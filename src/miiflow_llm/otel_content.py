@@ -1,6 +1,7 @@
 """Messages as OpenTelemetry's GenAI conventions write them: ours in, the JSON text of a span's attribute out.
 
-The forms are those of `gen-ai-input-messages.json` and `gen-ai-output-messages.json` in the conventions' repository.
+The forms are those of `gen-ai-input-messages.json`, `gen-ai-output-messages.json` and `gen-ai-tool-definitions.json` in
+the conventions' repository.
 The bytes of images, documents and sound are left out: only their kind and address are written.
 """
 
@@ -22,6 +23,7 @@ from .core.messages import (
     ToolCall,
     ToolResult,
 )
+from .core.request import ToolSpec
 from .core.response import ChatResponse
 
 
@@ -37,6 +39,17 @@ def output_messages(response: ChatResponse) -> str:
     if message.refusal and not parts:
         parts = [{"type": "text", "content": message.refusal}]
     return _json([{"role": message.role, "parts": parts, "finish_reason": response.finish_reason or "error"}])
+
+
+def tool_definitions(tools: Sequence[object]) -> str:
+    """The functions that the model might call."""
+    return _json(
+        [
+            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            for tool in tools
+            if isinstance(tool, ToolSpec)
+        ]
+    )
 
 
 def _parts(blocks: Sequence[Block]) -> list[dict[str, Any]]:

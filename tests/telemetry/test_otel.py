@@ -159,14 +159,17 @@ async def test_leaving_early(one_file: Any) -> None:
 def test_content_only_when_asked(one_file: Any) -> None:
     """Messages are on the spans when asked for, in the conventions' form; else no word of them is anywhere."""
     asked, silent = Exported(), Exported()
+    tool = {"name": "stripes", "description": "Counts stripes.", "parameters": {"type": "object", "properties": {}}}
     with serving(SERVED) as server:
         for exported, content in ((asked, True), (silent, False)):
             url = server.url_for("openai", "whole_tools")
             model = CAPTURES["openai/whole_tools"].model
             with SyncLLMClient.create("openai", model, KEY, base_url=url) as client:
                 instrument(client, **exported.providers(), content=content)
-                client.chat([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "zebra"}])
+                messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "zebra"}]
+                client.chat(messages, tools=[tool])
     assert "zebra" not in silent.text()
+    assert "stripes" not in silent.text()
     assert "messages" not in silent.text()
     assert KEY not in asked.text()
     assert asked.text() == one_file
