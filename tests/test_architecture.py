@@ -109,7 +109,7 @@ def test_what_is_optional_stands_above_the_client() -> None:
         if module not in reached:
             reached.add(module)
             todo += graph.get(module, ())
-    optional = {module for module in graph if module.partition(".")[0] in ("replay", "web", "cli", "otel", "explain")}
+    optional = {module for module in graph if module.partition(".")[0] in ("replay", "web", "cli", "otel")}
     assert optional
     assert not reached & optional
     assert {"wire.engine", "core.messages"} <= reached

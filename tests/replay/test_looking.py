@@ -10,6 +10,7 @@ import pytest
 
 from miiflow_llm.replay.__main__ import main
 from miiflow_llm.replay.capture import Capture
+from miiflow_llm.replay.explain import main as explain
 from miiflow_llm.replay.fake import FakeError, fake_body
 from miiflow_llm.replay.looking import compare, problems, show
 from miiflow_llm.replay.reading import read
@@ -71,7 +72,9 @@ def test_compare_ignores_cuts_and_times() -> None:
         ({"reads": None, "body": BODY[:60], "expected": {"outcome": "finished"}}, ["not complete"]),
         ({"partial": True}, ["partial"]),
         ({"reads": [(1.0, 5)]}, ["5 of"]),
-        ({"dialect": "klingon"}, ["klingon"]),
+        ({"dialect": "klingon"}, []),
+        ({"dialect": "klingon", "streaming": False, "body": b"{", "reads": None}, ["no whole JSON"]),
+        ({"reads": None, "body": BODY[:60], "expected": {"error": True}}, []),
         ({"request": {"user": SECRET}}, ["request holds what looks like a Groq key"]),
         ({"headers": {"x-a": SECRET}}, ["headers holds"]),
         ({"source": SECRET}, ["source holds"]),
@@ -90,6 +93,16 @@ def test_what_is_wrong_is_told(changes: dict[str, object], told: list[str]) -> N
         assert SECRET not in line
 
 
+def test_what_nobody_speaks_is_shown_unread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a dialect that nobody speaks the frames are shown with their times; a check counts it apart, as no fault."""
+    lines = list(show(timed(dialect="klingon")))
+    assert [line.split(" | ")[0].strip() for line in lines if " | " in line] == ["20.5", "90.0"]
+    assert lines[-1] == "not read: nobody here speaks 'klingon'"
+    save(timed(dialect="klingon"), tmp_path)
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "1 captures checked, 0 with problems; 1 klingon not read\n"
+
+
 def test_our_own_captures_are_sound() -> None:
     """Every capture of the project decodes, ends as it says it does, and holds nothing like a secret."""
     assert {capture.key: found for capture in own() if (found := problems(capture))} == {}
@@ -102,6 +115,19 @@ def test_an_error_in_a_stream_is_read() -> None:
     assert not reading.complete
     assert reading.error is not None
     assert [chunk.delta for frame in reading.frames for chunk in frame.chunks if chunk.delta]
+
+
+def test_explain_shows_a_body_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`explain` shows a body of which nothing else is known as `show` does; what is not there is told in a line."""
+    (tmp_path / "saved.sse").write_bytes(BODY)
+    assert explain(["openai_chat", str(tmp_path / "saved.sse")]) == 0
+    assert capsys.readouterr().out.rstrip().splitlines()[-2].startswith('message {"role":"assistant","content":"Twice"')
+    (tmp_path / "saved.json").write_bytes(b'{"choices":[{"message":{"content":"Once"},"finish_reason":"stop"}]}')
+    assert explain(["openai_chat", str(tmp_path / "saved.json")]) == 0
+    assert '"content":"Once"' in capsys.readouterr().out.rstrip().splitlines()[-2]
+    assert explain(["openai_chat", str(tmp_path / "none.sse")]) == 2
+    assert explain(["klingon"]) == 2
+    assert "there are anthropic_messages, " in capsys.readouterr().err
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from miiflow_llm.replay.capture import Capture
+from miiflow_llm.replay.looking import problems
 from miiflow_llm.replay.secrets import find_secret
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.replay.store import load_folder, load_shared, save
@@ -23,6 +24,12 @@ def real() -> list[Capture]:
     """All there are, by path; names that both folders use are our own's."""
     found = {capture.key: capture for capture in (load_shared(SHARED) if SHARED.is_dir() else [])}
     return list({**found, **{capture.key: capture for capture in own()}}.values())
+
+
+def test_a_check_finds_real_captures_sound() -> None:
+    """Recorded answers decode, are complete, and hold nothing like a secret, whatever was asked."""
+    sample = random.Random(11).sample(real(), min(200, len(real())))
+    assert {capture.key: found for capture in sample if (found := problems(capture))} == {}
 
 
 def some(number: int) -> list[Capture]:

@@ -170,7 +170,7 @@ def models(
 @command
 def explain(context: typer.Context) -> int:
     """Show a dialect's table, the functions made of it, and a capture's frames beside their chunks."""
-    from ..explain import main
+    from ..replay.explain import main
 
     return main(context.args)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ from .cuts import CUTS, Cut
 from .errors import CaptureError, ReplayError
 from .looking import WIDTH, compare, problems, show
 from .match import ASPECTS
+from .reading import is_spoken
 from .server import ReplayServer
 from .store import captures_of, load
 from .vcr import import_cassette
@@ -145,7 +147,9 @@ async def _check(options: argparse.Namespace) -> int:
         for line in lines:
             print(f"{key}: {line}")  # noqa: T201  a command's output
     bad = sum(map(bool, found.values()))
-    print(f"{len(captures)} captures checked, {bad} with problems")  # noqa: T201  as above
+    unknown = Counter(capture.dialect for capture in captures if not is_spoken(capture))
+    unread = "".join(f"; {number} {dialect} not read" for dialect, number in sorted(unknown.items()))
+    print(f"{len(captures)} captures checked, {bad} with problems{unread}")  # noqa: T201  as above
     return 1 if bad or not captures else 0
 
 

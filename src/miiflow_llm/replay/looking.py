@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import msgspec
 
 from .capture import Capture
-from .errors import CaptureError
-from .reading import Frame, Reading, outcome_lines, read
+from .http_reader import json_of
+from .reading import Frame, is_spoken, outcome_lines, read, unread
 from .secrets import find_secret
 from .snapshot import chunk_lines
 
@@ -24,12 +24,14 @@ def show(capture: Capture, *, width: int | None = WIDTH) -> Iterator[str]:
     """The capture's head, each frame with its time, under it the chunks that it completes, and the outcome.
 
     `width` cuts long lines, `None` does not. Times are milliseconds since the head, `-` where they are not known.
-
-    Raises:
-        CaptureError: nobody speaks its dialect.
+    Of a capture whose dialect nobody speaks the frames alone are shown.
     """
-    reading = read(capture)
-    for line in (*_head(capture), *_frames(reading), *outcome_lines(reading)):
+    if is_spoken(capture):
+        reading = read(capture)
+        frames, outcome = reading.frames, outcome_lines(reading)
+    else:
+        frames, outcome = unread(capture), iter([f"not read: nobody here speaks {capture.dialect!r}"])
+    for line in (*_head(capture), *_frames(frames), *outcome):
         yield line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 
@@ -48,17 +50,17 @@ def problems(capture: Capture) -> list[str]:
     """What is wrong with the capture, a line each: it cannot be read, is not complete, or holds a secret.
 
     An answer that ends in an error, or is cut short, is as it should be where the capture's `expected` says so by its
-    `outcome`; a refused request (status 400 and above) always is.
+    `outcome` or `error`; a refused request (status 400 and above) always is. One whose dialect nobody speaks
+    (`is_spoken`) cannot be read: of it only this is told, and whether its JSON is whole.
     """
     found = [f"its {where} holds what looks like {kind}" for where, kind in _secrets(capture)]
     if capture.partial:
         found.append("it is partial: the recording stopped before the body ended")
     if capture.reads is not None and (known := sum(size for _, size in capture.reads)) != len(capture.body):
         found.append(f"its read boundaries cover {known} of {len(capture.body)} bytes")
-    try:
-        reading = read(capture)
-    except CaptureError as error:
-        return [*found, str(error)]
+    if not is_spoken(capture):
+        return [*found, *_broken_json(capture)]
+    reading = read(capture)
     if not reading.complete and capture.status < 400 and not _is_expected(capture):
         found.append(f"it is not complete: {type(reading.error).__name__}: {reading.error}")
     return found
@@ -73,8 +75,8 @@ def _head(capture: Capture) -> Iterator[str]:
         yield "partial: the recording stopped before the body ended"
 
 
-def _frames(reading: Reading) -> Iterator[str]:
-    for frame in reading.frames:
+def _frames(frames: list[Frame]) -> Iterator[str]:
+    for frame in frames:
         yield f"{_moment(frame)} | {_text(frame.data)}"
         yield from (f"{'':>10} -> {line}" for line in chunk_lines(frame.chunks).splitlines())
 
@@ -100,5 +102,11 @@ def _secrets(capture: Capture) -> Iterator[tuple[str, str]]:
             yield where, kind
 
 
+def _broken_json(capture: Capture) -> Iterator[str]:
+    if capture.content_type.partition(";")[0].endswith("json") and json_of(capture.body) is None:
+        yield "its body is no whole JSON"
+
+
 def _is_expected(capture: Capture) -> bool:
-    return (capture.expected or {}).get("outcome") in ("error", "interrupted")
+    expected = capture.expected or {}
+    return expected.get("outcome") in ("error", "interrupted") or bool(expected.get("error"))

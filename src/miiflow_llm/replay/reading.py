@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -61,21 +61,42 @@ def read(capture: Capture) -> Reading:
     return _read_stream(engine, capture) if capture.streaming else _read_whole(engine, capture)
 
 
+def unread(capture: Capture) -> list[Frame]:
+    """The capture's frames without chunks, for one whose dialect nobody speaks."""
+    return [Frame(data, at, []) for data, at in _cut(capture)]
+
+
+def is_spoken(capture: Capture) -> bool:
+    """Whether somebody here speaks the capture's dialect."""
+    return engine_named(capture.dialect, _speakers(capture)) is not None
+
+
 def engine_of(capture: Capture) -> Engine:
     """The engine of the capture's dialect as its provider speaks it, else as the first provider that does.
 
     Raises:
         CaptureError: nobody speaks it.
     """
-    known = providers.names()
-    first = [capture.provider] if capture.provider in known else []
-    for name in [*first, "openai", *known]:
+    engine = engine_named(capture.dialect, _speakers(capture))
+    if engine is None:
+        raise CaptureError(f"capture {capture.key} is in the dialect {capture.dialect!r}, which nobody here speaks")
+    return engine
+
+
+def engine_named(dialect: str, speakers: Iterable[str]) -> Engine | None:
+    """The engine of `dialect` as the first of these providers that speaks it does; `None` where none of them does."""
+    for name in speakers:
         found = providers.get(name)
         options: tuple[Provider | Also, ...] = (found, *found.also)
         for rows in options:
-            if rows.dialect.name == capture.dialect:
+            if rows.dialect.name == dialect:
                 return engine_for(found, rows)
-    raise CaptureError(f"capture {capture.key} is in the dialect {capture.dialect!r}, which nobody here speaks")
+    return None
+
+
+def _speakers(capture: Capture) -> list[str]:
+    known = providers.names()
+    return [*([capture.provider] if capture.provider in known else []), "openai", *known]
 
 
 def _read_whole(engine: Engine, capture: Capture) -> Reading:
@@ -88,16 +109,19 @@ def _read_whole(engine: Engine, capture: Capture) -> Reading:
 
 def _read_stream(engine: Engine, capture: Capture) -> Reading:
     reader = engine.stream(capture.model)
-    read_at = _clock(capture)
-    frames = []
-    for start, end in itertools.pairwise(boundaries(capture, "frames")):
-        data = capture.body[start:end]
-        if data:
-            frames.append(Frame(data, read_at(end), reader.feed(data)))
+    frames = [Frame(data, at, reader.feed(data)) for data, at in _cut(capture)]
     last = reader.finish()
     if last:
         frames.append(Frame(b"", _last_read(capture), last))
     return Reading(frames, reader.response(finished=reader.error is None), reader.error)
+
+
+def _cut(capture: Capture) -> Iterator[tuple[bytes, float | None]]:
+    """Each frame's bytes, and when the last of them was read."""
+    read_at = _clock(capture)
+    for start, end in itertools.pairwise(boundaries(capture, "frames")):
+        if end > start:
+            yield capture.body[start:end], read_at(end)
 
 
 def _clock(capture: Capture) -> Callable[[int], float | None]:

@@ -1,6 +1,6 @@
 """Show how a dialect reads: its table, the functions generated from it, and a capture's frames beside their chunks.
 
-`python -m miiflow_llm.explain DIALECT [CAPTURE]`; what `scripts/explain` runs.
+`python -m miiflow_llm.replay.explain DIALECT [CAPTURE]`; what `scripts/explain` runs.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import providers
-from .core.exceptions import ConfigurationError
-from .core.response import StreamChunk
-from .target import engine_for
-from .wire.decode import WHOLE, for_event
-from .wire.engine import Engine
-from .wire.frames import FRAMINGS, Frame
-from .wire.table import Also, Dialect, Each, First, Provider, Rule, RuleLike
+from .. import providers
+from ..core.exceptions import ConfigurationError
+from ..wire.decode import WHOLE, for_event
+from ..wire.engine import Engine
+from ..wire.table import Each, First, Rule, RuleLike
+from .capture import Capture
+from .errors import CaptureError
+from .looking import show
+from .reading import engine_named
 
 
 def engine_of(dialect: str, provider: str | None) -> Engine:
     """The engine of `dialect` as `provider` speaks it, or the first provider that does.
 
     Raises:
-        ConfigurationError: nobody speaks it; the message lists what is spoken.
+        ConfigurationError: there is no such provider, or it does not speak it; the message lists what is spoken.
     """
-    spoken: dict[str, tuple[Provider, Provider | Also]] = {}
-    for name in [provider] if provider else ["openai", *providers.names()]:
-        found = providers.get(name)
-        options: tuple[Provider | Also, ...] = (found, *found.also)
-        for option in options:
-            spoken.setdefault(option.dialect.name, (found, option))
-    if dialect not in spoken:
-        raise ConfigurationError(f"no dialect {dialect!r}; there are {', '.join(sorted(spoken))}")
-    return engine_for(*spoken[dialect])
+    speakers = [provider] if provider else ["openai", *providers.names()]
+    engine = engine_named(dialect, speakers)
+    if engine is None:
+        found = [providers.get(name) for name in speakers]
+        spoken = sorted(
+            {dialect.name for one in found for dialect in (one.dialect, *(also.dialect for also in one.also))}
+        )
+        raise ConfigurationError(f"no dialect {dialect!r}; there are {', '.join(spoken)}")
+    return engine
 
 
 def table(engine: Engine) -> Iterator[str]:
@@ -87,50 +88,41 @@ def functions(engine: Engine) -> Iterator[str]:
             yield engine.decoder.reader(event).source
 
 
-def frames(engine: Engine, body: bytes) -> Iterator[str]:
-    """Each frame of a streamed body, and under it the chunks that it makes."""
-    framer = FRAMINGS[engine.dialect.framing]()
-    reader = engine.stream("model", keep_raw=True)
-    for frame in (*framer.feed(body), *framer.finish()):
-        yield f"{frame.event or ''} {frame.data.decode('utf-8', 'replace')}".strip()
-        yield from (f"    -> {_chunk(chunk)}" for chunk in reader.feed(_bytes_of(frame, engine.dialect)))
-    yield "end of the bytes"
-    yield from (f"    -> {_chunk(chunk)}" for chunk in reader.finish())
-    yield f"    {reader.error!r}" if reader.error else "    complete"
+def body_of(engine: Engine, file: Path) -> Capture:
+    """A body of which nothing more is known, as a capture of this dialect: `.json` is a whole answer.
 
-
-def _bytes_of(frame: Frame, dialect: Dialect) -> bytes:
-    if dialect.framing == "ndjson":
-        return frame.data + b"\n"
-    name = f"event: {frame.event}\n".encode() if frame.event else b""
-    lines = frame.data.split(b"\n")
-    return name + b"".join(b"data: " + line + b"\n" for line in lines) + b"\n"
-
-
-def _chunk(chunk: StreamChunk) -> str:
-    shown = {
-        name: getattr(chunk, name) for name in chunk.__struct_fields__ if not name.startswith("_") and name != "raw"
-    }
-    said = {name: value for name, value in shown.items() if value not in (None, "", [], b"")}
-    return ", ".join(f"{name}={value!r}" for name, value in said.items()) or "nothing unified (raw only)"
+    Raises:
+        CaptureError: it cannot be read.
+    """
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise CaptureError(f"{file} cannot be read: {error.strerror}") from None
+    return Capture(
+        name=file.stem,
+        provider=engine.provider,
+        dialect=engine.dialect.name,
+        model="",
+        streaming=file.suffix != ".json",
+        path=engine.dialect.path,
+        body=body,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns its exit code."""
     parser = argparse.ArgumentParser(prog="explain", description=__doc__)
     parser.add_argument("dialect", help="openai_chat, anthropic_messages, ...")
-    parser.add_argument("capture", nargs="?", type=Path, help="the body of a streamed capture")
+    parser.add_argument("capture", nargs="?", type=Path, help="an answer's body, streamed, or whole as .json")
     parser.add_argument("--provider", help="whose rows to show; by default the first that speaks the dialect")
     chosen = parser.parse_args(arguments)
     try:
         engine = engine_of(chosen.dialect, chosen.provider)
-    except ConfigurationError as error:
+        shown = show(body_of(engine, chosen.capture), width=None) if chosen.capture is not None else iter(())
+    except (ConfigurationError, CaptureError) as error:
         print(error, file=sys.stderr)  # noqa: T201  a command prints
         return 2
-    parts = [table(engine), functions(engine)]
-    if chosen.capture is not None:
-        parts.append(frames(engine, chosen.capture.read_bytes()))
-    for part in parts:
+    for part in (table(engine), functions(engine), shown):
         for line in part:
             print(line)  # noqa: T201  a command prints
         print()  # noqa: T201  a command prints
