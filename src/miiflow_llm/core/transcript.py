@@ -5,7 +5,9 @@ A chunk keeps the log and the place it stands at, so that a chunk costs the same
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any, cast
 
 import msgspec
 
@@ -48,14 +50,12 @@ class Transcript:
     def parts(self, upto: int | None = None) -> list[Block]:
         """Everything among the first `upto` entries as blocks, in wire order."""
         builder = _Builder(self.origin)
-        text: list[str] = []
-        for entry in self.entries[:upto]:
-            if isinstance(entry, str):
-                text.append(entry)
+        for kind, run in groupby(self.entries[:upto], type):
+            if kind is str:
+                builder.blocks[-1].strings.extend(cast("Iterable[str]", run))
             else:
-                builder.add(entry)
-                if type(entry) is Text:
-                    text = builder.blocks[-1].strings
+                for entry in cast("Iterable[Entry]", run):
+                    builder.add(entry)
         return builder.built()
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from ..core.messages import Message, ToolCall
+from ..core.messages import Message, TextBlock, ToolCall
 from ..core.pieces import (
     BlockKey,
     Citation,
@@ -372,7 +372,7 @@ class Fold:
         parts = self.transcript.parts()
         message = Message(
             "assistant",
-            self.transcript.text(),
+            "".join([part.text for part in parts if isinstance(part, TextBlock)]),
             tool_calls=[part for part in parts if isinstance(part, ToolCall)],
             refusal="".join(self.refusal) or None,
             parts=parts,
