@@ -21,20 +21,27 @@ from .wire.transport import timed_out
 if TYPE_CHECKING:
     from .structured import ShapeReader
 
+_NOTHING = memoryview(b"")
+
 READ_ERRORS = (httpx.HTTPError, httpx.StreamError, OSError)
 """What a body's `read` raises."""
+
+
+SLICE_BYTES = 32 * 1024
+"""How much of what a read brought is made into chunks in one go: a fraction of a millisecond's work."""
 
 
 class StreamState:
     """One streamed answer. `ready` are the chunks to hand out, `over` says that no more will be read.
 
-    `given` says that something was handed to the caller, after which nothing is tried again.
+    `behind` are bytes that have come and are still to be read by `catch_up`, before any others. `given` says that something was handed to the caller, after which nothing is tried again.
     """
 
     def __init__(self, call: Call, *, raw: bool) -> None:
         self.call = call
         self.raw = raw
         self.ready: deque[StreamChunk] = deque()
+        self.behind = _NOTHING
         self.over = False
         self.given = False
         self._reader: StreamReader | None = None
@@ -75,6 +82,7 @@ class StreamState:
     def dropped(self) -> None:
         """The answer failed and another attempt follows."""
         self._reader = None
+        self.behind = _NOTHING
 
     def deadline(self) -> float | None:
         """The time until which the next read may wait.
@@ -109,6 +117,18 @@ class StreamState:
 
     def took(self, data: bytes) -> None:
         """What a read brought; `b""` is the end of the bytes."""
+        if len(data) > SLICE_BYTES:
+            self.behind = memoryview(data)
+            self.catch_up()
+        else:
+            self._feed(data)
+
+    def catch_up(self) -> None:
+        """Read on in what has come."""
+        data, self.behind = self.behind[:SLICE_BYTES], self.behind[SLICE_BYTES:]
+        self._feed(bytes(data))
+
+    def _feed(self, data: bytes) -> None:
         reader = self._reader
         assert reader is not None  # noqa: S101  nothing is read before an answer has begun
         before = reader.output

@@ -128,7 +128,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._state.opened()
 
     async def _advance(self) -> None:
-        """Read once and keep the chunks it brings; raise what the reader found once those are handed out."""
+        """Read a little and keep the chunks it brings; raise what the reader found once those are handed out."""
         state, answer = self._state, self._answer
         if state.error is not None:
             await self._failed(state.error)
@@ -136,10 +136,13 @@ class ChatStream(AsyncIterator[StreamChunk]):
             await self._open()
         else:
             try:
-                data = await self._read(answer)
-                if state.over:  # closed by another task meanwhile
-                    return
-                state.took(data)
+                if state.behind:
+                    state.catch_up()
+                else:
+                    data = await self._read(answer)
+                    if state.over:  # closed by another task meanwhile
+                        return
+                    state.took(data)
             except MiiflowLLMError as error:
                 await self._failed(error)
                 return

@@ -95,7 +95,7 @@ class SyncChatStream(Iterator[StreamChunk]):
         self._state.opened()
 
     def _advance(self) -> None:
-        """Read once and keep the chunks it brings; raise what the reader found once those are handed out."""
+        """Read a little and keep the chunks it brings; raise what the reader found once those are handed out."""
         state, answer = self._state, self._answer
         if state.error is not None:
             self._failed(state.error)
@@ -103,7 +103,10 @@ class SyncChatStream(Iterator[StreamChunk]):
             self._open()
         else:
             try:
-                state.took(self._read(answer))
+                if state.behind:
+                    state.catch_up()
+                else:
+                    state.took(self._read(answer))
             except MiiflowLLMError as error:
                 self._failed(error)
                 return
