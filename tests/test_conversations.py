@@ -205,9 +205,15 @@ def test_openai_style() -> None:
             {"role": "assistant", "content": None, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "c", "content": "r"},
             {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "mp3"}}]},
+            {"role": "user", "content": [{"type": "file", "file": {"filename": "f.pdf", "file_data": "data:x"}}]},
+            {"role": "assistant", "tool_calls": [{"id": "d", "type": "custom", "custom": {"name": "g", "input": "y"}}]},
+            {"role": "assistant", "content": None, "refusal": "No."},
         ]
     )
-    assert [message.role for message in messages] == ["system", "user", "assistant", "tool", "user"]
+    assert [message.role for message in messages[:5]] == ["system", "user", "assistant", "tool", "user"]
+    assert messages[5].content == [DocumentBlock("data:x", filename="f.pdf")]
+    assert messages[6].tool_calls == [ToolCall("d", "g", "y", custom=True)]
+    assert messages[7].blocks() == [TextBlock("No.")]
     assert messages[2].tool_calls[0].parsed() == {"a": 1}
     assert isinstance(messages[1].content, list)
     assert messages[1].content[1] == ImageBlock("u")
@@ -220,6 +226,12 @@ def test_openai_style() -> None:
         ({"content": "x"}, "role"),
         ({"role": "user", "content": [{"type": "video"}]}, "video"),
         ({"role": "assistant", "tool_calls": [{"id": 3}]}, "tool_calls"),
+        ({"role": "assistant", "tool_calls": [{"id": "c", "function": {}}]}, "name"),
+        ({"role": "assistant", "tool_calls": [{"id": "c", "function": "f"}]}, "tool_calls"),
+        ({"role": "assistant", "tool_calls": {"id": "c"}}, "tool_calls"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": 3}]}, "image_url"),
+        ({"role": "user", "content": [{"type": "text", "text": "x", "cache": "2h"}]}, "cache"),
+        ({"role": "user", "content": 3}, "content"),
     ],
 )
 def test_wrong_dicts(data: dict[str, Any], words: str) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from .core.exceptions import ConfigurationError
 from .core.messages import MessageLike, as_messages
-from .core.request import ChatRequest, ToolSpec
+from .core.request import ChatRequest, HostedTool, ToolSpec
 
 Messages = MessageLike | Sequence[MessageLike]
 
@@ -48,7 +48,7 @@ class CommonParameters(TypedDict, total=False):
 
 
 class ToolParameters(CommonParameters, total=False):
-    """`tools` are functions, `Tool`s or schemas."""
+    """`tools` are functions, `Tool`s, schemas, or a provider's own tools as its dicts (`{"type": "web_search"}`)."""
 
     tools: Sequence[Any] | None
 
@@ -131,17 +131,17 @@ def _check(name: str, value: Any) -> None:
 
 
 def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
-    from .core.tools import as_tool
+    from .core.tools import as_tool, hosted_tool
 
     specs = []
     for tool in tools:
-        found = tool if isinstance(tool, ToolSpec) else as_tool(tool)
+        found = tool if isinstance(tool, ToolSpec) else hosted_tool(tool) or as_tool(tool)
         specs.append(
             found
             if isinstance(found, ToolSpec)
-            else ToolSpec(found.name, found.description, found.parameters, found.strict or None)
+            else ToolSpec(found.name, found.description, found.parameters, found.strict or None, found.cache)
         )
-    names = [spec.name for spec in specs]
+    names = [spec.name for spec in specs if not isinstance(spec, HostedTool)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ConfigurationError(f"tools: two are named {twice!r}")

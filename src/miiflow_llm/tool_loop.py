@@ -16,7 +16,7 @@ import msgspec
 from .core.exceptions import ConfigurationError
 from .core.messages import Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolCall
 from .core.response import ChatResponse
-from .core.tools import Tool, as_tool
+from .core.tools import Tool, as_tool, hosted_tool
 from .core.usage import TokenCount
 
 Ask = Callable[[list[Message]], Awaitable[ChatResponse]]
@@ -99,7 +99,7 @@ def _result_in_thread(known: dict[str, Tool], call: ToolCall) -> Message:
 
 
 def _by_name(tools: Sequence[Any]) -> dict[str, Tool]:
-    known = {tool.name: tool for tool in map(as_tool, tools)}
+    known = {tool.name: tool for tool in map(as_tool, (one for one in tools if hosted_tool(one) is None))}
     missing = [name for name, tool in known.items() if tool.function is None]
     if missing:
         raise ConfigurationError(f"run_tools: {', '.join(missing)} has no function to run; give a function or a @tool")

@@ -12,20 +12,25 @@ import msgspec
 from .exceptions import ConfigurationError, ParsingError
 from .json_text import repair_surrogates
 from .media_types import checked_type, media_type, read_file, type_of_url
+from .openai_style import from_openai
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
+Cache: TypeAlias = bool | Literal["5m", "30m", "1h", "12h"]
+"""Whether the prompt up to here is to be cached, and for how long: `True` is the provider's usual time, else the
+shortest of its times that is as long, or its longest."""
+
 
 class TextBlock(msgspec.Struct, tag="text", omit_defaults=True):
-    """Plain text. `cache` asks the provider to cache the prompt up to here, where it has such marks.
+    """Plain text. `cache` asks the provider to cache the prompt up to here, where it has such marks (see `Cache`).
 
     In an answer `phase` is the provider's word for what the text is to it (`commentary`, `final_answer`), and `item_id`
     its name for the item.
     """
 
     text: str
-    cache: bool = False
+    cache: Cache = False
     signature: str | None = None
     origin: str | None = None
     item_id: str | None = None
@@ -37,7 +42,7 @@ class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
 
     image_url: str
     detail: str | None = None
-    cache: bool = False
+    cache: Cache = False
 
     @classmethod
     def from_bytes(cls, data: bytes, *, detail: str | None = None) -> ImageBlock:
@@ -69,7 +74,7 @@ class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
     document_url: str
     document_type: str = "pdf"
     filename: str | None = None
-    cache: bool = False
+    cache: Cache = False
 
     @classmethod
     def from_bytes(cls, data: bytes, *, filename: str | None = None) -> DocumentBlock:
@@ -172,6 +177,7 @@ class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
     signature: str | None = None
     item_id: str | None = None
     origin: str | None = None
+    cache: Cache = False
 
     def parsed(self) -> Any:
         """The arguments as Python values; no arguments at all are `{}`, a lone surrogate is U+FFFD.
@@ -198,6 +204,7 @@ class ToolResult(msgspec.Struct, tag="tool_result", omit_defaults=True):
     content: list[TextBlock | ImageBlock | DocumentBlock]
     name: str | None = None
     is_error: bool = False
+    cache: Cache = False
 
     @property
     def text(self) -> str:
@@ -216,7 +223,7 @@ class Message(msgspec.Struct, omit_defaults=True):
     `content` is the text, or a list of blocks. On an answer it is always the text (`""` where there is none), and
     `parts` holds everything in wire order (text, reasoning with signatures, calls), which is what the next request
     sends back. `tool_call_id` names the call that a `tool` message answers. `refusal` is what the model said instead
-    of an answer.
+    of an answer. `cache` asks for the prompt up to the end of this message to be cached, as its last block's would.
     """
 
     role: Role
@@ -227,6 +234,7 @@ class Message(msgspec.Struct, omit_defaults=True):
     refusal: str | None = None
     parts: list[Block] = []
     is_error: bool = False
+    cache: Cache = False
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
@@ -235,19 +243,21 @@ class Message(msgspec.Struct, omit_defaults=True):
             self.content = ""
 
     @classmethod
-    def user(cls, content: str | Sequence[Block], *, name: str | None = None) -> Message:
+    def user(cls, content: str | Sequence[Block], *, name: str | None = None, cache: Cache = False) -> Message:
         """What the user says."""
-        return cls("user", _content(content), name=name)
+        return cls("user", _content(content), name=name, cache=cache)
 
     @classmethod
-    def system(cls, content: str | Sequence[Block]) -> Message:
+    def system(cls, content: str | Sequence[Block], *, cache: Cache = False) -> Message:
         """Instructions above the conversation."""
-        return cls("system", _content(content))
+        return cls("system", _content(content), cache=cache)
 
     @classmethod
-    def assistant(cls, content: str | Sequence[Block] = "", *, tool_calls: Sequence[ToolCall] = ()) -> Message:
+    def assistant(
+        cls, content: str | Sequence[Block] = "", *, tool_calls: Sequence[ToolCall] = (), cache: Cache = False
+    ) -> Message:
         """What the model said."""
-        return cls("assistant", _content(content), tool_calls=list(tool_calls))
+        return cls("assistant", _content(content), tool_calls=list(tool_calls), cache=cache)
 
     @classmethod
     def tool(
@@ -257,9 +267,10 @@ class Message(msgspec.Struct, omit_defaults=True):
         *,
         name: str | None = None,
         is_error: bool = False,
+        cache: Cache = False,
     ) -> Message:
         """A tool's result for the call `tool_call_id`."""
-        return cls("tool", _content(content), tool_call_id=tool_call_id, name=name, is_error=is_error)
+        return cls("tool", _content(content), tool_call_id=tool_call_id, name=name, is_error=is_error, cache=cache)
 
     @property
     def text(self) -> str:
@@ -290,19 +301,22 @@ class Message(msgspec.Struct, omit_defaults=True):
         """
         try:
             # by way of JSON, so that what was kept as JSON is read as JSON
-            return msgspec.json.decode(msgspec.json.encode(_from_openai(dict(data))), type=cls)
+            return msgspec.json.decode(msgspec.json.encode(from_openai(dict(data), cls.__struct_fields__)), type=cls)
         except (msgspec.MsgspecError, TypeError, RecursionError, UnicodeEncodeError) as reason:
             raise ConfigurationError(f"not a message: {reason}") from None
 
     def blocks(self) -> list[Block]:
         """Everything in the message as blocks, in the order in which it is sent."""
-        if self.parts:
-            return list(self.parts)
+        blocks = list(self.parts) or self._said()
+        return _marked(blocks, self.cache) if self.cache else blocks
+
+    def _said(self) -> list[Block]:
         body: list[Block] = [TextBlock(self.content)] if isinstance(self.content, str) else list(self.content)
         body = [block for block in body if not (isinstance(block, TextBlock) and not (block.text or block.signature))]
         if self.role == "tool":
             return [self._result(body)]
-        return [*body, *self.tool_calls]
+        said = [*body, *self.tool_calls]
+        return [TextBlock(self.refusal)] if self.refusal and not said else said
 
     def _result(self, body: list[Block]) -> ToolResult:
         if not self.tool_call_id:
@@ -341,42 +355,17 @@ def _as_message(item: MessageLike, place: int) -> Message:
     )
 
 
+def _marked(blocks: list[Block], cache: Cache) -> list[Block]:
+    """The blocks, the last that can be with a mark of the cache."""
+    for place in reversed(range(len(blocks))):
+        block = blocks[place]
+        if not isinstance(block, (AudioBlock, ReasoningBlock, OpaqueBlock)):
+            return [*blocks[:place], msgspec.structs.replace(block, cache=cache), *blocks[place + 1 :]]
+    return blocks
+
+
 def _content(content: str | Sequence[Block]) -> str | list[Block]:
     return content if isinstance(content, str) else list(content)
-
-
-def _from_openai(data: dict[str, Any]) -> dict[str, Any]:
-    if data.get("role") == "developer":
-        data["role"] = "system"
-    if data.get("content") is None:
-        data["content"] = ""
-    if isinstance(data["content"], list):
-        data["content"] = [_block_from_openai(block) for block in data["content"]]
-    if data.get("tool_calls"):
-        data["tool_calls"] = [_call_from_openai(call) for call in data["tool_calls"]]
-    known = Message.__struct_fields__
-    return {key: value for key, value in data.items() if key in known and value is not None}
-
-
-def _call_from_openai(call: Any) -> Any:
-    if not isinstance(call, Mapping) or "function" not in call:
-        return call
-    function = call["function"]
-    arguments = function.get("arguments") or ""
-    if not isinstance(arguments, str):
-        arguments = msgspec.json.encode(arguments).decode()
-    return {"type": "tool_call", "id": call.get("id") or "", "name": function["name"], "arguments": arguments}
-
-
-def _block_from_openai(block: Any) -> Any:
-    if not isinstance(block, Mapping):
-        return {"type": "text", "text": block} if isinstance(block, str) else block
-    image = block.get("image_url")
-    if block.get("type") == "image_url" and isinstance(image, Mapping):
-        return {"type": "image_url", "image_url": image.get("url"), "detail": image.get("detail")}
-    if block.get("type") == "input_audio" and isinstance(block.get("input_audio"), Mapping):
-        return {"type": "audio", **block["input_audio"]}
-    return block
 
 
 def data_url(media_type: str, data: bytes) -> str:

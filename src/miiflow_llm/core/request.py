@@ -7,16 +7,25 @@ from typing import Any
 
 import msgspec
 
-from .messages import Message, TextBlock
+from .messages import Cache, Message, TextBlock
 
 
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A tool as a request declares it: `parameters` is JSON Schema, `strict` asks for exact arguments."""
+    """A tool as a request declares it: `parameters` is JSON Schema, `strict` asks for exact arguments, `cache` for the
+    prompt up to here to be cached.
+    """
 
     name: str
     description: str = ""
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    cache: Cache = False
+
+
+class HostedTool(ToolSpec, frozen=True, kw_only=True):
+    """A tool that the provider runs itself, a search or a sandbox: `payload` is its own JSON, sent as it is."""
+
+    payload: dict[str, Any]
 
 
 class OutputSchema(msgspec.Struct, frozen=True, omit_defaults=True):

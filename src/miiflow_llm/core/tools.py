@@ -20,20 +20,25 @@ from .docstrings import described
 from .exceptions import ConfigurationError, ParsingError
 from .json_decode import decode_as, without_nulls
 from .json_schema import name_of, schema_of
+from .messages import Cache
 from .pydantic_types import bridged, is_pydantic
+from .request import HostedTool
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OURS = frozenset(("name", "description", "parameters"))
+"""Keys of a function as a dict."""
 
 
 class Tool:
     """A tool: what the model is told of it, and, where it has one, the function behind it.
 
-    `parameters` is JSON Schema. `strict` asks the provider to hold the model to it exactly. A tool that was made of a
-    function is called like it; one made of a method in its class is bound, like the method, where an instance has it.
-    `arguments_type` is the type that the arguments are checked against; of a function, a Struct of its parameters.
+    `parameters` is JSON Schema. `strict` asks the provider to hold the model to it exactly, `cache` to cache the tools
+    up to this one. A tool that was made of a function is called like it; one made of a method in its class is bound,
+    like the method, where an instance has it. `arguments_type` is the type that the arguments are checked against; of a
+    function, a Struct of its parameters.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Tool:
         parameters: Mapping[str, Any] | None = None,
         *,
         strict: bool = False,
+        cache: Cache = False,
         function: Callable[..., Any] | None = None,
         arguments_type: Any = None,
     ) -> None:
@@ -52,6 +58,7 @@ class Tool:
         self.description = description
         self.parameters = schema_of(dict(parameters or {"type": "object", "properties": {}}))
         self.strict = strict
+        self.cache = cache
         self.function = function
         self._type = arguments_type
         self._unbound = False
@@ -175,12 +182,29 @@ def as_tool(value: Any) -> Tool:
     raise ConfigurationError(f"{value!r} is no tool: a function, a Tool, a schema dict or a type is needed")
 
 
+def hosted_tool(value: Any) -> HostedTool | None:
+    """A tool that the provider runs itself, where `value` is one as the provider's dict; `None` for all else.
+
+    Such a dict has a `type` that is no function's (`{"type": "web_search"}`), or nothing but a key for it
+    (`{"googleSearch": {}}`).
+    """
+    if isinstance(value, HostedTool):
+        return value
+    if not isinstance(value, Mapping) or "function" in value or "input_schema" in value:
+        return None
+    kind = value.get("type")
+    bare = bool(value) and all(isinstance(inner, Mapping) and key not in _OURS for key, inner in value.items())
+    own = isinstance(kind, str) and kind != "function"
+    return HostedTool("", payload=dict(value)) if own or bare else None
+
+
 def _from_dict(value: Mapping[str, Any]) -> Tool:
     inner = value.get("function", value)
     if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
         raise ConfigurationError("a tool as a dict needs name, description and parameters")
     parameters = inner.get("parameters", inner.get("input_schema"))
-    return Tool(inner["name"], inner.get("description") or "", parameters, strict=bool(inner.get("strict")))
+    strict, cache = bool(inner.get("strict")), bool(value.get("cache_control"))
+    return Tool(inner["name"], inner.get("description") or "", parameters, strict=strict, cache=cache)
 
 
 def _is_method(function: Callable[..., Any]) -> bool:

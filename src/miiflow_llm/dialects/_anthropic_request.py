@@ -1,14 +1,12 @@
-"""What a table cannot say of an Anthropic request: the budget of thinking, marks of the cache, ids of calls."""
+"""What a table cannot say of an Anthropic request: the budget of thinking, ids of calls."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
-from ..core.messages import Block, DocumentBlock, ImageBlock, Message, TextBlock
 from ..core.request import ChatRequest
 from ..wire.template import choose
 from ._anthropic_models import BY_BUDGET, MAX_TOKENS, NEVER_THINKS
@@ -17,9 +15,6 @@ from ._effort import OFF, level
 LEAST_BUDGET = 1024
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
 """Tokens that a level stands for in models that think within a budget."""
-
-CACHE_MARKS = 4
-"""The most marks of the cache that a request may have."""
 
 
 def thinking_budget(request: ChatRequest) -> ChatRequest:
@@ -48,35 +43,6 @@ def thinking_budget(request: ChatRequest) -> ChatRequest:
             "raise max_tokens, or lower reasoning"
         )
     return msgspec.structs.replace(request, reasoning=budget)
-
-
-def cache_marks(request: ChatRequest) -> ChatRequest:
-    """The request with its first mark of the cache and the last three, for more are refused.
-
-    A mark covers all before it: the first is what other conversations share, the last what this one goes on from.
-    """
-    marked = [block for message in request.messages for block in _listed(message) if getattr(block, "cache", False)]
-    if len(marked) <= CACHE_MARKS:
-        return request
-    spent = {id(block) for block in marked[1 : 1 - CACHE_MARKS]}
-    messages = [_unmarked(message, spent) for message in request.messages]
-    return msgspec.structs.replace(request, messages=messages)
-
-
-def _listed(message: Message) -> list[Block]:
-    return message.parts or (message.content if isinstance(message.content, list) else [])
-
-
-def _unmarked(message: Message, spent: set[int]) -> Message:
-    def plain(block: Block) -> Block:
-        if id(block) in spent and isinstance(block, (TextBlock, ImageBlock, DocumentBlock)):
-            return msgspec.structs.replace(block, cache=False)
-        return block
-
-    content: Any = message.content
-    if isinstance(content, list):
-        content = [plain(block) for block in content]
-    return msgspec.structs.replace(message, content=content, parts=[plain(block) for block in message.parts])
 
 
 def wire_id(identity: str) -> str:

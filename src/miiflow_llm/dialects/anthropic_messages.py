@@ -33,7 +33,8 @@ from ..wire.table import (
     when,
 )
 from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
-from ._anthropic_request import cache_marks, thinking_budget, wire_id
+from ._anthropic_request import thinking_budget, wire_id
+from ._cache import first_and_last_marks, lifetime
 from ._media import anthropic_source
 from ._schema_tables import anthropic_function, anthropic_output
 
@@ -68,7 +69,7 @@ ERROR = emit(
     request_id="request_id",
 )
 
-CACHED = when("cache", {"type": "ephemeral"})
+CACHED = when("cache", {"type": "ephemeral", "ttl": take("cache", through=lifetime("5m", "1h"))})
 
 TEXT = {"type": "text", "text": take("text"), "cache_control": CACHED}
 
@@ -83,7 +84,7 @@ ANTHROPIC_MESSAGES = Dialect(
     system="hoist",
     merge=True,
     roles={"tool": "user"},
-    prepare=(thinking_budget, cache_marks),
+    prepare=(thinking_budget, first_and_last_marks),
     body={
         "model": take("model"),
         "max_tokens": take("max_tokens", default=by_model(MAX_TOKENS)),
@@ -95,12 +96,17 @@ ANTHROPIC_MESSAGES = Dialect(
         "stop_sequences": take("stop"),
         "tools": take(
             "tools",
-            each={
-                "name": take("name"),
-                "description": when("description", take("description")),
-                "input_schema": take(".", through=anthropic_function),
-                "strict": take("strict"),
-            },
+            each=when(
+                "payload",
+                take("payload"),
+                {
+                    "name": take("name"),
+                    "description": when("description", take("description")),
+                    "input_schema": take(".", through=anthropic_function),
+                    "strict": take("strict"),
+                    "cache_control": CACHED,
+                },
+            ),
         ),
         "tool_choice": take(
             "tool_choice",
@@ -147,7 +153,13 @@ ANTHROPIC_MESSAGES = Dialect(
         ),
         OpaqueBlock: inside(take("payload"), own=True),
         ToolCall: inside(
-            {"type": "tool_use", "id": take("id", through=wire_id), "name": take("name"), "input": take("input")}
+            {
+                "type": "tool_use",
+                "id": take("id", through=wire_id),
+                "name": take("name"),
+                "input": take("input"),
+                "cache_control": CACHED,
+            }
         ),
         ToolResult: inside(
             {
@@ -155,6 +167,7 @@ ANTHROPIC_MESSAGES = Dialect(
                 "tool_use_id": take("id", through=wire_id),
                 "content": take("content"),
                 "is_error": when("is_error", True),
+                "cache_control": CACHED,
             }
         ),
     },

@@ -48,6 +48,7 @@ from ..wire.table import (
     when,
 )
 from ._effort import budget, is_on
+from ._tools import runs_none
 
 PLAN = "tool_plan"
 """The id of the reasoning that is a plan, and its key on the wire."""
@@ -117,14 +118,18 @@ COHERE_V2 = Dialect(
         "logprobs": take("logprobs"),
         "tools": take(
             "tools",
-            each={
-                "type": "function",
-                "function": {
-                    "name": take("name"),
-                    "description": take("description"),
-                    "parameters": take("parameters", default={"type": "object", "properties": {}}),
+            each=when(
+                "payload",
+                take("payload", through=runs_none),
+                {
+                    "type": "function",
+                    "function": {
+                        "name": take("name"),
+                        "description": take("description"),
+                        "parameters": take("parameters", default={"type": "object", "properties": {}}),
+                    },
                 },
-            },
+            ),
         ),
         "strict_tools": take("tools", through=any_strict),
         "tool_choice": take("tool_choice", values={"auto": None, "none": "NONE", "required": "REQUIRED"}),

@@ -52,6 +52,7 @@ from ._gemini_request import (
     validated,
 )
 from ._schema_tables import gemini_schema
+from ._tools import are_mixed, functions_together
 
 
 def in_details(path: str) -> First:
@@ -130,6 +131,8 @@ TOOL = {
     "parametersJsonSchema": take("parameters", through=declared),
 }
 
+TOOLS = when("declarations", {"functionDeclarations": take("declarations", each=TOOL)}, take("payload"))
+
 CHOICE = take(
     "tool_choice",
     values={
@@ -175,8 +178,11 @@ GEMINI_GENERATE = Dialect(
     body={
         "systemInstruction": {"parts": [{"text": take("system")}]},
         "contents": take("messages"),
-        "tools": [{"functionDeclarations": take("tools", each=TOOL)}],
-        "toolConfig": {"functionCallingConfig": CHOICE},
+        "tools": take("tools", through=functions_together, each=TOOLS),
+        "toolConfig": {
+            "functionCallingConfig": CHOICE,
+            "includeServerSideToolInvocations": by_model({r"gemini-[12]": None, "": take("tools", through=are_mixed)}),
+        },
         "generationConfig": {
             "maxOutputTokens": take("max_tokens"),
             "temperature": take("temperature"),

@@ -138,15 +138,19 @@ MISTRAL_CHAT = Dialect(
         "frequency_penalty": take("frequency_penalty"),
         "tools": take(
             "tools",
-            each={
-                "type": "function",
-                "function": {
-                    "name": take("name"),
-                    "description": take("description"),
-                    "parameters": take(".", through=openai_function),
-                    "strict": take("strict"),
+            each=when(
+                "payload",
+                take("payload"),
+                {
+                    "type": "function",
+                    "function": {
+                        "name": take("name"),
+                        "description": take("description"),
+                        "parameters": take(".", through=openai_function),
+                        "strict": take("strict"),
+                    },
                 },
-            },
+            ),
         ),
         "tool_choice": take(
             "tool_choice",

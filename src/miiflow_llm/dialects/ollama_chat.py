@@ -46,6 +46,7 @@ from ..wire.table import (
 )
 from ._effort import effort, is_on
 from ._schema_tables import ollama_tool
+from ._tools import runs_none
 
 
 def bare(image: Media) -> str:
@@ -113,14 +114,20 @@ OLLAMA_CHAT = Dialect(
         "stream": take("stream"),
         "tools": take(
             "tools",
-            each={
-                "type": "function",
-                "function": {
-                    "name": take("name"),
-                    "description": take("description"),
-                    "parameters": take("parameters", through=ollama_tool, default={"type": "object", "properties": {}}),
+            each=when(
+                "payload",
+                take("payload", through=runs_none),
+                {
+                    "type": "function",
+                    "function": {
+                        "name": take("name"),
+                        "description": take("description"),
+                        "parameters": take(
+                            "parameters", through=ollama_tool, default={"type": "object", "properties": {}}
+                        ),
+                    },
                 },
-            },
+            ),
         ),
         "think": by_model(
             {

@@ -120,15 +120,19 @@ OPENAI_CHAT = Dialect(
             "tools",
             take(
                 "tools",
-                each={
-                    "type": "function",
-                    "function": {
-                        "name": take("name"),
-                        "description": take("description"),
-                        "parameters": take(".", through=openai_parameters),
-                        "strict": take("strict"),
+                each=when(
+                    "payload",
+                    take("payload"),
+                    {
+                        "type": "function",
+                        "function": {
+                            "name": take("name"),
+                            "description": take("description"),
+                            "parameters": take(".", through=openai_parameters),
+                            "strict": take("strict"),
+                        },
                     },
-                },
+                ),
             ),
         ),
         "tool_choice": take(

@@ -168,14 +168,18 @@ OPENAI_RESPONSES = Dialect(
             "tools",
             take(
                 "tools",
-                each={
-                    "type": "function",
-                    "name": take("name"),
-                    "description": take("description"),
-                    "parameters": take(".", through=openai_function),
-                    # left out it means strict, on this wire alone
-                    "strict": take("strict", default=False),
-                },
+                each=when(
+                    "payload",
+                    take("payload"),
+                    {
+                        "type": "function",
+                        "name": take("name"),
+                        "description": take("description"),
+                        "parameters": take(".", through=openai_function),
+                        # left out it means strict, on this wire alone
+                        "strict": take("strict", default=False),
+                    },
+                ),
             ),
         ),
         "tool_choice": take(

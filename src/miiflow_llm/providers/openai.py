@@ -7,13 +7,15 @@ from typing import Any
 import msgspec
 
 from ..core.messages import DocumentBlock, ImageBlock, TextBlock
+from ..dialects._cache import lifetime
 from ..dialects._media import embedded, file_name
 from ..dialects.openai_chat import IMAGE, OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
 from ..wire.table import Also, BaseUrlFrom, Place, PlaceBy, Provider, Side, When, by_model, by_role, inside, take, when
 from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
 
-MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": {"mode": "explicit"}}))}
+BREAKPOINT = {"mode": "explicit", "ttl": take("cache", through=lifetime("30m", "12h"))}
+MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": BREAKPOINT}))}
 """Where the prompt is to be cached; before gpt-5.6 it is cached without being asked."""
 
 

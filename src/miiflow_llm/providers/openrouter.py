@@ -5,6 +5,7 @@ Reasoning comes twice: as plain text, and as details (signed or encrypted) that 
 
 from ..core import exceptions as error
 from ..core.messages import OpaqueBlock, TextBlock
+from ..dialects._cache import lifetime
 from ..dialects._effort import LEVELS, OFF, tokens
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
@@ -61,6 +62,8 @@ REASONING = take(
     },
 )
 
+CACHED = when("cache", {"type": "ephemeral", "ttl": take("cache", through=lifetime("5m", "1h"))})
+
 ERRORS = (
     fault(error.QuotaExceededError, "payment_required", stands_for=402),
     fault(error.ModelNotFoundError, "not_found", stands_for=404),
@@ -101,9 +104,7 @@ PROVIDER = Provider(
         "reasoning": REASONING,
     },
     parts={
-        TextBlock: inside(
-            {"type": "text", "text": take("text"), "cache_control": when("cache", {"type": "ephemeral"})}
-        ),
+        TextBlock: inside({"type": "text", "text": take("text"), "cache_control": CACHED}),
         OpaqueBlock: beside("reasoning_details", take("payload"), own="model"),
     },
     more_events=(choices("delta"),),

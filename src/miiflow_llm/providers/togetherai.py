@@ -44,14 +44,18 @@ PROVIDER = Provider(
         "top_logprobs": None,
         "tools": take(
             "tools",
-            each={
-                "type": "function",
-                "function": {
-                    "name": take("name"),
-                    "description": take("description"),
-                    "parameters": take("parameters"),
+            each=when(
+                "payload",
+                take("payload"),
+                {
+                    "type": "function",
+                    "function": {
+                        "name": take("name"),
+                        "description": take("description"),
+                        "parameters": take("parameters"),
+                    },
                 },
-            },
+            ),
         ),
         "reasoning_effort": by_model(
             {

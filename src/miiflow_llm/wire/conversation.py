@@ -27,6 +27,13 @@ class _Shell(msgspec.Struct):
     beside: dict[str, Any]
     plain: bool = True
 
+    def put(self, block: Block, value: Any, *, marked: bool) -> None:
+        """Put the block's wire form into the content; text that bears no mark can stay a bare string."""
+        self.inside.append(value)
+        if isinstance(block, TextBlock):
+            self.texts.append(block.text)
+        self.plain = self.plain and isinstance(block, TextBlock) and not marked
+
 
 def write(dialect: Dialect, request: ChatRequest, *, origin: str, note: Note) -> list[Any]:
     """The conversation as the wire wants it.
@@ -84,12 +91,26 @@ class _Writer:
         value = fill(place.template, self._view(block, message))
         if value is NOTHING:
             return shell
+        marked = self._marked(block, place, value, message)
         if place.where == "apart":
             self.out.append(value)
             return None
         shell = shell or self._shell(message, role)
-        self._put(place, block, value, shell)
+        if place.where == "beside":
+            _put_beside(shell.beside, place, value)
+        else:
+            shell.put(block, value, marked=marked)
         return shell
+
+    def _marked(self, block: Any, place: Place, value: Any, message: Message) -> bool:
+        """Whether the block's mark of the cache, if it has one, is in `value`."""
+        if not getattr(block, "cache", False):
+            return False
+        bare = msgspec.structs.replace(block, cache=False)
+        found: bool = value != fill(place.template, self._view(bare, message))
+        if not found:
+            self.note(no_mark(type(block).__name__))
+        return found
 
     def _own(self, block: Block, own: Own) -> bool:
         """Whether the block was made here, as far as `own` asks."""
@@ -97,16 +118,6 @@ class _Writer:
         if own == "model":
             return origin in (self.house, self.origin)
         return not own or origin == self.house or origin.startswith(f"{self.house}/")
-
-    def _put(self, place: Place, block: Block, value: Any, shell: _Shell) -> None:
-        if place.where == "beside":
-            _put_beside(shell.beside, place, value)
-            return
-        shell.inside.append(value)
-        if isinstance(block, TextBlock):
-            shell.texts.append(block.text)
-        if not isinstance(block, TextBlock) or block.cache:
-            shell.plain = False
 
     def _where(self, block: Block, message: Message) -> Place:
         place = self.dialect.parts[type(block)]
@@ -194,6 +205,11 @@ class _Writer:
         if self.dialect.plain and shell.plain and len(shell.inside) == 1:
             return shell.texts[0]
         return shell.inside
+
+
+def no_mark(what: str) -> str:
+    """The note on a mark of the cache that is not sent."""
+    return f"left out: the cache mark of a {what} (there is no place for one here)"
 
 
 def _why_left_out(place: Place) -> str:

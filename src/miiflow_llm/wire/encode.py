@@ -15,8 +15,8 @@ import msgspec
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.request import PARAMETERS, ChatRequest
 from . import conversation
-from .table import Dialect, Drop
-from .template import NOTHING, View, attribute, fill
+from .table import Dialect, Drop, Take
+from .template import NOTHING, View, attribute, fill, words
 
 Unsupported = Literal["raise", "drop"]
 
@@ -42,6 +42,7 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
     if dialect.system == "hoist":
         request = conversation.hoisted(request)
     request = _supported(dialect, request, unsupported, notes)
+    notes += _unmarked(dialect, request)
     messages = conversation.write(dialect, request, origin=origin, note=notes.append)
     body, request = _filled(dialect, request, messages, unsupported, notes)
     if body is NOTHING:
@@ -50,7 +51,7 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
     if request.extra_body:
         body = merged(body, request.extra_body)
         notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
-    return Encoded(_path(dialect, request), body, notes)
+    return Encoded(_path(dialect, request), body, list(dict.fromkeys(notes)))
 
 
 def _filled(
@@ -111,6 +112,22 @@ def _applies(row: Drop, request: ChatRequest) -> bool:
     if row.beside and not getattr(request, row.beside):
         return False
     return not any(getattr(request, name) in values for name, values in row.unless)
+
+
+def _unmarked(dialect: Dialect, request: ChatRequest) -> list[str]:
+    """What is said of marks of the cache that have no place, on tools and on system messages that are taken out."""
+    lost = []
+    if any(tool.cache for tool in request.tools or ()) and not _takes_of_each(dialect.body, "tools", "cache"):
+        lost.append("tool")
+    if request.system_blocks and "system_blocks" not in dialect.places:
+        lost.append("system message")
+    return [conversation.no_mark(what) for what in lost]
+
+
+def _takes_of_each(template: Any, name: str, value: str) -> bool:
+    """Whether the template takes `value` of the elements of `name`."""
+    lists = [word.each for word, _ in words(template) if isinstance(word, Take) and word.name == name]
+    return any(word.name == value for each in lists for word, _ in words(each))
 
 
 def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:

@@ -35,8 +35,10 @@ _OF_BLOCK: dict[type, frozenset[str]] = {
     ToolResult: frozenset(["text", "parts", "custom"]),
 }
 
+_TOOL = frozenset([".", "model", "payload", "declarations", *ToolSpec.__struct_fields__])
 _ELEMENTS = {
-    "tools": frozenset([".", "model", *ToolSpec.__struct_fields__]),
+    "tools": _TOOL,
+    "declarations": _TOOL,
     "system_blocks": frozenset([".", "model", *TextBlock.__struct_fields__]),
 }
 

@@ -1,0 +1,42 @@
+"""What a table cannot say of tools: a list of tools, or one of the provider's own, in, what the wire takes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from ..core.exceptions import UnsupportedParameterError
+from ..core.request import HostedTool, ToolSpec
+
+
+class Functions(msgspec.Struct, frozen=True):
+    """The tools that are functions, for wires on which they stand together."""
+
+    declarations: list[ToolSpec]
+
+
+def runs_none(payload: dict[str, Any]) -> NoReturn:
+    """Refuse a provider's own tool, on wires that have none.
+
+    Raises:
+        UnsupportedParameterError: always.
+    """
+    name = payload.get("type") or payload.get("name") or next(iter(payload), "")
+    raise UnsupportedParameterError(
+        f"tools: this provider runs no tools itself, so {name!r} is not taken; give a function", parameter="HostedTool"
+    )
+
+
+def functions_together(tools: Sequence[ToolSpec]) -> list[Functions | ToolSpec]:
+    """The functions as one element, then each of the provider's own tools."""
+    functions = [tool for tool in tools if not isinstance(tool, HostedTool)]
+    hosted = [tool for tool in tools if isinstance(tool, HostedTool)]
+    return [Functions(functions), *hosted] if functions else [*hosted]
+
+
+def are_mixed(tools: Sequence[ToolSpec]) -> bool | None:
+    """True where there are both functions and tools of the provider's own."""
+    hosted = sum(isinstance(tool, HostedTool) for tool in tools)
+    return True if 0 < hosted < len(tools) else None
