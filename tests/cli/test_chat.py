@@ -19,6 +19,13 @@ from .running import KEY, Terminal, run
 pytest.importorskip("typer")
 
 CAPTURES = {capture.key: capture for capture in own()}
+WHOLE = msgspec.structs.replace(
+    CAPTURES["openai/whole_text"],
+    name="whole_number",
+    body=b'{"choices":[{"message":{"role":"assistant","content":"{\\"number\\": 7}"},"finish_reason":"stop"}]}',
+    request=None,
+    file=None,
+)
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"
@@ -91,6 +98,48 @@ def test_tool_calls_are_shown(server: ReplayServer) -> None:
     assert all(re.fullmatch(r"\w+\(\{.*\}\)", line) for line in ran.out.splitlines()[-2:])
 
 
+def test_calls_of_a_whole_answer_are_shown(server: ReplayServer) -> None:
+    """Also where the answer came in one piece."""
+    ran = run(*asking(server, "whole_tools", "Hello", "--no-stream"))
+    assert (ran.code, ran.err) == (0, "")
+    assert [line.partition("(")[0] for line in ran.out.splitlines() if line] == ["find_birds", "get_tide"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("length", "cut off at the token limit"),
+        ("content_filter", "stopped by a content filter"),
+        ("refusal", "refused: "),
+        ("whole_refusal", "refused: "),
+    ],
+)
+def test_an_answer_that_did_not_end_of_itself_says_so(server: ReplayServer, name: str, words: str) -> None:
+    """In a pipe a line beside the output says that it is cut, filtered or refused; on a terminal its figures do."""
+    how = ["--no-stream"] if name.startswith("whole") else []
+    ran = run(*asking(server, name, "Hello", *how))
+    assert (ran.code, ran.err.count("\n")) == (0, 1)
+    assert words in ran.err
+    assert said(name).rstrip("\n") == ran.out.rstrip("\n")
+    if not how:
+        terminal = Terminal(*asking(server, name, "Hello"))
+        assert terminal.end() == 0
+        assert words.rstrip(": ") in plain(terminal.seen).splitlines()[-1]
+
+
+def test_a_refusal_is_told(server: ReplayServer) -> None:
+    """The words of a refusal are on the terminal, in the chunks and in the whole."""
+    outcome = read(CAPTURES["openai/refusal"]).response
+    assert outcome is not None
+    words = outcome.message.refusal
+    assert words
+    lines = [msgspec.json.decode(line) for line in run(*asking(server, "refusal", "Hello", "--json")).out.splitlines()]
+    assert "".join(line.get("refusal_delta", "") for line in lines) == lines[-1]["refusal"] == words
+    terminal = Terminal(*asking(server, "refusal", "Hello"))
+    assert terminal.end() == 0
+    assert " ".join(words.split()) in " ".join(plain(terminal.seen).split())
+
+
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_a_broken_answer_keeps_what_came(server: ReplayServer, as_json: list[str]) -> None:
     """A truncated answer exits with 1, says so in one line, and what came stays."""
@@ -148,6 +197,24 @@ def test_a_schema(server: ReplayServer, tmp_path: Path) -> None:
     assert server.requests[-1].body["response_format"]["type"] == "json_schema"
     assert ran.code == 1  # the capture's answer is prose
     assert "ParsingError" in ran.err
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"], ["--json"]])
+def test_a_schema_that_is_followed(server: ReplayServer, tmp_path: Path, how: list[str]) -> None:
+    """The value is the output: indented JSON, or in the last of the lines, with the value so far in those before."""
+    schema = {"title": "Ferry", "type": "object", "properties": {"number": {"type": "integer"}}}
+    (tmp_path / "s.json").write_bytes(msgspec.json.encode(schema))
+    answer = CAPTURES["openai/structured"] if how == ["--json"] else WHOLE
+    with serving([answer]) as served:
+        at = ["-m", f"openai:{answer.model}", "--base-url", served.url_for(answer.provider, answer.name)]
+        ran = run("chat", *at, "Hello", "--schema", str(tmp_path / "s.json"), *how)
+    assert (ran.code, ran.err) == (0, "")
+    if how != ["--json"]:
+        assert ran.out == '{\n  "number": 7\n}\n'
+        return
+    lines = [msgspec.json.decode(line) for line in ran.out.splitlines()]
+    assert any(line.get("partial_parse") for line in lines[:-2])
+    assert lines[-1]["structured_output"] == msgspec.json.decode(said("structured"))
 
 
 def test_the_model_may_come_from_an_env_file(server: ReplayServer, tmp_path: Path) -> None:

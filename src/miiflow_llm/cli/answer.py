@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,18 @@ from rich.text import Text
 from ..core.exceptions import MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
 from ..sync_streams import SyncChatStream
-from .ending import code_of, printable
+from .ending import code_of, printable, say
 from .output import console, is_terminal, write, write_json
 
 REDRAWS = 8
 """Redraws in a second: reading Markdown anew costs, and no eye sees more."""
+
+ENDS: Mapping[str | None, str] = {
+    "length": "cut off at the token limit",
+    "content_filter": "stopped by a content filter",
+    "unknown": "ended for a reason that is not known",
+}
+"""What is said of an answer that did not end of itself."""
 
 
 def show(stream: SyncChatStream, *, as_json: bool, as_value: bool = False) -> ChatResponse:
@@ -44,12 +51,26 @@ def _as_text(stream: SyncChatStream) -> ChatResponse:
             for chunk in stream:
                 write(chunk.delta)
                 end = chunk.delta[-1:] or end
-            for call in stream.response.tool_calls:
-                write(f"{_newline(end)}{call.name}({call.arguments})\n")
-                end = "\n"
     finally:
         write(_newline(end))
+    _say_rest(stream.response)
     return stream.response
+
+
+def show_whole(response: ChatResponse) -> None:
+    """The text of an answer that came in one piece."""
+    write(response.content + _newline(response.content[-1:]))
+    _say_rest(response)
+
+
+def _say_rest(response: ChatResponse) -> None:
+    """The calls, a line each; and beside the output what the text alone does not say."""
+    for call in response.tool_calls:
+        write(f"{call.name}({call.arguments})\n")
+    if response.message.refusal:
+        say(f"refused: {' '.join(response.message.refusal.split())}")
+    elif response.finish_reason in ENDS:
+        say(ENDS[response.finish_reason])
 
 
 def _newline(end: str) -> str:
@@ -69,7 +90,8 @@ def _as_lines(stream: SyncChatStream) -> ChatResponse:
 
 
 def _said(chunk: StreamChunk) -> dict[str, Any]:
-    names = ("delta", "reasoning_delta", "tool_call_deltas", "finish_reason", "partial_parse", "structured_output")
+    deltas = ("delta", "reasoning_delta", "refusal_delta", "tool_call_deltas")
+    names = (*deltas, "finish_reason", "partial_parse", "structured_output")
     return {name: value for name in names if (value := getattr(chunk, name)) not in (None, "", [])}
 
 
@@ -77,6 +99,7 @@ def facts(response: ChatResponse) -> dict[str, Any]:
     """The whole answer as plain values."""
     return {
         "content": response.content,
+        "refusal": response.message.refusal,
         "tool_calls": response.tool_calls,
         "structured_output": response.structured_output,
         "finish_reason": response.finish_reason,
@@ -109,7 +132,7 @@ class _Drawing:
 
     def take(self, chunk: StreamChunk) -> None:
         """One chunk more."""
-        self.text.append(printable(chunk.delta))
+        self.text.append(printable(chunk.delta + chunk.refusal_delta))
         self.reasoning.append(printable(chunk.reasoning_delta))
 
     def whole(self) -> RenderableType:
@@ -161,8 +184,8 @@ def say_facts(response: ChatResponse, screen: Console) -> None:
         said.append(f"first after {response.time_to_first_token_ms / 1000:.2f} s")
     if response.latency_ms is not None:
         said.append(f"{response.latency_ms / 1000:.2f} s in all")
-    if response.finish_reason not in ("stop", "tool_calls"):
-        said.append(f"ended by {response.finish_reason}")
+    if response.finish_reason in ENDS:
+        said.append("refused" if response.message.refusal else ENDS[response.finish_reason])
     screen.print(Text(printable(" · ".join(said)), style="dim"))
 
 

@@ -7,7 +7,7 @@ import sys
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.messages import Message
 from ..sync_client import SyncLLMClient
-from .answer import facts, show, show_value
+from .answer import facts, show, show_value, show_whole
 from .asking import Ask
 from .ending import line, say
 from .output import write, write_json
@@ -51,7 +51,7 @@ def _once(client: SyncLLMClient, ask: Ask, prompt: str, *, as_json: bool, stream
     elif "schema" in settings:
         show_value(response)
     else:
-        write(response.content + "\n")
+        show_whole(response)
 
 
 def _converse(client: SyncLLMClient, ask: Ask, *, as_json: bool) -> None:
