@@ -44,7 +44,7 @@ async def test_other_tasks_get_their_turn() -> None:
         group.cancel_scope.cancel()
     assert len(waiting) == FRAMES + 1
     assert longest <= 2 * CHECKPOINT_EVERY  # trio shuffles whose turn is first
-    assert turns >= FRAMES // CHECKPOINT_EVERY
+    assert turns >= FRAMES // CHECKPOINT_EVERY // 2
     assert max(waiting) < FRAMES // 5  # the first chunk did not wait for the last frame to be read
 
 

@@ -34,7 +34,8 @@ SLICE_BYTES = 32 * 1024
 class StreamState:
     """One streamed answer. `ready` are the chunks to hand out, `over` says that no more will be read.
 
-    `behind` are bytes that have come and are still to be read by `catch_up`, before any others. `given` says that something was handed to the caller, after which nothing is tried again.
+    `behind` are bytes that have come and are still to be read by `catch_up`, before any others. `given` says that
+    something was handed to the caller, after which nothing is tried again.
     """
 
     def __init__(self, call: Call, *, raw: bool) -> None:
