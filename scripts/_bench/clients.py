@@ -1,50 +1,88 @@
-"""One measurement: `clients.py KIND BACKEND URL STREAMS CA` streams with one client, prints CPU and wall seconds.
+"""The contestants that need no environment of their own: raw sockets (the floors), httpx, and this library.
 
-Each client is imported only for its own measurement: rivals run in environments of their own.
+Each makes, for a server's address, a function that streams one answer and hands each delta's text to `seen`. Everything
+heavy is imported where it is used: a measurement imports only its own client.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import ssl
-import sys
-import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-Stream = Callable[[], Awaitable[int]]
+Seen = Callable[[str], object]
+Stream = Callable[[Seen], Awaitable[object]]
 
 
-def context(ca: str) -> ssl.SSLContext | None:
-    """A TLS context that trusts the server made on the spot."""
-    return ssl.create_default_context(cafile=ca) if ca else None
+@dataclass(frozen=True)
+class Target:
+    """A server: `url` ends in `/v1`, `dialect` is `chat` or `messages`, `ca` the file of its authority under TLS."""
+
+    url: str
+    dialect: str
+    ca: str
+
+    def context(self) -> ssl.SSLContext | None:
+        """A TLS context that trusts the server; None for plain TCP."""
+        return ssl.create_default_context(cafile=self.ca) if self.ca else None
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return urlsplit(self.url).port or 0
+
+    @property
+    def endpoint(self) -> str:
+        """The whole URL that a request goes to."""
+        return f"{self.url}/chat/completions" if self.dialect == "chat" else f"{self.url}/messages"
+
+    def request(self) -> bytes:
+        """The smallest request, for a raw socket."""
+        parts = urlsplit(self.endpoint)
+        return f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-length: 0\r\n\r\n".encode()
 
 
 class Frames:
-    """The floor's own reading: cut at blank lines, decode with msgspec."""
+    """The floors' reading: cut at blank lines, decode what a chunk needs with msgspec, no HTTP parser at all."""
 
-    def __init__(self) -> None:
-        import msgspec
-
-        delta = msgspec.defstruct("Delta", [("content", str | None, None)])
-        choice = msgspec.defstruct("Choice", [("delta", delta)])
-        self.decode = msgspec.json.Decoder(msgspec.defstruct("Frame", [("choices", list[choice])])).decode
+    def __init__(self, decode: Callable[[bytes], Any], text: Callable[[Any], str], last: bytes, seen: Seen) -> None:
+        self.decode = decode
+        self.text = text
+        self.last = last
+        self.seen = seen
         self.tail = b""
-        self.number = 0
-        self.done = False
+        self.ended = False
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> bool:
+        """Read; whether the body is over."""
         *blocks, self.tail = (self.tail + data).split(b"\n\n")
         for block in blocks:
-            place = block.find(b"data: ")
-            if block[place + 6 :] != b"[DONE]":
-                self.decode(block[place + 6 :])
-                self.number += 1
+            payload = block[block.find(b"data: ") + 6 :]
+            if payload == self.last:
+                self.ended = True
             else:
-                self.done = True
+                text = self.text(self.decode(payload))
+                if text:
+                    self.seen(text)
+        return self.ended and self.tail.endswith(b"0\r\n\r\n")
+
+
+def reader(dialect: str) -> Callable[[Seen], Frames]:
+    """Makes the `Frames` of one stream."""
+    import msgspec
+
+    if dialect == "chat":
+        delta = msgspec.defstruct("Delta", [("content", str | None, None)])
+        choice = msgspec.defstruct("Choice", [("delta", delta)])
+        decode = msgspec.json.Decoder(msgspec.defstruct("Frame", [("choices", list[choice])])).decode
+        return lambda seen: Frames(decode, lambda frame: frame.choices[0].delta.content, b"[DONE]", seen)
+    piece = msgspec.defstruct("Piece", [("text", str, "")])
+    decode = msgspec.json.Decoder(msgspec.defstruct("Frame", [("delta", piece | None, None)])).decode
+    return lambda seen: Frames(decode, lambda frame: frame.delta and frame.delta.text, b'{"type":"message_stop"}', seen)
 
 
 class Raw(asyncio.Protocol):
@@ -54,257 +92,171 @@ class Raw(asyncio.Protocol):
         self.data: list[bytes] = []
         self.waiter: asyncio.Future[None] | None = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
     def data_received(self, data: bytes) -> None:
         self.data.append(data)
+        self.wake()
+
+    def wake(self) -> None:
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
 
-def request(url: str) -> bytes:
-    """The floor's request."""
-    parts = urlsplit(url)
-    return f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-length: 0\r\n\r\n".encode()
+class RawBuffered(asyncio.BufferedProtocol, Raw):
+    """The same with one buffer for all connections, which saves asyncio's fresh 256 KiB for each read."""
+
+    shared = memoryview(bytearray(65536))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.shared
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data.append(bytes(self.shared[:nbytes]))
+        self.wake()
 
 
-def floor(url: str, ca: str) -> Stream:
-    """The raw socket with a msgspec decode: nothing can cost less."""
-    parts, secure = urlsplit(url), context(ca)
+def floor(target: Target, protocol: type[Raw] = Raw) -> Stream:
+    """The raw socket with a msgspec decode, connections kept."""
+    secure, request, frames_of, idle = target.context(), target.request(), reader(target.dialect), list[Any]()
 
-    async def stream() -> int:
-        loop, frames = asyncio.get_running_loop(), Frames()
-        transport, raw = await loop.create_connection(
-            Raw, "127.0.0.1", parts.port, ssl=secure, server_hostname="localhost" if secure else None
-        )
-        transport.write(request(url))
-        while not frames.done:
+    async def stream(seen: Seen) -> None:
+        loop, frames = asyncio.get_running_loop(), frames_of(seen)
+        raw = idle.pop() if idle else await opened(loop)
+        raw.transport.write(request)
+        over = False
+        while not over:
             if not raw.data:
                 raw.waiter = loop.create_future()
                 await raw.waiter
                 raw.waiter = None
-            data = b"".join(raw.data)
+            data = raw.data[0] if len(raw.data) == 1 else b"".join(raw.data)
             raw.data.clear()
-            frames.feed(data)
-        transport.abort()
-        return frames.number
+            over = frames.feed(data)
+        idle.append(raw)
+
+    async def opened(loop: asyncio.AbstractEventLoop) -> Any:
+        name = "localhost" if secure else None
+        _, raw = await loop.create_connection(protocol, "127.0.0.1", target.port, ssl=secure, server_hostname=name)
+        return raw
 
     return stream
 
 
-def floor_trio(url: str, ca: str) -> Stream:
-    """The same through trio's streams."""
+def floor_buffered(target: Target) -> Stream:
+    """The floor without asyncio's allocation for each read."""
+    return floor(target, RawBuffered)
+
+
+def floor_trio(target: Target) -> Stream:
+    """The floor through trio's streams."""
     import trio
 
-    parts, secure = urlsplit(url), context(ca)
+    secure, request, frames_of, idle = target.context(), target.request(), reader(target.dialect), list[Any]()
 
-    async def stream() -> int:
-        frames = Frames()
-        connection: Any = await trio.open_tcp_stream("127.0.0.1", parts.port or 0)
-        if secure:
-            connection = trio.SSLStream(connection, secure, server_hostname="localhost", https_compatible=True)
-        await connection.send_all(request(url))
-        while not frames.done:
-            frames.feed(await connection.receive_some(65536))
-        with trio.CancelScope(deadline=0):
-            await connection.aclose()
-        return frames.number
+    async def stream(seen: Seen) -> None:
+        frames = frames_of(seen)
+        raw = idle.pop() if idle else await opened()
+        await raw.send_all(request)
+        while not frames.feed(await raw.receive_some(65536)):
+            pass
+        idle.append(raw)
+
+    async def opened() -> Any:
+        raw: Any = await trio.open_tcp_stream("127.0.0.1", target.port)
+        return trio.SSLStream(raw, secure, server_hostname="localhost", https_compatible=True) if secure else raw
 
     return stream
 
 
-def httpx_bytes(url: str, ca: str) -> Stream:
+def httpx_client(target: Target, keep: int | None = 20) -> Any:
+    """An httpx client that may open what it likes, with httpx's default of kept connections.
+
+    Its pool looks at every connection for every request and end of one: with 200 kept, a request takes 70 ms.
+    """
+    import httpx
+
+    limits = httpx.Limits(max_connections=2000, max_keepalive_connections=keep)
+    return httpx.AsyncClient(verify=target.context() or True, limits=limits, timeout=60, trust_env=False)
+
+
+def httpx_bytes(target: Target, keep: int | None = 20) -> Stream:
     """httpx reading bytes and nothing else."""
-    import httpx
+    client = httpx_client(target, keep)
 
-    limits = httpx.Limits(max_connections=2000)
-    client = httpx.AsyncClient(verify=context(ca) or True, limits=limits, timeout=60, trust_env=False)
-
-    async def stream() -> int:
-        number = 0
-        async with client.stream("POST", f"{url}/chat/completions") as response:
-            async for data in response.aiter_raw():
-                number += data.count(b"data: ")
-        return number - 2
+    async def stream(seen: Seen) -> None:
+        async with client.stream("POST", target.endpoint) as response:
+            async for _ in response.aiter_raw():
+                pass
 
     return stream
 
 
-def httpx_sse(url: str, ca: str) -> Stream:
+def httpx_keeping(target: Target) -> Stream:
+    """The same with all connections kept for the next requests, as ours are."""
+    return httpx_bytes(target, None)
+
+
+def httpx_sse(target: Target) -> Stream:
     """httpx, httpx-sse and json: what a careful team writes by hand."""
-    import httpx
     import httpx_sse
 
-    limits = httpx.Limits(max_connections=2000)
-    client = httpx.AsyncClient(verify=context(ca) or True, limits=limits, timeout=60, trust_env=False)
+    client, chat = httpx_client(target), target.dialect == "chat"
 
-    async def stream() -> int:
-        number = 0
-        async with httpx_sse.aconnect_sse(client, "POST", f"{url}/chat/completions") as source:
+    async def stream(seen: Seen) -> None:
+        async with httpx_sse.aconnect_sse(client, "POST", target.endpoint) as source:
             async for event in source.aiter_sse():
                 if event.data == "[DONE]":
                     break
-                number += bool(json.loads(event.data)["choices"][0]["delta"].get("content"))
-        return number
+                frame = json.loads(event.data)
+                delta = frame["choices"][0]["delta"] if chat else frame.get("delta", {})
+                text = delta.get("content") if chat else delta.get("text")
+                if text:
+                    seen(text)
 
     return stream
 
 
-def ours(url: str, ca: str, *, provider: str = "openai", transport: str = "auto") -> Stream:
+def ours(target: Target, transport: str = "auto") -> Stream:
     """This library, whole."""
-    import httpx
-
     from miiflow_llm import LLMClient
-    from miiflow_llm.wire.lean import LeanTransport
 
     options: dict[str, Any] = {"transport": transport}
-    if ca:
-        options = {"http_client": httpx.AsyncClient(transport=LeanTransport(ssl_context=context(ca)))}
-    base = url.removesuffix("/v1") if provider == "anthropic" else url
-    client = LLMClient.create(provider, "m", "k", base_url=base, **options)
+    if target.ca:
+        import httpx
 
-    async def stream() -> int:
-        number = 0
+        from miiflow_llm.wire.lean import LeanTransport
+
+        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
+        lean = LeanTransport(ssl_context=target.context(), limits=limits, retry_stale=False)
+        options = {"http_client": httpx.AsyncClient(transport=lean)}
+    if target.dialect == "chat":
+        client = LLMClient.create("openai", "m", "k", base_url=target.url, dialect="openai_chat", **options)
+    else:
+        client = LLMClient.create("anthropic", "m", "k", base_url=target.url.removesuffix("/v1"), **options)
+
+    async def stream(seen: Seen) -> None:
         async with client.stream_chat("x") as chunks:
             async for chunk in chunks:
-                number += bool(chunk.delta)
-        return number
+                if chunk.delta:
+                    seen(chunk.delta)
 
     return stream
 
 
-def ours_anthropic(url: str, ca: str) -> Stream:
-    """This library on Anthropic's dialect."""
-    return ours(url, ca, provider="anthropic")
-
-
-def ours_httpx(url: str, ca: str) -> Stream:
+def ours_httpx(target: Target) -> Stream:
     """This library over httpx's own transport."""
-    return ours(url, "", transport="httpx")
+    return ours(target, "httpx")
 
 
-def openai(url: str, ca: str) -> Stream:
-    """The vendor's SDK."""
-    from openai import AsyncOpenAI
-
-    client = AsyncOpenAI(api_key="k", base_url=url, max_retries=0)
-
-    async def stream() -> int:
-        number = 0
-        messages: Any = [{"role": "user", "content": "x"}]
-        async for chunk in await client.chat.completions.create(model="m", messages=messages, stream=True):
-            number += bool(chunk.choices and chunk.choices[0].delta.content)
-        return number
-
-    return stream
-
-
-def anthropic(url: str, ca: str) -> Stream:
-    """The vendor's SDK."""
-    from anthropic import AsyncAnthropic
-
-    client = AsyncAnthropic(api_key="k", base_url=url.removesuffix("/v1"), max_retries=0)
-
-    async def stream() -> int:
-        number = 0
-        messages: Any = [{"role": "user", "content": "x"}]
-        async for item in await client.messages.create(model="m", max_tokens=9, messages=messages, stream=True):
-            number += item.type == "content_block_delta"
-        return number
-
-    return stream
-
-
-def litellm(url: str, ca: str) -> Stream:
-    """litellm."""
-    import litellm
-
-    async def stream() -> int:
-        number = 0
-        answer = await litellm.acompletion(
-            "openai/m", messages=[{"role": "user", "content": "x"}], stream=True, api_base=url, api_key="k"
-        )
-        async for chunk in answer:
-            number += bool(chunk.choices[0].delta.content)
-        return number
-
-    return stream
-
-
-def pydantic_ai(url: str, ca: str) -> Stream:
-    """pydantic-ai's model layer."""
-    from pydantic_ai.direct import model_request_stream
-    from pydantic_ai.messages import ModelRequest
-    from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
-    model = OpenAIChatModel("m", provider=OpenAIProvider(base_url=url, api_key="k"))
-
-    async def stream() -> int:
-        number = 0
-        async with model_request_stream(model, [ModelRequest.user_text_prompt("x")]) as events:
-            async for _ in events:
-                number += 1
-        return number
-
-    return stream
-
-
-def langchain_openai(url: str, ca: str) -> Stream:
-    """langchain-openai."""
-    from langchain_openai import ChatOpenAI
-
-    model: Any = ChatOpenAI(model="m", base_url=url, api_key="k", max_retries=0)
-
-    async def stream() -> int:
-        number = 0
-        async for chunk in model.astream("x"):
-            number += bool(chunk.content)
-        return number
-
-    return stream
-
-
-KINDS: dict[str, Callable[[str, str], Stream]] = {
+CLIENTS: dict[str, Callable[[Target], Stream]] = {
     "floor": floor,
+    "floor_buffered": floor_buffered,
     "floor_trio": floor_trio,
     "httpx_bytes": httpx_bytes,
+    "httpx_keeping": httpx_keeping,
     "httpx_sse": httpx_sse,
     "ours": ours,
-    "ours_anthropic": ours_anthropic,
     "ours_httpx": ours_httpx,
-    "openai": openai,
-    "anthropic": anthropic,
-    "litellm": litellm,
-    "pydantic_ai": pydantic_ai,
-    "langchain_openai": langchain_openai,
 }
-
-
-def main() -> None:
-    """Run one measurement: a warm-up stream, then so many at once."""
-    kind, backend, url, streams, ca = sys.argv[1:6]
-    stream = KINDS[kind](url, ca)
-    measured: dict[str, float] = {}
-
-    async def measure() -> None:
-        import anyio
-
-        await stream()
-        cpu, wall, numbers = time.process_time(), time.perf_counter(), list[int]()
-
-        async def one() -> None:
-            numbers.append(await stream())
-
-        async with anyio.create_task_group() as group:
-            for _ in range(int(streams)):
-                group.start_soon(one)
-        measured.update(cpu=time.process_time() - cpu, wall=time.perf_counter() - wall, chunks=sum(numbers))
-
-    import anyio
-
-    options = {"use_uvloop": True} if backend == "uvloop" else {}
-    anyio.run(measure, backend="trio" if backend == "trio" else "asyncio", backend_options=options)
-    measured["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps(measured))
-
-
-main()

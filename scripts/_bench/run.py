@@ -1,233 +1,245 @@
-"""Measure ours beside the floors and the rivals in one run: interleaved repeats, medians, ratios, a plot."""
+"""Measure ours beside the floors and the rivals in one run, print tables and goals, write JSON and a plot.
+
+Clients take turns in each round, so that a slow moment meets all of them, and ratios are taken within a round.
+"""
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
-import os
 import platform
-import statistics
 import subprocess
 import sys
-import tempfile
-import venv
+import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-CACHE = Path(os.environ.get("BENCH_CACHE", ROOT / ".cache" / "bench"))
-RIVALS = {
-    "openai": ["openai"],
-    "anthropic": ["anthropic"],
-    "litellm": ["litellm"],
-    "pydantic_ai": ["pydantic-ai-slim[openai]"],
-    "langchain_openai": ["langchain-openai"],
-}
+import goals
+import plot
+import report
+import stages
+from cases import SLOW, Case, cases
+from crew import CACHE, Failed, Server, Worker, environment, python_of, versions_of, workers
+from results import Result
+from rivals import PACKAGES
+
+ROOT = Path(__file__).parent.parent.parent
+LEAST_ROUNDS = 3
 
 
-class Case:
-    """One situation: so many streams at once of so many chunks, `gap` seconds apart, on a backend, plain or TLS."""
+class Run:
+    """The cases of one run, saved as they come."""
 
-    def __init__(self, name: str, kinds: list[str], streams: int, chunks: int, gap: float, **how: Any) -> None:
-        self.name = name
-        self.kinds = kinds
-        self.streams = streams
-        self.chunks = chunks
-        self.gap = gap
-        self.backend: str = how.get("backend", "asyncio")
-        self.tls: bool = how.get("tls", False)
-        self.floor: str = how.get("floor", "floor")
+    def __init__(self, rivals: list[str], saved: Path) -> None:
+        self.results: dict[str, Result] = {}
+        self.began = datetime.datetime.now(datetime.UTC)
+        self._clock = time.monotonic()
+        self._rivals = rivals
+        self._saved = saved
+        self._machine = machine()
+        self._versions = {client: versions_of(client) for client in ("ours", *rivals)}
 
+    def take(self, case: Case, server: Server) -> None:
+        """Measure a case, print its table, save what there is."""
+        self.say(case.name)
+        result = measured(case, server)
+        self.add(result)
 
-def cases(rivals: list[str], quick: bool) -> list[Case]:
-    """What is measured."""
-    scale = 1 if quick else 3
-    burst, paced = 20_000 * scale, 60 * scale
-    plain = ["floor", "httpx_bytes", "httpx_sse", "ours", "ours_anthropic", "ours_httpx", *rivals]
-    return [
-        Case("burst, 1 stream", plain, 1, burst // 4, 0),
-        Case("200 streams, paced", plain, 200, paced, 0.02),
-        Case("1000 streams, paced", ["floor", "ours"], 1000, 20 * scale, 0.1),
-        Case("200 streams, TLS", ["floor", "httpx_bytes", "ours"], 200, paced, 0.02, tls=True),
-        Case(
-            "200 streams, trio",
-            ["floor_trio", "httpx_bytes", "ours"],
-            200,
-            paced,
-            0.02,
-            backend="trio",
-            floor="floor_trio",
-        ),
-        Case(
-            "200 streams, trio, TLS",
-            ["floor_trio", "httpx_bytes", "ours"],
-            200,
-            paced,
-            0.02,
-            backend="trio",
-            tls=True,
-            floor="floor_trio",
-        ),
-        Case("100 chunks", ["ours"], 50, 100, 0),
-        Case("100 000 chunks", ["ours"], 1, 100_000, 0),
-    ]
+    def add(self, result: Result) -> None:
+        """Keep a case's figures."""
+        self.results[result.case.name] = result
+        print(f"\n{report.table(result)}", flush=True)
+        self.save(self._saved)
+
+    def say(self, what: str) -> None:
+        """Where the run is."""
+        took = time.monotonic() - self._clock
+        print(f"[{int(took) // 60}:{int(took) % 60:02}] {what} ...", file=sys.stderr, flush=True)
+
+    def save(self, path: Path) -> None:
+        """Write it all as JSON."""
+        facts = {
+            "date": self.began.isoformat(timespec="seconds"),
+            "minutes": round((time.monotonic() - self._clock) / 60, 1),
+            "command": "scripts/bench " + " ".join(sys.argv[1:]),
+            "commit": commit(),
+            "machine": self._machine,
+            "versions": self._versions,
+            "goals": [one.facts() for one in goals.judged(self.results)],
+            "cases": {name: result.facts() for name, result in self.results.items()},
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def certificate(folder: Path) -> tuple[str, str, str]:
-    """A certificate authority and a certificate for localhost, made on the spot."""
-    import trustme
-
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost", "127.0.0.1")
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
-    issued.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
-    return str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem")
-
-
-def python_of(kind: str) -> str | None:
-    """The interpreter that has the client: ours for our own, an environment of its own for a rival."""
-    if kind not in RIVALS:
-        return sys.executable
-    home = CACHE / kind
-    python = home / "bin" / "python"
-    if not (home / "ready").exists():
-        print(f"installing {kind} ...", file=sys.stderr)
-        venv.create(home, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "anyio", *RIVALS[kind]]
-        if subprocess.run(install, check=False).returncode:
-            print(f"{kind} cannot be installed here: skipped", file=sys.stderr)
-            return None
-        (home / "ready").touch()
-    return str(python)
+def measured(case: Case, server: Server) -> Result:
+    """A case's samples, its clients in turn, round after round until its time is over."""
+    result = Result(case)
+    began = time.monotonic()
+    if case.fresh:
+        for _ in range(case.rounds):
+            with workers(alive(case, result), case.backend, server) as (started, missing):
+                result.missing.update(missing)
+                play(case, started, result)
+            if time.monotonic() - began > case.seconds:
+                break
+        return result
+    with workers(list(case.clients), case.backend, server) as (started, missing):
+        result.missing.update(missing)
+        play(case, started, result, warm=True)
+        for done in range(case.rounds):
+            if done >= LEAST_ROUNDS and time.monotonic() - began > case.seconds:
+                break
+            if done == LEAST_ROUNDS:  # three are enough for who is many times slower
+                started = {client: worker for client, worker in started.items() if client not in SLOW}
+            play(case, started, result)
+    return result
 
 
-def measure(kind: str, case: Case, ports: list[int], ca: str) -> dict[str, float] | None:
-    """One measurement in a fresh process; `None` where it fails."""
-    python = python_of(kind)
-    if python is None:
-        return None
-    host = f"https://localhost:{ports[1]}" if case.tls else f"http://127.0.0.1:{ports[0]}"
-    url = f"{host}/{case.chunks}/{case.gap}/v1"
-    command = [python, str(HERE / "clients.py"), kind, case.backend, url, str(case.streams), ca if case.tls else ""]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"{kind}, {case.name}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return None
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def alive(case: Case, result: Result) -> list[str]:
+    """The clients that have not failed."""
+    return [client for client in case.clients if client not in result.missing]
 
 
-def run(chosen: list[Case], ports: list[int], ca: str, repeats: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Every case: its clients in turn, again and again, so that a slow moment meets all of them."""
-    results: dict[str, dict[str, dict[str, float]]] = {}
-    for case in chosen:
-        samples: dict[str, list[dict[str, float]]] = {}
-        for _ in range(repeats):
-            for kind in case.kinds:
-                found = measure(kind, case, ports, ca)
-                if found is not None:
-                    samples.setdefault(kind, []).append(found)
-        results[case.name] = {kind: _summary(found) for kind, found in samples.items()}
-        base = results[case.name].get(case.floor, {}).get("cpu_us")
-        for row in results[case.name].values():
-            row["ratio"] = row["cpu_us"] / base if base else float("nan")
-        print_case(case.name, results[case.name])
-    return results
+def play(case: Case, started: dict[str, Worker], result: Result, *, warm: bool = False) -> None:
+    """One round: each client once. A client that fails is out."""
+    for client, worker in list(started.items()):
+        if client in result.missing:
+            continue
+        try:
+            found = worker.measure(case.measure, **case.order_for(client, warm=warm))
+        except Failed as reason:
+            result.drop(client, str(reason))
+        else:
+            if not warm:
+                result.samples.setdefault(client, []).append(found)
 
 
-def _summary(samples: list[dict[str, float]]) -> dict[str, float]:
-    costs = [sample["cpu"] / sample["chunks"] * 1e6 for sample in samples]
+def imports(rivals: list[str]) -> Result:
+    """Milliseconds of CPU to import each."""
+    modules = {"httpx": "httpx", "miiflow_llm": "miiflow_llm", **{rival: rival for rival in rivals}}
+    result = Result(replace(IMPORT, clients=tuple(modules)))
+    for done in range(IMPORT.rounds):
+        for name, module in modules.items():
+            if name not in result.missing and not (done >= LEAST_ROUNDS and name in SLOW):
+                try:
+                    result.samples.setdefault(name, []).append(import_ms(name, module))
+                except (Failed, subprocess.CalledProcessError) as reason:
+                    result.drop(name, str(reason))
+    return result
+
+
+IMPORT = Case("import", "milliseconds to import", "import", (), {}, 60, 5, floor="httpx")
+
+
+def import_ms(name: str, module: str) -> dict[str, float]:
+    """One import, in a new process."""
+    code = (
+        "import time; t, c = time.perf_counter(), time.process_time()\n"
+        f"import {module}\n"
+        "print((time.perf_counter() - t) * 1000, (time.process_time() - c) * 1000)"
+    )
+    run = [python_of(name), "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment(name))
+    wall, cpu = map(float, done.stdout.split()[-2:])
+    return {"wall_ms": wall, "cpu_ms": cpu}
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = f"{len(names)} x {names[0]}" if names else model
     return {
-        "cpu_us": statistics.median(costs),
-        "low": min(costs),
-        "high": max(costs),
-        "memory_mb": statistics.median(sample["memory"] for sample in samples) / 1024,
-        "chunks": samples[0]["chunks"],
+        "processor": model,
+        "architecture": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
 
 
-def print_case(name: str, rows: dict[str, dict[str, float]]) -> None:
-    """A table of one case."""
-    print(f"\n{name}\n{'client':20} {'CPU us/chunk':>13} {'min':>8} {'max':>8} {'x floor':>8} {'peak MB':>8}")
-    for kind, row in sorted(rows.items(), key=lambda item: item[1]["cpu_us"]):
-        print(
-            f"{kind:20} {row['cpu_us']:13.2f} {row['low']:8.2f} {row['high']:8.2f} "
-            f"{row['ratio']:8.2f} {row['memory_mb']:8.0f}"
-        )
+def commit() -> str:
+    """The commit, and whether the package differs from it."""
+    try:
+        name = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--", "src")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name + (" with changes" if changed else "")
 
 
-def import_times(rivals: list[str]) -> dict[str, float]:
-    """Milliseconds to import each, median of seven."""
-    names = {"httpx": "httpx", "miiflow_llm": "miiflow_llm", "miiflow_llm.client": "miiflow_llm.client"}
-    found = {name: _import_ms(sys.executable, module) for name, module in names.items()}
-    for rival in rivals:
-        python = python_of(rival)
-        if python:
-            found[rival] = _import_ms(python, rival)
-    print("\nimport, ms: " + ", ".join(f"{name} {ms:.0f}" for name, ms in found.items()))
-    return found
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _import_ms(python: str, module: str) -> float:
-    code = f"import time; t = time.perf_counter(); import {module}; print((time.perf_counter() - t) * 1000)"
-    times = [
-        float(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(7)
-    ]
-    return statistics.median(times)
+def quick(all_cases: Iterable[Case]) -> list[Case]:
+    """Three rounds of each, and what takes long left out."""
+    return [replace(case, rounds=3, seconds=case.seconds / 4) for case in all_cases]
 
 
-def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
-    """Bars of CPU per chunk, a group a case, as SVG."""
-    names = [name for name in ("burst, 1 stream", "200 streams, paced") if name in results]
-    lines, y = [], 30
-    widest = max(row["cpu_us"] for name in names for row in results[name].values())
-    for name in names:
-        lines.append(f'<text x="10" y="{y}" font-weight="bold">{name}: CPU per chunk, microseconds</text>')
-        y += 12
-        for kind, row in sorted(results[name].items(), key=lambda item: item[1]["cpu_us"]):
-            width = max(2, row["cpu_us"] / widest * 480)
-            fill = "#1f7a5c" if kind.startswith("ours") else "#9aa5b1"
-            lines.append(f'<rect x="150" y="{y}" width="{width:.0f}" height="14" fill="{fill}"/>')
-            lines.append(f'<text x="144" y="{y + 11}" text-anchor="end">{kind}</text>')
-            lines.append(f'<text x="{156 + width:.0f}" y="{y + 11}">{row["cpu_us"]:.1f}</text>')
-            y += 19
-        y += 26
-    style = 'font-family="sans-serif" font-size="11" fill="#52606d"'
-    path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{y}" {style}>\n' + "\n".join(lines) + "\n</svg>\n"
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three rounds of each case")
+    names = list(PACKAGES)
+    parser.add_argument(
+        "--rivals", nargs="*", choices=names, metavar="NAME", help=f"all, or some of {', '.join(names)}"
     )
+    parser.add_argument("--only", nargs="+", metavar="CASE", help="the cases whose names begin so")
+    parser.add_argument("--profile", action="store_true", help="what our own client's CPU goes to, instead")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, print, write docs/bench.json and docs/bench.svg."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a third of the work, three repeats")
-    parser.add_argument(
-        "--rivals", nargs="*", choices=list(RIVALS), default=None, help="all of them where none is named"
-    )
-    parser.add_argument("--only", help="cases whose name begins so")
-    chosen = parser.parse_args()
-    rivals = list(RIVALS) if chosen.rivals == [] else chosen.rivals or []
-    with tempfile.TemporaryDirectory() as folder:
-        ca, cert, key = certificate(Path(folder))
-        command = [sys.executable, str(HERE / "server.py"), cert, key]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None  # noqa: S101  it was asked for
-            ports = [int(port) for port in server.stdout.readline().split()]
-            try:
-                todo = [case for case in cases(rivals, chosen.quick) if case.name.startswith(chosen.only or "")]
-                results = run(todo, ports, ca, 3 if chosen.quick else 5)
-            finally:
-                server.terminate()
-    imports = import_times(rivals)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, CPython {platform.python_version()}"
-    print(f"\n{machine}; medians of repeats in one run, clients in turn; server in its own process")
-    if not chosen.only:
-        facts = {"machine": machine, "cases": results, "import_ms": imports}
-        (ROOT / "docs" / "bench.json").write_text(json.dumps(facts, indent=1) + "\n")
-        plot(results, ROOT / "docs" / "bench.svg")
+    """Measure, print, write docs/bench.json and docs/bench.svg after a whole run with rivals."""
+    asked = arguments()
+    rivals = list(PACKAGES) if asked.rivals == [] else asked.rivals or []
+    if asked.profile:
+        with Server() as server:
+            stages.show(server)
+        return
+    todo = cases(rivals)
+    if asked.only:
+        todo = [case for case in todo if case.name.startswith(tuple(asked.only))]
+    if asked.quick:
+        todo = quick(todo)
+    run = Run([rival for rival in rivals if installed(rival)], CACHE / "last.json")
+    try:
+        with Server() as server:
+            for case in todo:
+                run.take(case, server)
+        if not asked.only or "import" in asked.only:
+            run.say("import")
+            run.add(imports(rivals))
+    except KeyboardInterrupt:
+        print("\ninterrupted: this is what there is", flush=True)
+    finally:
+        print(f"\n{goals.table(run.results)}\n\n{ABOUT}\nsaved: {CACHE / 'last.json'}", flush=True)
+    if not asked.only and not asked.quick and rivals:
+        run.save(ROOT / "docs" / "bench.json")
+    if not asked.only:
+        target = ROOT / "docs" if not asked.quick and rivals else CACHE
+        plot.draw(run.results, target / "bench.svg")
+
+
+ABOUT = """\
+CPU is the client process's own; the server has another. Medians over rounds in which the clients take turns; "x floor"
+is the median of the ratios within each round, "quartiles" the middle half of them."""
+
+
+def installed(rival: str) -> bool:
+    """Whether it is here, or can be had."""
+    try:
+        python_of(rival)
+    except Failed as reason:
+        print(f"{rival} left out: {reason}", flush=True)
+        return False
+    return True
 
 
 if __name__ == "__main__":
