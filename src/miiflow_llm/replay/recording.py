@@ -18,7 +18,7 @@ from .errors import CaptureError
 from .http_reader import json_of
 from .match import Received, canonical
 from .origin import dialect_of, provider_of
-from .secrets import Redactor, without_credentials
+from .secrets import Redactor, hide_values, without_credentials
 
 BodyHook = Callable[[bytes], bytes]
 
@@ -51,6 +51,7 @@ class Recording:
         self._head_at = 0.0
         self._reads: list[tuple[float, bytes]] = []
         settings.redactor.learn(request.headers, request.url.params)
+        settings.redactor.learn_body(json_of(self._content()))
 
     def head(self, response: httpx.Response) -> None:
         """The answer's head came."""
@@ -72,7 +73,7 @@ class Recording:
         if response is None:
             return None
         received = self._received()
-        provider = self._settings.provider or provider_of(self._request.url.host)
+        provider = self._settings.provider or provider_of(self._host())
         reads = self._plain(response.headers.get("content-encoding", ""))
         return Capture(
             name=_name(received),
@@ -94,14 +95,19 @@ class Recording:
         )
 
     def _received(self) -> Received:
-        try:
-            content = self._request.content
-        except httpx.RequestNotRead:  # an upload that was streamed: it is gone
-            content = b""
         redact = self._settings.redactor.redact
         path, _, query = redact(self._request.url.raw_path).decode("ascii").partition("?")
-        body = json_of(redact(content))
+        body = hide_values(json_of(redact(self._content())))
         return Received(method=self._request.method, path=path, query=without_credentials(query), body=body)
+
+    def _content(self) -> bytes:
+        try:
+            return self._request.content
+        except httpx.RequestNotRead:  # an upload that was streamed: it is gone
+            return b""
+
+    def _host(self) -> str:
+        return self._settings.redactor.redact_text(self._request.url.host)
 
     def _seen(self) -> str:
         return f"{self._request.url.host}, {datetime.now(UTC).date()}"
@@ -113,11 +119,11 @@ class Recording:
                 return self._reads
             return [(moment, _undo(coding, data)) for moment, data in self._reads]
         except CodingError as error:
-            raise CaptureError(f"the body of {self._request.url.host} cannot be kept: {error}") from None
+            raise CaptureError(f"the body of {self._host()} cannot be kept: {error}") from None
 
     def _redacted(self, body: bytes) -> bytes:
         hook = self._settings.body_hook
-        redacted = self._settings.redactor.redact(hook(body) if hook else body)
+        redacted = self._settings.redactor.redact(hook(body) if hook else body, cut=not self.ended)
         if len(redacted) != len(body):
             raise CaptureError(
                 f"the body hook made {len(redacted)} bytes of {len(body)}; it must keep the size of every frame"

@@ -8,7 +8,8 @@ and frame sizes of a recorded body stay true.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -45,6 +46,14 @@ CREDENTIAL_PARAMETERS = frozenset(["key", "api_key", "api-key", "access_token", 
 """Query parameters whose value is a credential, in lower case."""
 
 HIDDEN = "***"
+
+# Headers and fields of a body (an MCP server's `authorization`, say) that hold a credential by their name's end.
+_CREDENTIAL_NAME = re.compile(
+    r"(?:^|[-_])(?:authorization(?:[-_]?token)?|api[-_]?key|client[-_]?secret|secret[-_]?(?:key|access[-_]?key)|password"
+    r"|(?:access|auth|refresh|security|bearer)[-_]?token|access[-_]?key)$",
+    re.IGNORECASE,
+)
+_CREDENTIAL_HEADER = re.compile(r"-(?:key|token|auth|secret)$", re.IGNORECASE)
 
 # A key begins where no letter, digit, `_`, `-`, `/` or `+` stands before it: base64 text is full of look-alikes.
 _PATTERNS: tuple[tuple[str, str], ...] = (
@@ -97,20 +106,33 @@ class Redactor:
             if name.lower() in CREDENTIAL_PARAMETERS:
                 self._learn(value)
 
+    def learn_body(self, body: Any) -> None:
+        """Take the values of a JSON body's fields that hold a credential by their name."""
+        for value in _credentials(body):
+            for secret in {value, value.partition(" ")[2]}:
+                self._learn(secret)
+
     def learn_all(self, headers: Iterable[tuple[str, str]]) -> None:
         """`learn` for headers of which one name may come several times."""
         for name, value in headers:
-            if name.lower() in CREDENTIAL_HEADERS | IDENTITY_HEADERS:
+            if is_credential_header(name) or name.lower() in IDENTITY_HEADERS:
                 for part in _secret_parts(name.lower(), value):
                     self._learn(part)
 
-    def redact(self, data: bytes) -> bytes:
-        """`data` with every credential replaced by as many bytes of `x`."""
+    def redact(self, data: bytes, *, cut: bool = False) -> bytes:
+        """`data` with every credential replaced by as many bytes of `x`; `cut` says that it may end inside of one."""
         for literal in sorted(self._literals, key=len, reverse=True):
             data = data.replace(literal, b"x" * len(literal))
         for _, pattern in _COMPILED:
             data = pattern.sub(lambda found: _blot(found.group()), data)
-        return data
+        return self._without_start(data) if cut else data
+
+    def _without_start(self, data: bytes) -> bytes:
+        longest = max(
+            (size for literal in self._literals for size in range(1, len(literal)) if data.endswith(literal[:size])),
+            default=0,
+        )
+        return data[: len(data) - longest] + b"x" * longest
 
     def redact_text(self, text: str) -> str:
         """`redact` for text."""
@@ -154,7 +176,34 @@ def _is_blot(found: bytes) -> bool:
 
 def hide(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with every credential replaced by `***`, names in lower case."""
-    return {name.lower(): HIDDEN if name.lower() in CREDENTIAL_HEADERS else value for name, value in headers.items()}
+    return {name.lower(): HIDDEN if is_credential_header(name) else value for name, value in headers.items()}
+
+
+def hide_values(body: Any) -> Any:
+    """A JSON body with the values of fields that hold a credential by their name replaced by `***`."""
+    if isinstance(body, dict):
+        return {
+            name: HIDDEN if isinstance(value, str) and _CREDENTIAL_NAME.search(name) else hide_values(value)
+            for name, value in body.items()
+        }
+    return [hide_values(value) for value in body] if isinstance(body, list) else body
+
+
+def _credentials(body: Any) -> Iterator[str]:
+    if isinstance(body, dict):
+        for name, value in body.items():
+            if isinstance(value, str) and _CREDENTIAL_NAME.search(name):
+                yield value
+            else:
+                yield from _credentials(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from _credentials(value)
+
+
+def is_credential_header(name: str) -> bool:
+    """Whether a header's value is a credential, by the providers' own names and by the words that such names end in."""
+    return name.lower() in CREDENTIAL_HEADERS or bool(_CREDENTIAL_HEADER.search(name) or _CREDENTIAL_NAME.search(name))
 
 
 def hide_query(query: str) -> str:

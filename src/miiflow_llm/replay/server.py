@@ -24,7 +24,7 @@ from .faults import Fault, FaultPlan
 from .http_reader import HttpRequest, json_of
 from .match import ASPECTS, Aspect, CaptureIndex, Received
 from .playback import Playback, plan
-from .secrets import hide, hide_query
+from .secrets import hide, hide_query, hide_values
 from .store import captures_of
 
 
@@ -138,7 +138,7 @@ class ReplayServer:
             path="/" + "/".join(parts),
             query=hide_query(query),
             headers=hide(request.headers),
-            body=json_of(request.body),
+            body=hide_values(json_of(request.body)),
             provider=provider,
             name=name,
             connection=connection,

@@ -21,7 +21,7 @@ from .faults import Fault, FaultPlan
 from .http_reader import json_of
 from .match import ASPECTS, Aspect, CaptureIndex, Received
 from .playback import Playback, answer_headers, plan
-from .secrets import Redactor, hide, hide_query
+from .secrets import Redactor, hide, hide_query, hide_values
 from .store import captures_of
 from .virtual_clock import follow_virtual_time
 
@@ -52,7 +52,8 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         fault: Fault | Sequence[Fault] | None = None,
     ) -> None:
         follow_virtual_time()
-        self.index = CaptureIndex(captures_of(captures), match, repeat=repeat, redactor=Redactor(redact))
+        self._redactor = Redactor(redact)
+        self.index = CaptureIndex(captures_of(captures), match, repeat=repeat, redactor=self._redactor)
         self.requests: list[Received] = []
         self.faults = FaultPlan(fault)
         self.cut = cut
@@ -76,13 +77,15 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         return answer.response(request)
 
     def _answer(self, request: httpx.Request) -> _Answer:
+        self._redactor.learn(request.headers, request.url.params)
+        redact = self._redactor.redact_text
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
         received = Received(
             method=request.method,
-            path=path,
+            path=redact(path),
             query=hide_query(query),
-            headers=hide(request.headers),
-            body=json_of(request.content),
+            headers={name: redact(value) for name, value in hide(request.headers).items()},
+            body=hide_values(json_of(request.content)),
             provider=self._provider,
             name=self._name or None,
         )
