@@ -187,7 +187,6 @@ def versions_of(client: str) -> dict[str, str]:
 
 
 def environment(client: str) -> dict[str, str]:
-    """Without what would send a client through a proxy; ours is the package that stands beside this script."""
-    dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-    kept = {name: value for name, value in os.environ.items() if name not in dropped and "proxy" not in name.lower()}
-    return kept if client in PACKAGES else {**kept, "PYTHONPATH": str(HERE.parent.parent / "src")}
+    """Without what would send a client through a proxy, and for a rival without our own packages."""
+    dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"} if client in PACKAGES else set[str]()
+    return {name: value for name, value in os.environ.items() if name not in dropped and "proxy" not in name.lower()}

@@ -71,6 +71,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         figure("us/request", "request_us"),
         figure("+MB", "growth_kb", 1 / 1024),
     ),
+    "relay": (figure("us/chunk", "chunk_us"), spread("quartiles", "chunk_us"), *times("chunk_us")),
     "anew": (
         figure("us/chunk, all", "whole_us"),
         spread("quartiles", "whole_us"),
@@ -113,6 +114,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 SORTED_BY = {
     "cost": "chunk_us",
     "anew": "whole_us",
+    "relay": "chunk_us",
     "curve": "request_us",
     "hold": "cpu_max_us",
     "first": "p50_us",

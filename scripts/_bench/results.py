@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -40,7 +41,7 @@ class Result:
     def ratio(self, client: str, other: str, name: str) -> Spread:
         """A client's figure over the other's, of the same round: what slows a round slows both."""
         pairs = zip(self.samples[client], self.samples[other], strict=False)  # the slow skip later rounds
-        return Spread.of([mine[name] / theirs[name] for mine, theirs in pairs])
+        return Spread.of([mine[name] / (theirs[name] or float("nan")) for mine, theirs in pairs])
 
     def within(self, client: str, name: str, other: str) -> Spread:
         """One figure of a client over another one of the same round."""
@@ -64,7 +65,7 @@ class Result:
             rows: dict[str, object] = {}
             for name in samples[0]:
                 rows[name] = _rounded(self.figure(client, name))
-                if floor in self.samples and client != floor and all(s[name] for s in self.samples[floor]):
+                if floor in self.samples and client != floor:
                     rows[f"{name}_x_floor"] = _rounded(self.ratio(client, floor, name))
             clients[client] = rows
         return {
@@ -79,5 +80,5 @@ class Result:
         }
 
 
-def _rounded(spread: Spread) -> dict[str, float]:
-    return {name: float(f"{value:.4g}") for name, value in spread._asdict().items()}
+def _rounded(spread: Spread) -> dict[str, float | None]:
+    return {name: float(f"{value:.4g}") if math.isfinite(value) else None for name, value in spread._asdict().items()}

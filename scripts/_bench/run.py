@@ -6,8 +6,10 @@ Clients take turns in each round, so that a slow moment meets all of them, and r
 from __future__ import annotations
 
 import argparse
+import asyncio
 import datetime
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from typing import Any
 
 import goals
 import plot
+import relay
 import report
 import stages
 from cases import SLOW, Case, cases
@@ -148,6 +151,30 @@ def import_ms(name: str, module: str) -> dict[str, float]:
     return {"wall_ms": wall, "cpu_ms": cpu}
 
 
+RELAY = Case(
+    "relay",
+    "200 browsers through the FastAPI router, a chunk each 20 ms, CPU of the service",
+    "relay",
+    tuple(relay.KINDS),
+    {"streams": 200, "chunks": 60, "gap": 0.02},
+    30,
+    3,
+    floor="client",
+)
+
+
+def relayed() -> Result:
+    """CPU of the serving process for each chunk on its way to a browser."""
+    result, order = Result(RELAY), RELAY.order
+    shape = f"{order['chunks']}/{order['gap']}/v1"
+    with relay.running("--provide") as provider, relay.running("--serve", f"{provider}/{shape}") as port:
+        for _ in range(RELAY.rounds):
+            for kind in RELAY.clients:
+                found = asyncio.run(relay.through(port, kind, order["streams"]))
+                result.samples.setdefault(kind, []).append({"chunk_us": found})
+    return result
+
+
 def machine() -> dict[str, Any]:
     """What it ran on."""
     model = platform.processor() or platform.machine()
@@ -199,6 +226,7 @@ def main() -> None:
     """Measure, print, write docs/bench.json and docs/bench.svg after a whole run with rivals."""
     asked = arguments()
     rivals = list(PACKAGES) if asked.rivals == [] else asked.rivals or []
+    os.environ["PYTHONPATH"] = str(ROOT / "src")  # ours is the package that stands beside this script
     if asked.profile:
         with Server() as server:
             stages.show(server)
@@ -213,9 +241,10 @@ def main() -> None:
         with Server() as server:
             for case in todo:
                 run.take(case, server)
-        if not asked.only or "import" in asked.only:
-            run.say("import")
-            run.add(imports(rivals))
+        for name, extra in (("relay", relayed), ("import", lambda: imports(rivals))):
+            if not asked.only or name in asked.only:
+                run.say(name)
+                run.add(extra())
     except KeyboardInterrupt:
         print("\ninterrupted: this is what there is", flush=True)
     finally:

@@ -146,9 +146,9 @@ async def curve(bench: Bench, *, lengths: list[int], total: int, **how: Any) -> 
 
     found: Figures = {"request_us": await cpu(2, 500) / 500 * 1e6}
     for length in lengths:
-        number = total // length
+        number = max(1, total // length)
         whole = await cpu(length, number) * 1e6
-        found[f"whole_{length}"] = whole / total
+        found[f"whole_{length}"] = whole / (number * length)
         found[f"chunk_{length}"] = (whole - number * found["request_us"]) / (number * (length - 2))
     return found
 
