@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .structured import Shape, ShapeReader
 
 
+_WAYS = {"tool": "through a tool that must be called", "prompt": "in words of the prompt"}
+
+
 class Call(Exchange):
     """A chat call being made; `shape` is the type that its answer must have, `mode` how the model is made to follow."""
 
@@ -33,6 +36,8 @@ class Call(Exchange):
             request, self.mode = asked(request, shape, route.engine.dialect)
         self.request = request
         super().__init__(setup, route.engine, request.model, planned(setup, route, request), timeout)
+        if self.mode in ("tool", "prompt"):
+            self.plan.notes.append(f"schema: {_WAYS[self.mode]}")
         for note in self.plan.notes:
             if note.startswith("dropped"):
                 log.warning("%s: %s", self.name, note)

@@ -6,11 +6,12 @@ the answer is always checked against the caller's own type.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 
-from .core.exceptions import ConfigurationError, ParsingError
+from .core.exceptions import ParsingError
 from .core.json_decode import decode_as, without_nulls
 from .core.json_schema import name_of, schema_of, wrap_root
 from .core.messages import Message
@@ -18,8 +19,9 @@ from .core.partial_json import NOTHING, PartialJSON
 from .core.request import ChatRequest, OutputSchema, ToolSpec
 from .core.response import ChatResponse, StreamChunk
 from .core.schema_shape import SchemaShape
-from .wire.encode import parameters
+from .wire.encode import parameters, refusal
 from .wire.free_names import free_names
+from .wire.schema_subset import can_say
 from .wire.table import Dialect, Structured
 from .wire.template import choose
 
@@ -58,13 +60,13 @@ class Shape(msgspec.Struct, frozen=True):
 def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatRequest, Structured]:
     """The request that asks for the shape, and by which way.
 
-    Raises:
-        ConfigurationError: tools are given too, and this model has no other way than a tool.
+    The prompt is the way where the model's own cannot be gone: its field cannot say this schema, or is refused beside
+    tools, or the forced tool would stand beside others.
     """
-    mode: Structured = choose(dialect.structured, request.model) or "prompt"
     # A strict wire closes every object, and one with free names closed could only be empty.
-    strict = shape.strict and free_names(shape.schema) is None
+    strict = shape.strict and free_names(shape.schema, anything=True) is None
     output = OutputSchema(shape.name, shape.schema, strict)
+    mode = _way(request, output, dialect)
     if mode == "native":
         return msgspec.structs.replace(request, schema=output), mode
     if mode == "tool":
@@ -72,20 +74,25 @@ def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatReq
     return _by_prompt(request, output, dialect), mode
 
 
+def _way(request: ChatRequest, output: OutputSchema, dialect: Dialect) -> Structured:
+    way: Structured = choose(dialect.structured, request.model) or "prompt"
+    if way == "tool":
+        return "prompt" if request.tools else way
+    subset = dialect.output_subset
+    beyond = subset is not None and not can_say(output.schema, subset)
+    return "prompt" if beyond or refusal(dialect, request, "schema") else way
+
+
 def _by_tool(request: ChatRequest, output: OutputSchema) -> ChatRequest:
-    if request.tools:
-        raise ConfigurationError(
-            f"{request.model} follows a schema only through a tool of its own, so it takes no other tools with one"
-        )
     tool = ToolSpec(output.name, "Give the answer in this form.", output.schema, None)
     return msgspec.structs.replace(request, tools=[tool], tool_choice=output.name, schema=None)
 
 
 def _by_prompt(request: ChatRequest, output: OutputSchema, dialect: Dialect) -> ChatRequest:
     words = _PROMPT.format(schema=msgspec.json.encode(output.schema).decode())
-    json_mode = True if "json_mode" in parameters(dialect) else None
+    json_mode = "json_mode" in parameters(dialect) and refusal(dialect, request, "json_mode") is None
     messages = [Message.system(words), *request.messages]
-    return msgspec.structs.replace(request, messages=messages, schema=None, json_mode=json_mode)
+    return msgspec.structs.replace(request, messages=messages, schema=None, json_mode=json_mode or None)
 
 
 class ShapeReader:
@@ -94,7 +101,8 @@ class ShapeReader:
     def __init__(self, shape: Shape, mode: Structured) -> None:
         self.shape = shape
         self.lenient = mode != "native"
-        self._json = PartialJSON(lenient=self.lenient, openers=shape.openers, shape=SchemaShape.of(shape.schema))
+        # a server may take the schema and let its model write a fence around the answer all the same
+        self._json = PartialJSON(lenient=True, openers=shape.openers, shape=SchemaShape.of(shape.schema))
         self._broken = False
 
     def read(self, chunk: StreamChunk) -> None:
@@ -117,17 +125,29 @@ class ShapeReader:
         return value.get(self.shape.unwrap) if isinstance(value, dict) else None
 
     def finish(self, response: ChatResponse) -> Any:
-        """The value of the whole answer, of the caller's own type.
+        """The value of the whole answer, of the caller's own type; `None` where it is calls, whose results come first.
 
         Raises:
             ParsingError: the answer does not follow it; the error says where, and has the text.
         """
+        if response.message.tool_calls:
+            return None
         try:
-            value = decode_shape(self.shape, response.message.text, lenient=self.lenient)
+            value = self._value(response.message.text)
         except ParsingError as error:
             raise _explained(error, response) from None
         response.structured_output = value
         return value
+
+    def _value(self, text: str) -> Any:
+        try:
+            return decode_shape(self.shape, text, lenient=self.lenient)
+        except ParsingError:
+            if self.lenient:
+                raise
+            with contextlib.suppress(ParsingError):
+                return decode_shape(self.shape, text, lenient=True)
+            raise
 
 
 def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:

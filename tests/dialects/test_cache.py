@@ -1,4 +1,4 @@
-"""Marks of the cache, on blocks, messages and tools: where they stand, how long they ask for, what says they are lost."""
+"""Marks of the cache, on blocks, messages and tools: where they stand, how long they ask for, how losses are told."""
 
 from __future__ import annotations
 

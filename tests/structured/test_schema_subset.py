@@ -111,12 +111,6 @@ def test_free_names_are_not_asked_for_strictly(provider: str, model: str, place:
     assert place(body_of(provider, model, schema=given))["strict"] is False
 
 
-def test_free_names_where_all_is_strict() -> None:
-    """A provider that is always strict cannot be asked."""
-    with pytest.raises(ConfigurationError, match=r"\$\.counts\[\]"):
-        body_of("anthropic", "claude-sonnet-5-5", schema=Counted)
-
-
 @tool(strict=True)
 def count(counts: dict[str, int]) -> None:
     """Count."""
@@ -256,6 +250,18 @@ def test_a_tuple() -> None:
 
 
 def test_recursion_where_all_is_inlined() -> None:
-    """A schema that refers to its root cannot be put where it is used."""
+    """A schema that refers to its root cannot be put where it is used, where the wire is strict."""
     with pytest.raises(ConfigurationError, match="within itself"):
         rewrite(holder({"$ref": "#"}), ANTHROPIC_STRICT)
+    with pytest.raises(ConfigurationError, match=r"tool 'f'.*leave out strict=True"):
+        rewrite(holder({"$ref": "#"}), ANTHROPIC_STRICT, of="tool 'f'")
+
+
+def test_recursion_on_a_loose_wire() -> None:
+    """Where the wire is not strict a definition within itself is said as far as its type, once."""
+    node = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}}
+    found = member({"$ref": "#/$defs/Node"}, OLLAMA_TOOL, Node=node)
+    assert found["properties"]["kids"]["items"] == {"type": "object", "description": "Node, as above"}
+    either = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/Either"}}]}
+    found = member({"$ref": "#/$defs/Either"}, OLLAMA_TOOL, Either=either)
+    assert found["anyOf"][1]["items"] == {"description": "Either, as above"}

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from .exceptions import ConfigurationError
+from .json_formats import say_formats
 from .pydantic_types import bridged, is_foreign, is_pydantic, schemas
 from .schema_refs import check_size, free_name, references, tidy, with_references
 
@@ -60,6 +61,7 @@ def _split(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _components(type_: Any, hook: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     (schema,), components = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}", schema_hook=hook)
+    say_formats(type_, schema, components)
     return schema, components
 
 

@@ -36,7 +36,7 @@ from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, TH
 from ._anthropic_request import thinking_budget, wire_id
 from ._cache import first_and_last_marks, lifetime
 from ._media import anthropic_source
-from ._schema_tables import anthropic_function, anthropic_output
+from ._schema_tables import ANTHROPIC_STRICT, anthropic_function, anthropic_output
 
 KINDS = other_than("text", "thinking", "redacted_thinking", "tool_use")
 """Blocks of the provider's own tools and bookkeeping have no unified form: they are kept as they came, and echoed."""
@@ -322,6 +322,7 @@ ANTHROPIC_MESSAGES = Dialect(
     ),
     drops=DROPS,
     structured=STRUCTURED,
+    output_subset=ANTHROPIC_STRICT,
     model_list=Side("/v1/models", "GET", items="data", value="id"),
     token_count=Side(
         "/v1/messages/count_tokens",

@@ -89,7 +89,7 @@ def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported,
     for name in PARAMETERS:
         if getattr(request, name) is None:
             continue
-        row = _dropped(dialect, request, name)
+        row = refusal(dialect, request, name)
         if row is None and name in taken:
             continue
         reason = row.reason if row else f"the {dialect.name} format has no place for it"
@@ -102,7 +102,8 @@ def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported,
     return request
 
 
-def _dropped(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
+def refusal(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
+    """The row by which this request's model refuses the parameter, given whatever else is asked."""
     return next((row for row in dialect.drops if name in row.parameters and _applies(row, request)), None)
 
 

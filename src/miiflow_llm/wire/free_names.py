@@ -13,9 +13,14 @@ from ..core.json_text import path_text
 from ..core.schema_merge import merged
 from ..core.schema_refs import target
 
+_TYPED = frozenset(("type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const", "properties", "items", "prefixItems"))
 
-def free_names(schema: Mapping[str, Any]) -> str | None:
-    """Where in a value (`$.counts`, `$.rows[]`) there may be members of any name; `None` where nowhere."""
+
+def free_names(schema: Mapping[str, Any], *, anything: bool = False) -> str | None:
+    """Where in a value (`$.counts`, `$.rows[]`) there may be members of any name; `None` where nowhere.
+
+    With `anything` also where a value may be anything (`Any`, a bare `list`), and so such an object.
+    """
     waiting: deque[tuple[str, Any]] = deque([("$", schema)])
     seen: set[str] = set()
     while waiting:
@@ -23,7 +28,7 @@ def free_names(schema: Mapping[str, Any]) -> str | None:
         if not isinstance(part, Mapping):
             continue
         part = merged(part, schema)
-        if has_free_names(part):
+        if has_free_names(part) or (anything and takes_anything(part)):
             return path
         reference = part.get("$ref")
         if isinstance(reference, str) and reference not in seen:
@@ -39,6 +44,12 @@ def has_free_names(schema: Mapping[str, Any]) -> bool:
     if schema.get("patternProperties") or (isinstance(others, Mapping) and others):
         return True
     return is_object(schema) and "properties" not in schema and others is not False
+
+
+def takes_anything(schema: Mapping[str, Any]) -> bool:
+    """Whether the schema says nothing of its values, or of the elements of a list."""
+    lists = schema.get("type") == "array" and not isinstance(schema.get("items"), Mapping)
+    return _TYPED.isdisjoint(schema) or (lists and "prefixItems" not in schema)
 
 
 def is_object(schema: Mapping[str, Any]) -> bool:

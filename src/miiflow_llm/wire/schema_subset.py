@@ -33,8 +33,9 @@ class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
     vanish. `formats` are the values of `format` that it knows. `closed` puts `additionalProperties: false` on every
     object; `all_required` lists every member as required, an optional one as nullable. `any_of` writes `oneOf` as
     `anyOf`, `enum_for_const` a `const` as an enum of one; an `allOf` is always written as one schema. `inline` puts
-    definitions where they are used. With `lone_refs` nothing stands beside a `$ref`. With `typed` every schema has a
-    type: what says nothing takes any scalar. With `no_look_around` a pattern that looks around is lost.
+    definitions where they are used, within themselves no more than their type. With `lone_refs` nothing stands beside a
+    `$ref`. With `typed` every schema has a type: what says nothing takes any scalar. With `no_look_around` a pattern
+    that looks around is lost.
     """
 
     keep: frozenset[str] | None = None
@@ -54,8 +55,8 @@ def rewrite(schema: Mapping[str, Any], subset: SchemaSubset, *, of: str = "the s
     """The schema as the wire takes it; `of` names it in errors.
 
     Raises:
-        ConfigurationError: definitions that must be inlined refer to themselves, or grow too large; an object with free
-            names must be closed; the schema is too deep or too large.
+        ConfigurationError: definitions that must be inlined refer to themselves where the wire is strict, or grow too
+            large; an object with free names must be closed; the schema is too deep or too large.
     """
     check_size(schema)
     document = tidy(schema)
@@ -71,6 +72,17 @@ def rewrite(schema: Mapping[str, Any], subset: SchemaSubset, *, of: str = "the s
     except RecursionError:
         raise ConfigurationError(f"{of} is nested too deep for this provider") from None
     return written
+
+
+def can_say(schema: Mapping[str, Any], subset: SchemaSubset) -> bool:
+    """Whether the wire can take the schema whole: no open object closed, no reference to itself, not too large."""
+    if subset.closed and free_names(schema, anything=True):
+        return False
+    try:
+        rewrite(schema, subset)
+    except ConfigurationError:
+        return False
+    return True
 
 
 class _Walker:
@@ -112,8 +124,7 @@ class _Walker:
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         if self.subset.inline:
             if reference in open_refs:
-                what = reference.rpartition("/")[2]
-                raise ConfigurationError(f"{self.of} refers to {what} within itself, which this provider cannot take")
+                return self._again(reference)
             found = target(reference, self.document)
             if isinstance(found, Mapping):
                 return self.schema({**found, **beside}, (*open_refs, reference), level)
@@ -121,6 +132,18 @@ class _Walker:
             words = {key: value for key, value in beside.items() if key == "description"}
             return {"anyOf": [{"$ref": reference}], **words}
         return {"$ref": reference, **beside}
+
+    def _again(self, reference: str) -> dict[str, Any]:
+        """A definition within itself, without end: no more than its type, where the wire is not strict."""
+        what, found = reference.rpartition("/")[2], target(reference, self.document)
+        if self.subset.closed:
+            hint = "; leave out strict=True" if self.of.startswith("tool") else ""
+            raise ConfigurationError(
+                f"{self.of} refers to {what} within itself, which this provider's strict form cannot take{hint}"
+            )
+        kind = found.get("type") if isinstance(found, Mapping) else None
+        words = f"{what}, as above"
+        return {"type": kind, "description": words} if kind else {"description": words}
 
     def _renamed(self, schema: dict[str, Any]) -> dict[str, Any]:
         out = dict(schema)

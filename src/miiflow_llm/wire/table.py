@@ -73,6 +73,7 @@ from .request_words import (
     take,
     when,
 )
+from .schema_subset import SchemaSubset
 from .template import holes
 
 __all__ = [
@@ -102,6 +103,7 @@ __all__ = [
     "Rows",
     "Rule",
     "RuleLike",
+    "SchemaSubset",
     "Side",
     "Structured",
     "Take",
@@ -301,7 +303,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     `finish` maps the provider's words to `stop length tool_calls content_filter unknown`, or `error`; `ignored` lists
     the events that no rule reads.
     `failure` are the rules that read an error body, tried in order.
-    `structured` says by the model's name (patterns tried in order) how a schema is enforced.
+    `structured` says by the model's name (patterns tried in order) how a schema is enforced; `output_subset` is what
+    the wire's own field can say of one, where it cannot say all: a schema beyond it is asked for in the prompt.
     `model_list`, `embeddings` and `token_count` are the calls beside the chat.
     """
 
@@ -332,6 +335,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     errors: tuple[Fault, ...] = ()
     drops: tuple[Drop, ...] = ()
     structured: Mapping[str, Structured] = msgspec.field(default_factory=lambda: {"": "native"})
+    output_subset: SchemaSubset | None = None
     hints: Hints = Hints()
     model_list: Side = not_offered("this wire format lists no models")
     embeddings: Side = not_offered("this wire format embeds no texts")
