@@ -11,7 +11,7 @@ from .answer import FakeAnswer, FakeError, arguments_of, event, less, said, with
 NAME = "gemini_generate"
 PROVIDER = "gemini"
 PATH = "/v1beta/models/{model}:generateContent"
-STREAM_PATH = "/v1beta/models/{model}:streamGenerateContent"
+STREAM_PATH = "/v1beta/models/{model}:streamGenerateContent?alt=sse"
 FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY"}
 STATUSES = {
     400: "INVALID_ARGUMENT",
