@@ -69,12 +69,16 @@ class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
 
 
 class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
-    """A document, by https URL or data URL; `document_type` is `pdf` or `text`."""
+    """A document, by https URL or data URL; `document_type` is `pdf` or `text`.
+
+    `citations` asks for citations of it, where the provider gives them only when asked.
+    """
 
     document_url: str
     document_type: str = "pdf"
     filename: str | None = None
     cache: Cache = False
+    citations: bool = False
 
     @classmethod
     def from_bytes(cls, data: bytes, *, filename: str | None = None) -> DocumentBlock:
@@ -150,13 +154,26 @@ class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
 
 
 class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True):
-    """A part of an answer that has no unified form, as the provider's own JSON.
+    """A part of a message that has no unified form, as the provider's own JSON.
 
-    It goes back verbatim to the provider that made it (`origin`) and nowhere else.
+    It goes verbatim to the provider it is of (`origin`: `provider/dialect`, or with the model behind it) and nowhere
+    else.
     """
 
     payload: msgspec.Raw
     origin: str | None = None
+
+    @classmethod
+    def of(cls, value: Any, origin: str) -> OpaqueBlock:
+        """A part of your own, for a user message to one provider: a video, a file by its id.
+
+        Raises:
+            ConfigurationError: the value is no JSON.
+        """
+        try:
+            return cls(msgspec.Raw(msgspec.json.encode(value)), origin)
+        except (TypeError, RecursionError, UnicodeEncodeError) as reason:
+            raise ConfigurationError(f"OpaqueBlock: the value is no JSON: {reason}") from None
 
     def parsed(self) -> Any:
         """The provider's JSON as Python values."""

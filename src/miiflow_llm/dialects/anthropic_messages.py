@@ -143,6 +143,7 @@ ANTHROPIC_MESSAGES = Dialect(
                 "type": "document",
                 "source": take("media", through=anthropic_source),
                 "title": take("filename"),
+                "citations": when("citations", {"enabled": True}),
                 "cache_control": CACHED,
             }
         ),

@@ -164,7 +164,7 @@ COHERE_V2 = Dialect(
                 ...: inside({"type": "thinking", "thinking": take("text")}, own=True),
             },
         ),
-        OpaqueBlock: left_out(),
+        OpaqueBlock: by_value("role", {"user": inside(take("payload"), own=True), ...: left_out()}),
         ToolCall: beside(
             "tool_calls",
             {

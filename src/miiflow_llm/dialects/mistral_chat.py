@@ -29,6 +29,7 @@ from ..wire.table import (
     apart,
     beside,
     by_model,
+    by_value,
     const,
     count,
     count_unless_in_total,
@@ -215,7 +216,7 @@ MISTRAL_CHAT = Dialect(
             },
             own="model",
         ),
-        OpaqueBlock: left_out(),
+        OpaqueBlock: by_value("role", {"user": inside(take("payload"), own=True), ...: left_out()}),
         ToolCall: beside(
             "tool_calls",
             {

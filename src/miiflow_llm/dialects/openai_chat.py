@@ -25,6 +25,7 @@ from ..wire.table import (
     apart,
     beside,
     by_role,
+    by_value,
     const,
     count,
     count_unless_in_total,
@@ -179,7 +180,7 @@ OPENAI_CHAT = Dialect(
         ),
         AudioBlock: inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}}),
         ReasoningBlock: left_out(),
-        OpaqueBlock: left_out(),
+        OpaqueBlock: by_value("role", {"user": inside(take("payload"), own=True), ...: left_out()}),
         ToolCall: beside(
             "tool_calls",
             when(

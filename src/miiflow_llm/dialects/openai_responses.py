@@ -22,6 +22,7 @@ from ..wire.table import (
     Rule,
     apart,
     by_role,
+    by_value,
     const,
     count,
     each,
@@ -227,7 +228,9 @@ OPENAI_RESPONSES = Dialect(
             },
             own="model",
         ),
-        OpaqueBlock: apart(take("payload"), own=True),
+        OpaqueBlock: by_value(
+            "role", {"user": inside(take("payload"), own=True), ...: apart(take("payload"), own=True)}
+        ),
         ToolCall: apart(
             when(
                 "custom",

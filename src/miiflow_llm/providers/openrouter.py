@@ -17,6 +17,7 @@ from ..wire.table import (
     Provider,
     beside,
     by_model,
+    by_value,
     each,
     emit,
     fault,
@@ -105,7 +106,13 @@ PROVIDER = Provider(
     },
     parts={
         TextBlock: inside({"type": "text", "text": take("text"), "cache_control": CACHED}),
-        OpaqueBlock: beside("reasoning_details", take("payload"), own="model"),
+        OpaqueBlock: by_value(
+            "role",
+            {
+                "user": inside(take("payload"), own=True),
+                ...: beside("reasoning_details", take("payload"), own="model"),
+            },
+        ),
     },
     more_events=(choices("delta"),),
     more_whole=(choices("message"),),
