@@ -68,6 +68,7 @@ def test_explain_replay_and_capture_pass_their_arguments_on(tmp_path: Path) -> N
     assert run("explain", "openai_chat", "--provider", "groq").out.startswith("openai_chat as groq speaks it")
     assert run("explain", "no_such").code == 2
     assert "--pace" in run("replay", "--help").out
+    assert "--tool-call" in run("fake", "--help").out
     assert "--redact" in run("captures", "import", "--help").out
     assert "--redact" in run("capture", "--help").out
 

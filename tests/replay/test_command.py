@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from miiflow_llm import SyncLLMClient
 from miiflow_llm.replay.__main__ import main
+from miiflow_llm.replay.fake import DIALECTS
 from miiflow_llm.replay.server import serving
 from miiflow_llm.replay.store import load, save
 
@@ -31,6 +33,28 @@ def test_serve_prints_its_url_first(tmp_path: Path) -> None:
         finally:
             process.terminate()
     assert answer.content == stream().body
+
+
+def test_fake_serves_every_dialect(capsys: pytest.CaptureFixture[str]) -> None:
+    """`fake` prints its address, then for each dialect the base URL at which a client gets what was said."""
+    said = ["--text", "Ebb.", "--tool-call", 'tide={"port": "Oban"}']
+    command = [sys.executable, "-m", "miiflow_llm.replay", "fake", *said]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("http://127.0.0.1:")
+            bases = dict(process.stdout.readline().split() for _ in DIALECTS)
+            for dialect, base in bases.items():
+                provider = base.split("/")[3]
+                with SyncLLMClient.create(provider, "m", api_key="k", base_url=base, dialect=dialect) as client:
+                    answer = client.chat("Hi").message
+                assert (answer.text, [call.parsed() for call in answer.tool_calls]) == ("Ebb.", [{"port": "Oban"}])
+        finally:
+            process.terminate()
+    assert set(bases) == set(DIALECTS)
+    with pytest.raises(SystemExit):
+        main(["fake", "--tool-call", "tide=1"])
+    assert "its arguments a JSON object" in capsys.readouterr().err
 
 
 def test_serve_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from miiflow_llm.core.exceptions import MiiflowLLMError, RateLimitError
 from miiflow_llm.core.messages import ToolCall
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.replay.capture import Capture
-from miiflow_llm.replay.fake import DIALECTS, FakeError, fake_body, fake_pair
+from miiflow_llm.replay.fake import DIALECTS, FakeError, fake_all, fake_body, fake_pair
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.replay.transport import ReplayTransport
 from tests.captured import facts, read
@@ -100,6 +100,8 @@ def test_streamed_and_whole_agree(dialect: str) -> None:
     streamed, whole = fake_pair(dialect, text="A b  c.", reasoning="Hm, hm.", tool_calls=CALLS)
     assert checked(streamed) == checked(whole)
     assert (streamed.name, whole.name) == ("fake", "whole_fake")
+    streamed, whole = fake_pair(dialect, text="So far ", error=FakeError("it broke", 503, midstream=True))
+    assert (streamed.status, whole.status) == (200, 503)
 
 
 @every
@@ -115,6 +117,13 @@ def test_errors_are_read(dialect: str) -> None:
     assert inside.partial.message.text == "So far "
     with pytest.raises(ValueError, match="needs a stream"):
         fake_body(dialect, error=FakeError("x", midstream=True), streaming=False)
+
+
+def test_all_dialects_at_once() -> None:
+    """One answer in all dialects can be served together: each is found by its provider and path."""
+    captures = fake_all(text="Ebb.")
+    assert {capture.dialect for capture in captures} == set(DIALECTS)
+    assert {facts(read(capture))["text"] for capture in ReplayServer(captures).index.captures} == {"Ebb."}
 
 
 def test_an_unknown_dialect_is_told() -> None:

@@ -195,6 +195,15 @@ def replay(context: typer.Context) -> int:
     return main(["serve", *context.args])
 
 
+@app.command("fake", context_settings=PASSED_ON, add_help_option=False)
+@command
+def fake(context: typer.Context) -> int:
+    """Serve an answer of your own in every dialect on a loopback socket."""
+    from ..replay.__main__ import main
+
+    return main(["fake", *context.args])
+
+
 @app.command("captures", context_settings=PASSED_ON, add_help_option=False)
 @command
 def captures(context: typer.Context) -> int:

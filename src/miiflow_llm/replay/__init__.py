@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .capture import Capture
     from .errors import CaptureError, NoMatchError, ReplayError, SecretFoundError
-    from .fake import FakeError, fake_body, fake_pair
+    from .fake import FakeError, fake_all, fake_body, fake_pair
     from .faults import CutAt, Reset, Stall, StatusFirst, Trickle
     from .recorder import RecordingTransport, record
     from .server import ReplayServer, serving
@@ -35,6 +35,7 @@ __all__ = [
     "StatusFirst",
     "Trickle",
     "VirtualTimeLoop",
+    "fake_all",
     "fake_body",
     "fake_pair",
     "load",
@@ -48,7 +49,7 @@ __all__ = [
 _HOMES = {
     "capture": ("Capture",),
     "errors": ("CaptureError", "NoMatchError", "ReplayError", "SecretFoundError"),
-    "fake": ("FakeError", "fake_body", "fake_pair"),
+    "fake": ("FakeError", "fake_all", "fake_body", "fake_pair"),
     "faults": ("CutAt", "Reset", "Stall", "StatusFirst", "Trickle"),
     "recorder": ("RecordingTransport", "record"),
     "server": ("ReplayServer", "serving"),

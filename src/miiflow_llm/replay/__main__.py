@@ -1,4 +1,4 @@
-"""`python -m miiflow_llm.replay`: serve captures, capture a live answer, look at captures, import VCR.py cassettes.
+"""`python -m miiflow_llm.replay`: serve captures or fakes, capture a live answer, look at captures, import cassettes.
 
 Arguments in; a running server, captures' files or text out; it knows no formats. Exit status: 0 done; 1 it failed, two
 captures differ, or a check found something; 2 wrong arguments; 130 interrupted.
@@ -11,15 +11,19 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 
+from .. import providers
 from ..core.exceptions import MiiflowLLMError
 from ..env import load_env
 from .capture_live import Order, capture_live
 from .cuts import CUTS, Cut
 from .errors import CaptureError, ReplayError
+from .fake import FakeError, fake_all
 from .looking import WIDTH, compare, problems, show
 from .match import ASPECTS
 from .reading import is_spoken
@@ -51,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--pace", type=float, default=0.0, help="seconds between pieces; for recorded cuts a factor")
     serve.add_argument("--seed", type=int, default=0, help="chooses the sizes of random cuts")
     serve.add_argument("--match", default=",".join(ASPECTS), help="what must agree where the URL names no capture")
+    _add_fake(commands.add_parser("fake", help="serve an answer of your own in every dialect; base URLs are printed"))
     _add_capture(commands.add_parser("capture", help="record a live answer as a capture; the key is read as always"))
     _add_looking(commands)
     return parser
@@ -77,6 +82,18 @@ def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     cassette.add_argument("--redact", action="append", default=[], help="a text that must not be written; repeatable")
 
 
+def _add_fake(fake: argparse.ArgumentParser) -> None:
+    fake.set_defaults(run=_fake)
+    fake.add_argument("--text", default="")
+    fake.add_argument("--reasoning", default="")
+    fake.add_argument("--tool-call", action="append", default=[], type=_call, help='NAME={"argument": 1}; repeatable')
+    fake.add_argument("--error", help="an error in these words, before the answer")
+    fake.add_argument("--status", type=int, default=500, help="the error's status")
+    fake.add_argument("--midstream", action="store_true", help="the error comes in the stream, after the text")
+    fake.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    fake.add_argument("--pace", type=float, default=0.0, help="seconds between pieces")
+
+
 def _add_capture(capture: argparse.ArgumentParser) -> None:
     capture.set_defaults(run=_capture)
     capture.add_argument("provider", help="openai, anthropic, gemini, ...")
@@ -98,6 +115,30 @@ def _cut(text: str) -> Cut:
     if text in CUTS:
         return cast("Cut", text)
     raise argparse.ArgumentTypeError(f"{', '.join(CUTS)}, or a number of bytes")
+
+
+def _call(text: str) -> tuple[str, dict[str, Any]]:
+    name, _, arguments = text.partition("=")
+    try:
+        return name, msgspec.json.decode(arguments or "{}", type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise argparse.ArgumentTypeError('NAME={"argument": 1}, its arguments a JSON object') from None
+
+
+async def _fake(options: argparse.Namespace) -> None:
+    error = FakeError(options.error, status=options.status, midstream=options.midstream) if options.error else None
+    captures = fake_all(text=options.text, reasoning=options.reasoning, tool_calls=options.tool_call, error=error)
+    async with ReplayServer(captures, pace=options.pace, port=options.port) as server:
+        print(server.url)  # noqa: T201  what programs read
+        bases = {one.dialect: server.url_for(one.provider) + _version(one.provider) for one in captures}
+        for dialect, base in bases.items():
+            print(f"{dialect:20} {base}", flush=True)  # noqa: T201  as above
+        await anyio.sleep_forever()
+
+
+def _version(provider: str) -> str:
+    """The end of the base URLs that clients of a provider are given: `/v1`, or nothing."""
+    return urlsplit(providers.get(provider).base_url or "").path.rstrip("/")
 
 
 async def _serve(options: argparse.Namespace) -> None:

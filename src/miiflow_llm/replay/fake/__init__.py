@@ -25,7 +25,7 @@ from . import (
 )
 from .answer import FakeAnswer, FakeError, words
 
-__all__ = ["DIALECTS", "FakeError", "fake_body", "fake_pair"]
+__all__ = ["DIALECTS", "FakeError", "fake_all", "fake_body", "fake_pair"]
 
 
 class _Format(Protocol):
@@ -102,12 +102,22 @@ def fake_body(
 def fake_pair(dialect: str, *, name: str = "fake", **said: Any) -> list[Capture]:
     """The same answer streamed and whole, under `name` and `whole_` and it: whatever a client asks for, it is there.
 
-    `said` are the arguments of `fake_body`.
+    `said` are the arguments of `fake_body`. An error `midstream` is one of the stream; the whole answer is that error.
     """
+    error = said.get("error")
+    whole = {**said, "error": msgspec.structs.replace(error, midstream=False)} if isinstance(error, FakeError) else said
     return [
         fake_body(dialect, name=name, streaming=True, **said),
-        fake_body(dialect, name=f"whole_{name}", streaming=False, **said),
+        fake_body(dialect, name=f"whole_{name}", streaming=False, **whole),
     ]
+
+
+def fake_all(**said: Any) -> list[Capture]:
+    """The same answer in every dialect, each of its own provider and named after the dialect, streamed and whole.
+
+    `said` are the arguments of `fake_body`.
+    """
+    return [capture for dialect in DIALECTS for capture in fake_pair(dialect, name=dialect, **said)]
 
 
 def _capture(form: _Format, answer: FakeAnswer, *, streaming: bool, provider: str | None, name: str) -> Capture:
