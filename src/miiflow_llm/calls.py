@@ -13,6 +13,7 @@ from .target import Route
 from .wire import hints
 from .wire.engine import StreamReader
 from .wire.table import Structured
+from .wire.tool_names import callers_names
 
 if TYPE_CHECKING:
     from .structured import Shape, ShapeReader
@@ -35,6 +36,7 @@ class Call(Exchange):
 
             request, self.mode = asked(request, shape, route.engine.dialect)
         self.request = request
+        self._names = callers_names(route.engine.dialect, request)
         super().__init__(setup, route.engine, request.model, planned(setup, route, request), timeout)
         if self.mode in ("tool", "prompt"):
             self.plan.notes.append(f"schema: {_WAYS[self.mode]}")
@@ -49,13 +51,15 @@ class Call(Exchange):
             self.request.messages,
             keep_raw=raw,
             answer_in_call=self.mode == "tool",
+            names=self._names,
             max_frame=self.setup.max_frame,
         )
 
     def read_whole(self, body: bytes) -> ChatResponse:
         """The response in a whole body."""
         request = self.request
-        return self.engine.read_whole(body, request.model, request.messages, answer_in_call=self.mode == "tool")
+        in_call = self.mode == "tool"
+        return self.engine.read_whole(body, request.model, request.messages, answer_in_call=in_call, names=self._names)
 
     def shape_reader(self) -> ShapeReader | None:
         """What reads the caller's type out of the answer; `None` where none was asked for."""

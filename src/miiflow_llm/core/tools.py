@@ -27,7 +27,7 @@ from .request import HostedTool
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 _OURS = frozenset(("name", "description", "parameters"))
 """Keys of a function as a dict."""
 
@@ -53,7 +53,7 @@ class Tool:
         arguments_type: Any = None,
     ) -> None:
         if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"tool name {name!r}: 1 to 64 letters, digits, '_' and '-'")
+            raise ConfigurationError(f"tool name {name!r}: 1 to 128 letters, digits and '_.:/-'")
         self.name = name
         self.description = description
         self.parameters = schema_of(dict(parameters or {"type": "object", "properties": {}}))
@@ -229,7 +229,7 @@ def _arguments_type(
     except (TypeError, ValueError, NameError) as reason:
         raise ConfigurationError(f"tool {name!r}: its signature cannot be read: {reason}") from None
     fields = [_field(name, parameter, hints, about) for parameter in [*signature.parameters.values()][skip:]]
-    return msgspec.defstruct(name.replace("-", "_"), fields, kw_only=True, forbid_unknown_fields=True)
+    return msgspec.defstruct(re.sub(r"\W", "_", name), fields, kw_only=True, forbid_unknown_fields=True)
 
 
 def _field(

@@ -84,6 +84,7 @@ ANTHROPIC_MESSAGES = Dialect(
     system="hoist",
     merge=True,
     roles={"tool": "user"},
+    tool_names="[A-Za-z0-9_-]{1,128}",
     prepare=(thinking_budget, first_and_last_marks),
     body={
         "model": take("model"),

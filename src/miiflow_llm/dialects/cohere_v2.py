@@ -103,6 +103,7 @@ COHERE_V2 = Dialect(
     path="/v2/chat",
     done="[DONE]",
     event="type",
+    tool_names="[A-Za-z_][A-Za-z0-9_]{0,63}",
     prepare=(only_the_named_tool,),
     body={
         "model": take("model"),

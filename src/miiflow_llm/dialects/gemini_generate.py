@@ -174,6 +174,7 @@ GEMINI_GENERATE = Dialect(
     merge=True,
     plain=False,
     roles={"assistant": "model", "tool": "user"},
+    tool_names="[A-Za-z_][A-Za-z0-9_.:-]{0,127}",
     prepare=(bare_model, gemma_system, answers_in_order, media_after_results),
     body={
         "systemInstruction": {"parts": [{"text": take("system")}]},

@@ -13,6 +13,7 @@ from ..core.request import ChatRequest
 from .media import media
 from .table import Dialect, Own, Place, PlaceBy
 from .template import NOTHING, attribute, fill
+from .tool_names import wire_name
 
 Note = Callable[[str], None]
 
@@ -139,6 +140,8 @@ class _Writer:
                 return message.role
             if name in ("signature", "item_id", "leads"):
                 return self._proof(block, name)
+            if name == "name" and isinstance(block, (ToolCall, ToolResult)):
+                return wire_name(self.dialect, block.name) if block.name else block.name
             if isinstance(block, ToolCall) and name == "arguments":
                 return arguments_text(block)
             if isinstance(block, ToolCall) and name == "input":

@@ -17,6 +17,7 @@ from ..core.request import PARAMETERS, ChatRequest
 from . import conversation
 from .table import Dialect, Drop, Take
 from .template import NOTHING, View, attribute, fill, words
+from .tool_names import callers_names, with_wire_names
 
 Unsupported = Literal["raise", "drop"]
 
@@ -39,6 +40,8 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
     notes: list[str] = []
     for prepare in dialect.prepare:
         request = prepare(request)
+    notes += [f"renamed: tool {ours} -> {theirs}" for theirs, ours in callers_names(dialect, request).items()]
+    request = with_wire_names(dialect, request)
     if dialect.system == "hoist":
         request = conversation.hoisted(request)
     request = _supported(dialect, request, unsupported, notes)

@@ -63,10 +63,11 @@ class Engine:
         *,
         keep_raw: bool = False,
         answer_in_call: bool = False,
+        names: Mapping[str, str] | None = None,
         max_frame: int = MAX_FRAME,
     ) -> StreamReader:
-        """A reader for one streamed answer."""
-        fold = self._fold(model, messages, keep_raw=keep_raw, answer_in_call=answer_in_call)
+        """A reader for one streamed answer; `names` are the caller's for tools that have others on the wire."""
+        fold = self._fold(model, messages, keep_raw=keep_raw, answer_in_call=answer_in_call, names=names)
         return StreamReader(self, model, fold, max_frame)
 
     def _fold(
@@ -76,6 +77,7 @@ class Engine:
         *,
         keep_raw: bool = False,
         answer_in_call: bool = False,
+        names: Mapping[str, str] | None = None,
     ) -> Fold:
         return Fold(
             self.dialect,
@@ -83,18 +85,25 @@ class Engine:
             keep_raw=keep_raw,
             salt=salt_of(messages),
             answer_in_call=answer_in_call,
+            names=names,
         )
 
     def read_whole(
-        self, body: bytes, model: str, messages: list[Message] | None = None, *, answer_in_call: bool = False
+        self,
+        body: bytes,
+        model: str,
+        messages: list[Message] | None = None,
+        *,
+        answer_in_call: bool = False,
+        names: Mapping[str, str] | None = None,
     ) -> ChatResponse:
-        """The response in a non-streamed body.
+        """The response in a non-streamed body; `names` as for `stream`.
 
         Raises:
             ProviderError: the body, under a status of 200, is the provider's error.
             StreamProtocolError: it is no answer of this format.
         """
-        fold = self._fold(model, messages, answer_in_call=answer_in_call)
+        fold = self._fold(model, messages, answer_in_call=answer_in_call, names=names)
         try:
             fold.push(self.decoder.read_whole(body.strip()), body)
         except StreamProtocolError as raised:

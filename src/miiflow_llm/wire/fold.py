@@ -50,7 +50,7 @@ class Fold:
     `output` counts the pieces that were output or progress, for deadlines; `failure` is the error that the provider
     reported; `finished` says that a finish reason was read, `named` that the model is known and need not be asked for.
     `salt` makes the ids of calls that came without one. With `answer_in_call` the model was made to answer by calling a
-    tool: the arguments are the text of the answer.
+    tool: the arguments are the text of the answer. `names` are the caller's for tools that have others on the wire.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class Fold:
         keep_raw: bool = False,
         salt: Callable[[], str] = str,
         answer_in_call: bool = False,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.dialect = dialect
         self.transcript = Transcript(origin)
         self.keep_raw = keep_raw
         self._salt = salt
         self._answer_in_call = answer_in_call
+        self._names = names or {}
         self.output = 0
         self.failure: Failure | None = None
         self._inferred = False
@@ -267,6 +269,8 @@ class Fold:
         """Give the piece the ordinal of its call: by index, then id, then the call last open."""
         if piece.id in _NO_IDS:
             piece.id = None
+        if piece.name:
+            piece.name = self._names.get(piece.name, piece.name)
         if piece.index in self._opaque and not piece.name:
             if piece.arguments:
                 self.transcript.entries.append(ToolCallPiece(-1, str(piece.index), arguments=piece.arguments))

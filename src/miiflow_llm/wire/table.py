@@ -298,6 +298,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     event's name in the payload, for streams whose events have names.
     `system` is `inline` (a message like others) or `hoist` (taken out, for a hole of the body). `merge` joins
     neighbouring messages of one wire role. `plain` says whether content of text alone is a bare string.
+    `tool_names` is the pattern of the names that tools may have; others are renamed, and named back in answers.
     `complete` and `end` name what makes an answer whole, and what ends it: `finish` (a finish reason was read), the
     `done` payload, or an event's name.
     `finish` maps the provider's words to `stop length tool_calls content_filter unknown`, or `error`; `ignored` lists
@@ -324,6 +325,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     plain: bool = True
     roles: Mapping[str, str] = {}
     prepare: tuple[Callable[[ChatRequest], ChatRequest], ...] = ()
+    tool_names: str = "[A-Za-z0-9_-]{1,64}"
     events: tuple[RuleLike, ...] = ()
     whole: tuple[RuleLike, ...] = ()
     failure: tuple[Rule, ...] = ()
