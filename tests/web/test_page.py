@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+import msgspec
 import pytest
 
+from miiflow_llm import LLMClient
+from miiflow_llm.web import create_app
 from miiflow_llm.web.demo import demo_app
 
 from .servers import uvicorn_serving
@@ -40,8 +46,8 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Any, site: str) -> Iterator[Any]:
+@contextmanager
+def tab_at(chromium: Any, site: str) -> Iterator[Any]:
     """The page, loaded; no error may stand in its console but those of failed requests."""
     context = chromium.new_context(viewport={"width": 1000, "height": 720})
     tab = context.new_page()
@@ -53,6 +59,13 @@ def page(chromium: Any, site: str) -> Iterator[Any]:
     yield tab
     context.close()
     assert [line for line in told if "status of 4" not in line] == []
+
+
+@pytest.fixture
+def page(chromium: Any, site: str) -> Iterator[Any]:
+    """The page on the demonstration."""
+    with tab_at(chromium, site) as tab:
+        yield tab
 
 
 def until(tab: Any, condition: str) -> None:
@@ -81,7 +94,7 @@ def shot(tab: Any, name: str) -> None:
     """Keep a screenshot where the environment asks for it."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
-        tab.screenshot(path=str(Path(folder) / f"{name}.png"))
+        tab.screenshot(path=str(Path(folder) / f"{name}.png"))  # makes the folder too
 
 
 def test_streaming_is_seen(page: Any) -> None:
@@ -89,11 +102,11 @@ def test_streaming_is_seen(page: Any) -> None:
     ask(page, "reasoning")
     until(page, "document.querySelector('.answer details p').textContent.length > 20")
     assert page.locator(".answer.busy").count() == 1
-    until(page, "document.querySelector('.answer p.text').textContent.length > 20")
+    until(page, "document.querySelector('.answer .text').textContent.length > 20")
     assert page.locator(".facts").count() == 0
     shot(page, "streaming")
     page.wait_for_selector(".facts")
-    assert page.inner_text(".answer p.text").endswith("spring tide. 🌊")
+    assert page.inner_text(".answer .text").endswith("spring tide. 🌊")
     facts = page.inner_text(".facts")
     assert all(word in facts for word in ("first token", "21 tokens in", "118 out", "26 reasoning", "tokens/s"))
     assert page.inner_text("#status").startswith("Answer: Tides")
@@ -104,16 +117,20 @@ def test_streaming_is_seen(page: Any) -> None:
 def test_stop(page: Any, by: str) -> None:
     """Stopping keeps what came, says so, and lets one go on."""
     ask(page, "text")
-    until(page, "document.querySelector('.answer p.text').textContent.length > 20")
+    until(page, "document.querySelector('.answer .text').textContent.length > 20")
     if by == "button":
         page.click("#stop")
     else:
         page.keyboard.press("Escape")
     page.wait_for_selector("[data-type=stopped]")
-    assert not page.inner_text(".answer p.text").endswith("🌊")
+    assert not page.inner_text(".answer .text").endswith("🌊")
     assert page.locator("#send").is_visible()
     assert page.evaluate("document.activeElement.id") == "text"
-    ask(page, "text", "Go on")
+    with page.expect_request("**/chat/stream") as sent:
+        ask(page, "text", "Go on")
+    said = sent.value.post_data_json["messages"]
+    assert [message["role"] for message in said] == ["user", "assistant", "user"]
+    assert said[1]["content"].startswith("Tides come")
     page.wait_for_selector(".answer:nth-of-type(4) .facts")
 
 
@@ -128,6 +145,146 @@ def test_failures_are_shown(page: Any, model: str, kind: str, words: str) -> Non
     assert words in note.inner_text()
     assert page.locator(".answer .facts").count() == 0
     shot(page, model)
+
+
+def test_trying_again(page: Any) -> None:
+    """A failed answer can be asked for again, of another model too; the failure gives way to the answer."""
+    ask(page, "rate-limited")
+    page.wait_for_selector(".error")
+    page.select_option("#model", "text")
+    with page.expect_request("**/chat/stream") as sent:
+        page.get_by_role("button", name="Try again").click()
+    assert [message["role"] for message in sent.value.post_data_json["messages"]] == ["user"]
+    page.wait_for_selector(".facts")
+    assert (page.locator(".error").count(), page.locator(".answer").count()) == (0, 1)
+
+
+def test_markdown(page: Any) -> None:
+    """Headings, lists, tables, code, quotes and links are drawn as what they are."""
+    ask(page, "markdown")
+    page.wait_for_selector(".facts")
+    counts = {
+        tag: page.locator(f".answer .text {tag}").count() for tag in ("h3", "ol > li", "li li", "tr", "blockquote")
+    }
+    assert counts == {"h3": 1, "ol > li": 2, "li li": 2, "tr": 3, "blockquote": 1}
+    assert page.inner_text(".answer strong") == "12 h 25 min"
+    assert page.inner_text(".answer figure pre").startswith("def next_high_water(last: datetime) -> datetime:\n    ")
+    assert page.get_attribute(".answer a", "href") == "https://en.wikipedia.org/wiki/Tide"
+    shot(page, "markdown")
+
+
+ODD = [
+    "<script>document.title = 'mine'</script> and <img src=x onerror=alert(1)> &amp; <b>bold</b>",
+    "**open bold and `open code",
+    "```\nopen fence\n# no heading\n\nstill code",
+    "a | b\n--- | ---\none | two",
+    "- a\n    - b\n  - c\n\ttail\nend",
+    "> quote\nlazy line\n\n\n***both*** ~~~\nx",
+    "snake_case_name and 2 * 3 * 4 and *x* **y*",
+    "#hash\n####### seven\n# \n-\n1.\n>",
+    "[x](javascript:alert) https://a.example/c_(d) [label](https://b.example)",
+    "*" * 300 + "`" * 300 + "word" + "[" * 300,
+]
+
+
+def echoing() -> Any:
+    """A service whose model says what it is told, three characters at a time."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        text = msgspec.json.decode(request.content)["messages"][-1]["content"]
+
+        async def body() -> AsyncIterator[bytes]:
+            for at in range(0, len(text), 3):
+                choice = {"index": 0, "delta": {"content": text[at : at + 3]}}
+                yield b"data: " + msgspec.json.encode({"choices": [choice]}) + b"\n\n"
+            yield b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+        return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
+
+    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return create_app(LLMClient.create("openai-compatible", "echo", base_url="http://here/v1", http_client=http_client))
+
+
+def test_no_word_of_an_answer_is_lost(chromium: Any) -> None:
+    """Whatever a model writes stands there as text: half Markdown, and HTML, of which nothing becomes an element."""
+    with uvicorn_serving(echoing()) as url, tab_at(chromium, url) as tab:
+        for place, text in enumerate(ODD):
+            ask(tab, "echo", text)
+            tab.wait_for_selector(f".answer >> nth={place} >> .facts")
+            seen = tab.text_content(f".answer >> nth={place} >> .text")
+            wanted = re.sub(r"\]\(https[^)]*\)", "", text)
+            assert [word for word in re.findall(r"[a-z]+", wanted) if word not in seen] == []
+        assert tab.evaluate("document.querySelectorAll('.text :is(script, img, b)').length") == 0
+        assert tab.evaluate("[...document.querySelectorAll('.text a')].every((a) => a.protocol === 'https:')")
+        assert tab.title() == "miiflow-llm"
+
+
+def test_the_keyboard_alone(page: Any) -> None:
+    """A question from the suggestions, a line break, the way to every control, and the reasoning, without a mouse."""
+    assert page.evaluate("document.activeElement.id") == "text"
+    page.keyboard.type("one")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("two")
+    assert page.input_value("#text") == "one\ntwo"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "attach"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "send"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".facts")
+    assert page.evaluate("document.activeElement.id") == "text"
+    page.focus(".answer summary")
+    page.keyboard.press("Space")
+    assert page.is_visible(".answer details p")
+
+
+def test_a_screen_reader_finds_its_way(page: Any) -> None:
+    """Controls, the conversation and its parts have names; what is said while it comes is announced politely."""
+    shot(page, "empty")
+    for role, name in [
+        ("combobox", "Provider"),
+        ("combobox", "Model"),
+        ("textbox", "Message"),
+        ("button", "Attach an image"),
+        ("button", "New chat"),
+        ("button", "Send"),
+    ]:
+        assert page.get_by_role(role, name=name, exact=True).count() == 1, name
+    ask(page, "tool-calls")
+    page.wait_for_selector(".facts")
+    names = page.evaluate("[...document.querySelectorAll('#log, #log article')].map((each) => each.ariaLabel)")
+    assert names == ["Conversation", "You", "Answer"]
+    assert page.get_attribute(".answer", "aria-busy") == "false"
+    assert page.text_content(".call figcaption").startswith("Tool call")
+    assert page.get_attribute("#status", "aria-live") == "polite"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(page: Any, scheme: str) -> None:
+    """Text stands out from what is behind it by 4.5 to 1 at least, in both colour schemes."""
+    page.emulate_media(color_scheme=scheme)
+    ask(page, "cut-short")
+    page.wait_for_selector(".error")
+    page.fill("#text", "x")
+    low = page.evaluate(
+        """() => {
+            const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+            const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+                .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+                .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+            const behind = (each) => {
+                const color = getComputedStyle(each).backgroundColor;
+                return channels(color)[3] === 0 ? behind(each.parentElement) : color;
+            };
+            const all = "h1, select, button, .user p, .text p, .error span, small, textarea";
+            return [...document.querySelectorAll(all)]
+                .filter((each) => each.checkVisibility())
+                .map((each) => [each.outerHTML, getComputedStyle(each).color, behind(each)])
+                .map(([each, ...colors]) => [each, ...colors.map((color) => light(channels(color)))])
+                .filter(([, one, other]) => (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05) < 4.5);
+        }"""
+    )
+    assert low == []
 
 
 def test_tool_calls(page: Any) -> None:
@@ -152,7 +309,7 @@ def test_an_image(page: Any) -> None:
     with page.expect_request("**/chat/stream") as sent:
         ask(page, "text", "What is it?")
     blocks = sent.value.post_data_json["messages"][0]["content"]
-    assert [block["type"] for block in blocks] == ["text", "image_url"]
+    assert [block["type"] for block in blocks] == ["image_url", "text"]
     assert page.locator(".user img").count() == 1
     page.wait_for_selector(".facts")
 
@@ -166,7 +323,7 @@ def test_two_tabs(page: Any, site: str) -> None:
     until(other, "document.querySelector('.answer details p').textContent.length > 20")
     other.close()
     page.wait_for_selector(".facts")
-    assert page.inner_text(".answer p.text").endswith("🌊")
+    assert page.inner_text(".answer .text").endswith("🌊")
 
 
 def test_small_and_dark(page: Any) -> None:
@@ -176,7 +333,7 @@ def test_small_and_dark(page: Any) -> None:
     ask(page, "reasoning")
     page.wait_for_selector(".facts")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 25)"
     named = "(e) => e.ariaLabel || e.innerText || e.labels?.length > 0"
     assert page.evaluate(f"[...document.querySelectorAll('button, select, textarea')].every({named})")
     shot(page, "phone-dark")

@@ -26,6 +26,28 @@ _TEXT = (
     "twice high water, twice low. The sun does the same with less than half the strength: near new and full moon "
     "the two add up to a spring tide. 🌊"
 )
+_MARKDOWN = """\
+## Two tides a day
+
+The gap between high waters is about **12 h 25 min**, *not* twelve hours:
+
+1. the earth turns once in 24 hours,
+2. the moon moves on meanwhile,
+   - by about 13° a day,
+   - so the same shore needs 50 minutes more.
+
+| tide | when | range |
+|---|---|---|
+| spring | new and full moon | large |
+| neap | half moon | small |
+
+```python
+def next_high_water(last: datetime) -> datetime:
+    return last + timedelta(hours=12, minutes=25)
+```
+
+> A rule of thumb: `range = high - low`. More at https://en.wikipedia.org/wiki/Tide.
+"""
 _USAGE = {
     "prompt_tokens": 21,
     "completion_tokens": 118,
@@ -81,6 +103,7 @@ def scenes() -> list[Capture]:
     return [
         _scene("reasoning", _stream([*thought, *text], "stop")),
         _scene("text", _stream(text, "stop")),
+        _scene("markdown", _stream(_words("content", _MARKDOWN), "stop")),
         _scene("tool-calls", _stream([*_words("content", "Let me look that up. "), *calls], "tool_calls", _SHORT)),
         _scene("too-long", _stream(text[:40], "length")),
         _scene("cut-short", _stream(text[:25], None)),
