@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from miiflow_llm import providers
 from miiflow_llm.core import messages
+from miiflow_llm.dialects._tools import runs_none
 from miiflow_llm.wire.encode import parameters
 from miiflow_llm.wire.rows import with_rows
-from miiflow_llm.wire.table import Dialect, Place, PlaceBy, Provider
+from miiflow_llm.wire.table import Dialect, Place, PlaceBy, Provider, Take
+from miiflow_llm.wire.template import words
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -55,12 +59,16 @@ PARAMETERS = {
     "user id": "user",
     "service tier": "service_tier",
 }
+WORDS = {"hosted tools": "payload", "cache marks": "cache"}
 SIDES = {"model list": "model_list", "embeddings": "embeddings", "token count": "token_count"}
 HEAD = """# Providers and features
 
 Made from the tables by `scripts/docs`. A feature without a mark raises `UnsupportedParameterError` (or is dropped with
-a warning, with `unsupported="drop"`); single models may refuse more, as the tables say. "schema" is how an answer
-is made to follow a type: the wire's field, a forced tool, or words in the prompt, by the model's name.
+a warning, with `unsupported="drop"`); single models may refuse more, as the tables say. Under "documents" `text` means
+text documents alone, as parts of text. "schema" is how an answer is made to follow a type: the wire's field, a forced
+tool, or words in the prompt, by the model's name; a type or a request that the first cannot say is asked for in the
+prompt. "hosted tools" are those that the provider runs itself, "cache marks" the places of `cache=`; a mark without a
+place changes nothing.
 
 """
 
@@ -73,7 +81,7 @@ def feature_table() -> str:
         for option in (providers.get(name), *providers.get(name).also)
     ]
     lines = ["| feature | " + " | ".join(name for name, _ in columns) + " |", "|---|" + "---|" * len(columns)]
-    for feature in (*BLOCKS, *PARAMETERS, "schema", *SIDES):
+    for feature in (*BLOCKS, *PARAMETERS, *WORDS, "schema", *SIDES):
         cells = [_cell(feature, dialect) for _, dialect in columns]
         lines.append(f"| {feature} | " + " | ".join(cells) + " |")
     return HEAD + "\n".join(lines) + "\n"
@@ -81,7 +89,12 @@ def feature_table() -> str:
 
 def _cell(feature: str, dialect: Dialect) -> str:
     if feature in BLOCKS:
-        return "" if _refused(dialect.parts[BLOCKS[feature]]) else "✓"
+        place = dialect.parts[BLOCKS[feature]]
+        if isinstance(place, PlaceBy) and place.name == "document_type" and _refused(place.places[...]):
+            return "text"
+        return "" if _refused(place) else "✓"
+    if feature in WORDS:
+        return "✓" if any(_takes(template, WORDS[feature]) for template in _templates(dialect)) else ""
     if feature in SIDES:
         return "" if getattr(dialect, SIDES[feature]).absent else "✓"
     if feature == "schema":
@@ -91,6 +104,22 @@ def _cell(feature: str, dialect: Dialect) -> str:
         name in row.parameters and not (row.models or row.unless or row.beside) for row in dialect.drops
     )
     return "✓" if name in parameters(dialect) and not refused_by_all else ""
+
+
+def _templates(dialect: Dialect) -> Iterator[Any]:
+    """How tools and parts are written."""
+    for word, _ in words(dialect.body):
+        if isinstance(word, Take) and word.name == "tools":
+            yield word.each
+    for block, place in dialect.parts.items():
+        if block is not messages.OpaqueBlock:
+            yield from (one.template for one in (place.places.values() if isinstance(place, PlaceBy) else (place,)))
+
+
+def _takes(template: Any, name: str) -> bool:
+    """Whether the template has a hole for the value, filled as it is or made a word of the wire's."""
+    takes = (word for word, _ in words(template) if isinstance(word, Take))
+    return any(word.name == name and word.through is not runs_none for word in takes)
 
 
 def _refused(place: Place | PlaceBy) -> bool:

@@ -21,7 +21,6 @@ WAYS: list[tuple[str, str, str | None, dict[str, Any]]] = [
     ("gemini", "gemini-3.8-flash", None, {"googleSearch": {}}),
     ("groq", "openai/gpt-oss-120b", None, {"type": "browser_search"}),
     ("openrouter", "x/y", None, {"type": "openrouter:web_search", "parameters": {"max_results": 2}}),
-    ("togetherai", "x", None, {"type": "x"}),
     ("mistral", "mistral-small-latest", None, {"type": "web_search"}),
 ]
 IDS = [f"{provider}-{dialect or 'first'}" for provider, _, dialect, _ in WAYS]
@@ -57,11 +56,21 @@ def test_gemini_says_that_both_are_there() -> None:
         assert "toolConfig" not in (client.plan("x", tools=tools[:1]).body or {})
 
 
-@pytest.mark.parametrize(("provider", "model"), [("ollama", "qwen3"), ("cohere", "command-a-03-2025")])
-def test_refused(provider: str, model: str) -> None:
+NONE = [
+    ("ollama", "ollama_chat"),
+    ("ollama", "openai_chat"),
+    ("cohere", "cohere_v2"),
+    ("deepseek", "openai_chat"),
+    ("togetherai", "openai_chat"),
+    ("xai", "openai_chat"),
+]
+
+
+@pytest.mark.parametrize(("provider", "dialect"), NONE)
+def test_refused(provider: str, dialect: str) -> None:
     """A provider that runs no tools refuses them, and does not drop the functions with them."""
     for unsupported in ("raise", "drop"):
-        client = LLMClient.create(provider, model, "k", unsupported=unsupported)  # type: ignore[arg-type]
+        client = LLMClient.create(provider, "m", "k", dialect=dialect, unsupported=unsupported)  # type: ignore[arg-type]
         with pytest.raises(UnsupportedParameterError, match="runs no tools itself"):
             client.plan("x", tools=[now, {"type": "web_search"}])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.exceptions import UnsupportedParameterError
 from ..wire.media import Media
+from ..wire.table import Place, PlaceBy, by_value, inside, take
 
 
 def anthropic_source(media: Media) -> dict[str, Any]:
@@ -14,8 +15,7 @@ def anthropic_source(media: Media) -> dict[str, Any]:
     if media.link:
         return {"type": "url", "url": media.link}
     if (media.type or "").startswith("text/"):
-        text = base64.b64decode(media.data or "").decode("utf-8", "replace")
-        return {"type": "text", "media_type": "text/plain", "data": text}
+        return {"type": "text", "media_type": "text/plain", "data": document_text(media)}
     return {"type": "base64", "media_type": media.type, "data": media.data}
 
 
@@ -23,6 +23,26 @@ def file_name(media: Media) -> str:
     """A name for a file that came without one, after its type."""
     endings = {"text/plain": "txt", "text/markdown": "md"}
     return f"document.{endings.get(media.type or '', media.format or 'pdf')}"
+
+
+def document_text(media: Media) -> str:
+    """The words of a text document, for wires that take no such documents: there it is text as any other.
+
+    Raises:
+        UnsupportedParameterError: it is a link.
+    """
+    if media.data is None:
+        raise UnsupportedParameterError(
+            "a text document by URL is not taken here: send its text (DocumentBlock.from_text, or miiflow_llm.inline)",
+            parameter="DocumentBlock",
+        )
+    return base64.b64decode(media.data).decode("utf-8", "replace")
+
+
+def text_or(place: Place, kind: str = "text") -> PlaceBy:
+    """The place of documents on a wire that takes text documents as parts of text alone; `kind` is its word for those."""
+    words = inside({"type": kind, "text": take("media", through=document_text)})
+    return by_value("document_type", {"text": words, "txt": words, ...: place})
 
 
 def embedded(media: Media) -> str:

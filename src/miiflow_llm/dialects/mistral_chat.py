@@ -44,6 +44,7 @@ from ..wire.table import (
     when,
 )
 from ._effort import effort
+from ._media import text_or
 from ._schema_tables import openai_function, openai_output
 
 _ALPHABET = string.digits + string.ascii_letters
@@ -203,8 +204,8 @@ MISTRAL_CHAT = Dialect(
                 "image_url": when("detail", {"url": take("image_url"), "detail": take("detail")}, take("image_url")),
             }
         ),
-        DocumentBlock: inside(
-            {"type": "document_url", "document_url": take("document_url"), "document_name": take("filename")}
+        DocumentBlock: text_or(
+            inside({"type": "document_url", "document_url": take("document_url"), "document_name": take("filename")})
         ),
         AudioBlock: inside({"type": "input_audio", "input_audio": take("data")}),
         ReasoningBlock: inside(

@@ -39,8 +39,9 @@ from ..wire.table import (
     when,
 )
 from ._effort import LEVELS, effort
-from ._media import file_name
+from ._media import file_name, text_or
 from ._schema_tables import openai_output, openai_parameters
+from ._tools import runs_none
 
 ERROR = emit(
     "failure",
@@ -98,6 +99,18 @@ def called(*, whole: bool) -> tuple[Rule, ...]:
     return function, custom
 
 
+FUNCTION = {
+    "type": "function",
+    "function": {
+        "name": take("name"),
+        "description": take("description"),
+        "parameters": take(".", through=openai_parameters),
+        "strict": take("strict"),
+    },
+}
+FUNCTIONS_ONLY = when("tools", take("tools", each=when("payload", take("payload", through=runs_none), FUNCTION)))
+"""The tools of providers that run none themselves."""
+
 IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
 
 OPENAI_CHAT = Dialect(
@@ -117,25 +130,7 @@ OPENAI_CHAT = Dialect(
         "frequency_penalty": take("frequency_penalty"),
         "logprobs": take("logprobs"),
         "top_logprobs": take("top_logprobs"),
-        "tools": when(
-            "tools",
-            take(
-                "tools",
-                each=when(
-                    "payload",
-                    take("payload"),
-                    {
-                        "type": "function",
-                        "function": {
-                            "name": take("name"),
-                            "description": take("description"),
-                            "parameters": take(".", through=openai_parameters),
-                            "strict": take("strict"),
-                        },
-                    },
-                ),
-            ),
-        ),
+        "tools": when("tools", take("tools", each=when("payload", take("payload"), FUNCTION))),
         "tool_choice": take(
             "tool_choice",
             values={
@@ -169,14 +164,16 @@ OPENAI_CHAT = Dialect(
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
         ImageBlock: by_role(user=IMAGE, tool=IMAGE),
-        DocumentBlock: inside(
-            {
-                "type": "file",
-                "file": {
-                    "filename": take("filename", default=take("media", through=file_name)),
-                    "file_data": take("document_url"),
-                },
-            }
+        DocumentBlock: text_or(
+            inside(
+                {
+                    "type": "file",
+                    "file": {
+                        "filename": take("filename", default=take("media", through=file_name)),
+                        "file_data": take("document_url"),
+                    },
+                }
+            )
         ),
         AudioBlock: inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}}),
         ReasoningBlock: left_out(),

@@ -219,13 +219,17 @@ OPENAI_RESPONSES = Dialect(
         AudioBlock: by_role(
             user=inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}})
         ),
+        # without its id it is no item that the server knows
         ReasoningBlock: apart(
-            {
-                "type": "reasoning",
-                "id": take("id"),
-                "summary": when("text", [{"type": "summary_text", "text": take("text")}], []),
-                "encrypted_content": take("data"),
-            },
+            when(
+                "id",
+                {
+                    "type": "reasoning",
+                    "id": take("id"),
+                    "summary": when("text", [{"type": "summary_text", "text": take("text")}], []),
+                    "encrypted_content": take("data"),
+                },
+            ),
             own="model",
         ),
         OpaqueBlock: by_value(

@@ -72,8 +72,8 @@ def _sampling(
 DROPS: tuple[Drop, ...] = (
     drop("reasoning", models=UNREASONING, unless=OFF, reason="this model does not reason; choose one that does"),
     *_sampling(ALWAYS, "this model always reasons, and takes no sampling parameters then; steer it in the prompt"),
-    *_sampling(UNLESS_OFF, "not taken while the model reasons; pass reasoning='off'", OFF),
-    *_sampling(IF_ASKED, "not taken while the model reasons; leave reasoning out", OFF, beside="reasoning"),
+    *_sampling(UNLESS_OFF, "refused while the model reasons; pass reasoning='off'", OFF),
+    *_sampling(IF_ASKED, "refused while the model reasons; leave reasoning out", OFF, beside="reasoning"),
     drop(
         "stop",
         "presence_penalty",

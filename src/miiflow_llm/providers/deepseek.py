@@ -6,7 +6,8 @@ from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, Message, ReasoningBlock, TextBlock, ToolCall, ToolResult
 from ..core.request import ChatRequest
 from ..dialects._effort import effort, is_on
-from ..dialects.openai_chat import OPENAI_CHAT
+from ..dialects._media import text_or
+from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES, SAID, TEXT
 from ..wire.table import (
     Also,
@@ -59,6 +60,7 @@ PROVIDER = Provider(
     example_model="deepseek-flash",
     body={
         "max_completion_tokens": None,
+        "tools": FUNCTIONS_ONLY,
         "max_tokens": take("max_tokens"),
         "thinking": {"type": take("reasoning", through=is_on, values={True: "enabled", False: "disabled"})},
         "reasoning_effort": take(
@@ -72,7 +74,9 @@ PROVIDER = Provider(
     # with tools every answer has to carry its thinking; an answer from elsewhere has none to give
     message={"reasoning_content": take("role", values={"assistant": when("tools", ""), ...: None})},
     parts={
-        DocumentBlock: inside({"type": "file", "filename": take("filename"), "file_data": take("document_url")}),
+        DocumentBlock: text_or(
+            inside({"type": "file", "filename": take("filename"), "file_data": take("document_url")})
+        ),
         AudioBlock: refused("DeepSeek takes no audio; send a transcript as text"),
         ReasoningBlock: joined("reasoning_content", take("text"), own=True),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),
@@ -112,7 +116,7 @@ PROVIDER = Provider(
             },
             parts={
                 TextBlock: by_role(system=TEXT, user=TEXT, tool=TEXT, assistant=apart(SAID.otherwise)),
-                DocumentBlock: refused("DeepSeek takes no documents here; send their text"),
+                DocumentBlock: text_or(refused("DeepSeek takes no documents here; send their text"), "input_text"),
                 AudioBlock: refused("DeepSeek takes no audio; send a transcript as text"),
                 ReasoningBlock: apart(
                     {

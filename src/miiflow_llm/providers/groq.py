@@ -3,6 +3,7 @@
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
 from ..dialects._effort import effort
+from ..dialects._media import text_or
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..wire.table import (
     BaseUrlFrom,
@@ -40,7 +41,7 @@ PROVIDER = Provider(
         "metadata": None,
     },
     parts={
-        DocumentBlock: refused("Groq takes no documents; send their text"),
+        DocumentBlock: text_or(refused("Groq takes no documents; send their text")),
         AudioBlock: refused("Groq takes no audio in a chat; send a transcript as text"),
         ReasoningBlock: joined("reasoning", take("text"), own="model"),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),

@@ -4,8 +4,9 @@ import re
 
 from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
 from ..dialects._effort import effort
+from ..dialects._media import text_or
 from ..dialects.ollama_chat import OLLAMA_CHAT
-from ..dialects.openai_chat import OPENAI_CHAT
+from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..wire.table import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
 
 PORTS = {"http": "80", "https": "443"}
@@ -46,6 +47,7 @@ PROVIDER = Provider(
             base_url_env=(BaseUrlFrom("OLLAMA_HOST", "/v1", through=host),),
             body={
                 "max_completion_tokens": None,
+                "tools": FUNCTIONS_ONLY,
                 "max_tokens": take("max_tokens"),
                 "reasoning_effort": take("reasoning", through=effort("low", "medium", "high", "max", off="none")),
                 "user": None,
@@ -53,7 +55,7 @@ PROVIDER = Provider(
                 "service_tier": None,
             },
             parts={
-                DocumentBlock: refused("Ollama takes no documents; send their text, or pages as images"),
+                DocumentBlock: text_or(refused("Ollama takes no documents; send their text, or pages as images")),
                 AudioBlock: refused("Ollama takes no audio here; send a transcript as text"),
                 ReasoningBlock: joined("reasoning", take("text"), own=True),
                 ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),

@@ -8,7 +8,7 @@ import msgspec
 
 from ..core.messages import DocumentBlock, ImageBlock, TextBlock
 from ..dialects._cache import lifetime
-from ..dialects._media import embedded, file_name
+from ..dialects._media import embedded, file_name, text_or
 from ..dialects.openai_chat import IMAGE, OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
 from ..wire.table import Also, BaseUrlFrom, Place, PlaceBy, Provider, Side, When, by_model, by_role, inside, take, when
@@ -53,14 +53,16 @@ PROVIDER = Provider(
         # an image in a tool's result is taken and not seen
         ImageBlock: by_role(user=_marked(IMAGE)),
         DocumentBlock: marked(
-            inside(
-                {
-                    "type": "file",
-                    "file": {
-                        "filename": take("filename", default=take("media", through=file_name)),
-                        "file_data": take("media", through=embedded),
-                    },
-                }
+            text_or(
+                inside(
+                    {
+                        "type": "file",
+                        "file": {
+                            "filename": take("filename", default=take("media", through=file_name)),
+                            "file_data": take("media", through=embedded),
+                        },
+                    }
+                )
             )
         ),
     },

@@ -3,6 +3,8 @@
 from ..core import exceptions as error
 from ..core.messages import DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
 from ..dialects._effort import always_on, effort, is_on
+from ..dialects._media import text_or
+from ..dialects._tools import runs_none
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..wire.table import (
     BaseUrlFrom,
@@ -46,7 +48,7 @@ PROVIDER = Provider(
             "tools",
             each=when(
                 "payload",
-                take("payload"),
+                take("payload", through=runs_none),
                 {
                     "type": "function",
                     "function": {
@@ -79,7 +81,7 @@ PROVIDER = Provider(
     },
     parts={
         ImageBlock: inside({"type": "image_url", "image_url": {"url": take("image_url")}}),
-        DocumentBlock: refused("Together takes no documents; send their text, or pages as images"),
+        DocumentBlock: text_or(refused("Together takes no documents; send their text, or pages as images")),
         ReasoningBlock: joined("reasoning_content", take("text"), own=True),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),
     },

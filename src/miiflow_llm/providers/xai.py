@@ -3,15 +3,14 @@
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects._effort import effort
-from ..dialects._media import linked
-from ..dialects.openai_chat import OPENAI_CHAT
+from ..dialects._media import linked, text_or
+from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..dialects.openai_responses import DONE, LOGPROBS, OPENAI_RESPONSES
 from ..wire.table import (
     Also,
     BaseUrlFrom,
     Provider,
     by_model,
-    by_role,
     drop,
     emit,
     fault,
@@ -91,10 +90,13 @@ PROVIDER = Provider(
     example_model="grok-4.6",
     body={
         "reasoning_effort": EFFORT,
+        "tools": FUNCTIONS_ONLY,
     },
     message={"name": None},
     parts={
-        DocumentBlock: refused("xAI takes no documents in a chat; use dialect='openai_responses', or send their text"),
+        DocumentBlock: text_or(
+            refused("xAI takes no documents in a chat; use dialect='openai_responses', or send their text")
+        ),
         AudioBlock: refused("xAI takes no audio; send a transcript as text"),
     },
     more_events=(CITATIONS,),
@@ -124,7 +126,9 @@ PROVIDER = Provider(
                 "metadata": None,
             },
             parts={
-                DocumentBlock: by_role(user=inside({"type": "input_file", "file_url": take("media", through=linked)})),
+                DocumentBlock: text_or(
+                    inside({"type": "input_file", "file_url": take("media", through=linked)}), "input_text"
+                ),
                 AudioBlock: refused("xAI takes no audio; send a transcript as text"),
             },
             events={
