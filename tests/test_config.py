@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -76,7 +79,17 @@ def test_choices() -> None:
         ({"providers": {"openai": {"modles": []}}}, "providers.openai.modles; did you mean 'models'"),
         ({"providers": {"openai": {"default_temprature": 1}}}, "providers.openai.default_temprature"),
         ({"providers": {"openai": {"api_key": "sk"}}}, "holds no secrets"),
-        ({"providers": {"openai": {"models": "gpt"}}}, "$.providers"),
+        ({"providers": {"openai": {"access_token": "sk"}}}, "holds no secrets"),
+        ({"providers": {"openai": {"headers": {"X-Api-Key": "sk"}}}}, "providers.openai.headers.X-Api-Key"),
+        ({"providers": {"openai": {"default_extra_body": {"hooks": [{"secret": "s"}]}}}}, "hooks[0].secret"),
+        ({"providers": {"openai": {"models": "gpt"}}}, "providers.openai.models: Expected"),
+        ({"providers": {"openai": 3}}, "providers.openai: Expected"),
+        ({"providers": []}, "providers is a mapping"),
+        ({"providers": {"openai": {"defaults": {"temprature": 1}}}}, "did you mean 'temperature'"),
+        ({"providers": {"opnai": {"models": ["m"]}}}, "providers.opnai: no provider 'opnai'; did you mean 'openai'"),
+        ({"providers": {"mine": {"models": ["m"], "like": "grok"}}}, "providers.mine.like: no provider 'grok'"),
+        ({"providers": {"mine": {"models": ["m"], "base_url": "http://h/v1"}}}, 'like = "openai-compatible"'),
+        ({"enable_metrics": "no"}, "enable_metrics: Expected"),
         ({"default_provider": "openai", "default_model": "m", "timeout": {"conect": 1}}, "timeout"),
         ({"default_provider": "openai"}, "no model"),
         ({}, "names no provider"),
@@ -87,6 +100,28 @@ def test_wrong(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         LLMClient.from_config(wrong)
     assert words in str(caught.value)
+
+
+def test_what_is_no_secret() -> None:
+    """A tool's parameter may be called as a secret is."""
+    schema = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
+    tool = {"name": "read", "parameters": schema}
+    client = LLMClient.from_config({"providers": {"openai": {"models": ["m"], "default_tools": [tool]}}})
+    assert client.plan("x").body["tools"][0]["function"]["name"] == "read"  # type: ignore[index]
+
+
+@pytest.mark.anyio
+async def test_metrics_can_be_off() -> None:
+    """With `enable_metrics` false nothing is counted, by a client or a pool."""
+    capture = next(one for one in own() if one.key == "openai/text")
+    async with ReplayServer([capture]) as server:
+        url = server.url_for("openai", "text")
+        config = {"enable_metrics": False, "providers": {"openai": {"base_url": url, "models": ["a"]}}}
+        async with LLMClient.from_config(config) as client, ClientPool(config) as pool:
+            for one in (client, pool.get()):
+                async for _ in one.stream_chat("x"):
+                    pass
+            assert client.get_metrics().total_requests == pool.get_metrics().total_requests == 0
 
 
 @pytest.mark.parametrize(
@@ -129,6 +164,43 @@ async def test_pool() -> None:
             metrics = pool.get_metrics()
         assert server.connections == 1
     assert (metrics.finished, sorted(metrics.targets)) == (2, ["openai/a", "openai/b"])
+
+
+def test_a_pool_makes_each_client_once() -> None:
+    """However many threads ask at the same time."""
+    pool, start = ClientPool(CONFIG), threading.Barrier(16)
+
+    def ask() -> LLMClient:
+        start.wait()
+        return pool.get("openai", "gpt-4o")
+
+    with ThreadPoolExecutor(16) as threads:
+        found = [each.result() for each in [threads.submit(ask) for _ in range(16)]]
+    assert len(set(map(id, found))) == 1
+
+
+@pytest.mark.anyio
+async def test_a_pool_under_concurrency() -> None:
+    """Streams of all its clients at once share its connections, and closing it twice closes them once."""
+    capture = next(one for one in own() if one.key == "openai/text")
+    async with ReplayServer([capture], pace=0.001) as server:
+        url = server.url_for("openai", "text")
+        models = ["a", "b", "c"]
+        texts: list[str] = []
+        async with ClientPool({"providers": {"openai": {"base_url": url, "models": models}}}) as pool:
+
+            async def ask(model: str) -> None:
+                texts.append("".join([chunk.delta async for chunk in pool.get("openai", model).stream_chat("x")]))
+
+            for _ in range(2):
+                async with anyio.create_task_group() as group:
+                    for place in range(30):
+                        group.start_soon(ask, models[place % 3])
+            assert server.connections == 30
+            await pool.aclose()
+        assert pool.get_metrics().finished == 60
+    assert len(set(texts)) == 1
+    assert len(texts) == 60
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -144,6 +145,69 @@ def test_leaving() -> None:
         with pytest.warns(ResourceWarning):
             del dropped
         assert one.get_metrics().abandoned == 2
+
+
+@pytest.mark.parametrize("how", ["chat", "stream"])
+def test_the_whole_call_has_an_end(how: str) -> None:
+    """`total` ends a call that would go on, however steadily a stream comes; what came is kept."""
+    capture, fault = CAPTURES["openai/text"], None
+    if how == "chat":
+        capture, fault = CAPTURES["openai/whole_text"], Stall(100)
+    with serving(capture, fault=fault, pace=0.1) as server, client(server, capture, timeout=Timeout(total=0.4)) as one:
+        began = time.monotonic()
+        with pytest.raises(error.TimeoutError) as caught:
+            if how == "chat":
+                one.chat("Hello")
+            else:
+                list(one.stream_chat("Hello"))
+        assert time.monotonic() - began < 2
+    assert caught.value.phase == "total"
+    if how == "stream":
+        assert caught.value.partial is not None
+        assert caught.value.partial.message.text
+
+
+def test_leaving_by_an_error_closes_the_connection() -> None:
+    """Whatever is raised inside `with`, Ctrl-C too, no connection stays open at the provider."""
+    capture = CAPTURES["openai/text"]
+    with serving(capture, pace=0.2) as server, client(server, capture) as one:
+        for kind in (ValueError, KeyboardInterrupt):
+            with pytest.raises(kind), one.stream_chat("Hello") as stream:
+                next(stream)
+                raise kind
+            end = time.monotonic() + 2
+            while server.open_connections and time.monotonic() < end:
+                time.sleep(0.01)
+            assert server.open_connections == 0
+
+
+def test_from_many_threads() -> None:
+    """One client serves many threads at once; each has its own answer."""
+    captures = [CAPTURES["openai/text"], CAPTURES["openai/whole_text"]]
+    with serving(*captures, pace=0.001) as server, client(server, captures[0]) as one:
+        url = server.url_for("openai", "whole_text")
+        with SyncLLMClient.create("openai", captures[1].model, "k", base_url=url) as other:
+
+            def ask(place: int) -> str:
+                if place % 2:
+                    return other.chat("Hello").content
+                return "".join(chunk.delta for chunk in one.stream_chat("Hello"))
+
+            with ThreadPoolExecutor(20) as threads:
+                found = list(threads.map(ask, range(60)))
+            assert one.get_metrics().finished == other.get_metrics().finished == 30
+    assert set(found[::2]) == {(captures[0].expected or {})["text"]}
+    assert set(found[1::2]) == {(captures[1].expected or {})["text"]}
+
+
+def test_a_schema() -> None:
+    """`stream_with_schema` gives the value so far and at the end the caller's own type."""
+    capture = CAPTURES["openai/structured"]
+    with serving(capture) as server, client(server, capture) as one:
+        with one.stream_with_schema("Hello", dict[str, Any]) as stream:
+            values = [msgspec.json.encode(chunk.partial_parse) for chunk in stream if chunk.partial_parse]
+        assert len(set(values)) > 5
+        assert stream.response.structured_output == msgspec.json.decode(values[-1])
 
 
 def test_inside_a_running_loop() -> None:

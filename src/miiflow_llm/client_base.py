@@ -12,7 +12,7 @@ from .core.request import Plan
 from .core.timeout import Timeout
 from .exchange import Setup
 from .hooks import Hook, Hooks, as_hooks
-from .metrics import Metrics, MetricsRecorder
+from .metrics import Metrics, MetricsRecorder, NoMetrics
 from .parameters import Messages, Parameters, build_request
 from .target import Target
 from .wire.encode import Unsupported
@@ -124,7 +124,10 @@ class BaseClient(Generic[HttpClient, Sender]):
 
         found = load(config)
         name, chosen = found.choose(provider, model)
-        return cls.create(**found.arguments(name), model=chosen, http_client=http_client, event_hooks=event_hooks)
+        client = cls.create(**found.arguments(name), model=chosen, http_client=http_client, event_hooks=event_hooks)
+        if not found.enable_metrics:
+            client._setup.metrics = NoMetrics()
+        return client
 
     @property
     def provider(self) -> str:

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -25,8 +25,12 @@ from .wire.table import Provider
 VARIABLE = "MIIFLOW_LLM_CONFIG"
 """The environment variable that holds the configuration itself, as JSON, or the path of its file."""
 
-_SECRETS = ("api_key", "apikey", "key", "token", "secret", "password", "authorization")
+_SECRET = re.compile(
+    r"(^|[-_])(api_?key|key|token|secret|passwd|password|authorization|credentials?|cookie)$", re.IGNORECASE
+)
 _DEFAULT = "default_"
+
+T = TypeVar("T")
 
 
 class ProviderConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -109,12 +113,22 @@ def load(source: Mapping[str, Any] | str | Path | None = None) -> Config:
         source = _from_variable()
     data = dict(source) if isinstance(source, Mapping) else _from_file(Path(source))
     _refuse_secrets(data, "")
-    data["providers"] = {name: _entry(name, entry) for name, entry in data.get("providers", {}).items()}
     _check_keys(data, Config.__struct_fields__, "")
+    entries = data.pop("providers", {})
+    if not isinstance(entries, Mapping):
+        raise ConfigurationError("configuration: providers is a mapping of each provider's name to its settings")
+    config = _converted(data, Config, "")
+    config.providers = {str(name): _entry(str(name), entry) for name, entry in entries.items()}
+    return config
+
+
+def _converted(data: Any, kind: type[T], place: str) -> T:
     try:
-        return msgspec.convert(data, Config)
+        return msgspec.convert(data, kind)
     except msgspec.ValidationError as reason:
-        raise ConfigurationError(f"configuration: {reason}") from None
+        words, _, path = str(reason).partition(" - at `$")
+        where = f"{place}{path.rstrip('`')}".strip(".")
+        raise ConfigurationError(f"configuration: {where}: {words}") from None
 
 
 def _from_variable() -> Mapping[str, Any] | str:
@@ -145,10 +159,13 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
 
 
 def _refuse_secrets(value: Any, place: str) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            _refuse_secrets(inner, f"{place}[{number}]")
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             here = f"{place}.{key}" if place else str(key)
-            if re.sub(r"[^a-z_]", "", str(key).lower().replace("-", "_")) in _SECRETS:
+            if isinstance(inner, str) and _SECRET.search(str(key).strip()):
                 raise ConfigurationError(
                     f"{here}: a configuration holds no secrets, it gets copied and committed; set the environment "
                     "variable, and name it with api_key_env if it is not the provider's usual one"
@@ -156,15 +173,30 @@ def _refuse_secrets(value: Any, place: str) -> None:
             _refuse_secrets(inner, here)
 
 
-def _entry(name: str, entry: Any) -> Any:
-    """One provider's mapping, its `default_...` keys gathered under `defaults`."""
+def _entry(name: str, entry: Any) -> ProviderConfig:
+    """One provider, its `default_...` keys gathered under `defaults`."""
+    place = f"providers.{name}"
     if not isinstance(entry, Mapping):
-        return entry
+        return _converted(entry, ProviderConfig, place)
     defaults = {key.removeprefix(_DEFAULT): value for key, value in entry.items() if key.startswith(_DEFAULT)}
     rest = {key: value for key, value in entry.items() if not key.startswith(_DEFAULT)}
-    _check_keys(defaults, NAMES, f"providers.{name}.{_DEFAULT}")
-    _check_keys(rest, ProviderConfig.__struct_fields__, f"providers.{name}.")
-    return {**rest, "defaults": {**rest.get("defaults", {}), **defaults}}
+    _check_keys(defaults, NAMES, f"{place}.{_DEFAULT}")
+    _check_keys(rest, ProviderConfig.__struct_fields__, f"{place}.")
+    found = _converted(rest, ProviderConfig, place)
+    _check_keys(found.defaults, NAMES, f"{place}.defaults.")
+    found.defaults = {**found.defaults, **defaults}
+    if not providers.exists(found.like or name):
+        _refuse_provider(found.like or name, f"{place}.like" if found.like else place)
+    return found
+
+
+def _refuse_provider(name: str, place: str) -> NoReturn:
+    near = difflib.get_close_matches(name, providers.names(), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(providers.names())}"
+    raise ConfigurationError(
+        f"configuration: {place}: no provider {name!r}; {hint} Or is it your own? Then say what it is like: like = "
+        '"openai-compatible", and its base_url'
+    )
 
 
 def _check_keys(data: Mapping[str, Any], legal: tuple[str, ...], place: str) -> None:

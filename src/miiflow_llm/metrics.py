@@ -162,3 +162,18 @@ class MetricsRecorder:
             retries=sum(target.retries for target in targets.values()),
             targets=targets,
         )
+
+
+class NoMetrics(MetricsRecorder):
+    """Takes no notes: for `enable_metrics = false`."""
+
+    def finished(
+        self, target: str, usage: TokenCount, latency_ms: float, first_token_ms: float | None, retries: int
+    ) -> None:
+        """Nothing is kept."""
+
+    def failed(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
+        """Nothing is kept."""
+
+    def abandoned(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
+        """Nothing is kept."""

@@ -13,7 +13,7 @@ import httpx
 from .client import LLMClient
 from .config import Config, load
 from .hooks import Hook, Hooks, as_hooks
-from .metrics import Metrics, MetricsRecorder
+from .metrics import Metrics, MetricsRecorder, NoMetrics
 from .wire.transport import Transport, TransportName
 
 
@@ -34,7 +34,7 @@ class ClientPool:
     ) -> None:
         self._config = load(config) if config is not None else Config()
         self._transport = Transport(http_client, transport)
-        self._metrics = MetricsRecorder()
+        self._metrics = MetricsRecorder() if self._config.enable_metrics else NoMetrics()
         self._hooks = as_hooks(event_hooks)
         self._clients: dict[tuple[str, str], LLMClient] = {}
         self._lock = Lock()

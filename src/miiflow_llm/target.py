@@ -129,8 +129,8 @@ def _credential(provider: Provider, api_key: str | None) -> Credential | None:
         return Credential(auth.header, auth.prefix, Secret(key.strip()))
     if provider.key == "optional":
         return None
-    looked = " or ".join(provider.env) or "no variable"
-    raise ConfigurationError(f"{provider.name}: no API key; pass api_key=... or set {looked}")
+    looked = " or ".join(provider.env)
+    raise ConfigurationError(f"{provider.name}: no API key; pass api_key=..." + (f" or set {looked}" if looked else ""))
 
 
 def _from_env(speaks: Provider | Also) -> str | None:

@@ -40,6 +40,11 @@ def names() -> list[str]:
     return sorted({*builtin_names(), *(provider.name for provider in _registered.values())})
 
 
+def exists(name: str) -> bool:
+    """Whether there is a provider of that name or alias; none is loaded for it."""
+    return name in _registered or ALIASES.get(name, name) in builtin_names()
+
+
 def builtin_names() -> list[str]:
     """The names of the providers that have a file here."""
     folder = Path(__file__).parent
