@@ -160,6 +160,9 @@ def _parsed(value: object) -> object:
     [
         (b'{"choices":[{"delta":{"content":["a","b"]}}]}', "ab"),
         (b'{"choices":[{"delta":{"content":12}}]}', "12"),
+        (b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}', "a\ufffd"),
+        (b'{"choices":[{"delta":{"content":"\\ude00b"}}]}', "\ufffdb"),
+        (b'{"choices":[{"delta":{"content":"a\xed\xa0\xbdb\\ud83d\\ude00"}}]}', "a\ufffd\ufffd\ufffdb\U0001f600"),
         (b'{"choices":[{"delta":{"content":null}}]}', None),
         (b'{"choices":null}', None),
         (b'{"choices":[null,{"delta":{"content":"x"}}]}', "x"),

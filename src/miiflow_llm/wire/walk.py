@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ..core.json_text import repair_surrogates
 from ..core.pieces import Piece, Usage
 from .compile import present
 from .event_words import PIECES, Absent, Const, Each, Exists, Json, Other, Rule, RuleLike, Value
@@ -30,8 +31,8 @@ class Mismatch(Exception):
 
 
 def decode_leniently(data: bytes) -> Any:
-    """JSON as values; bytes that are no UTF-8 become U+FFFD, and numbers out of range infinite, rather than lose the
-    frame.
+    """JSON as values. Bytes that are no UTF-8 and lone surrogates become U+FFFD, numbers out of range infinite, rather
+    than lose the frame.
 
     Raises:
         msgspec.DecodeError: it is no JSON all the same.
@@ -39,7 +40,11 @@ def decode_leniently(data: bytes) -> Any:
     try:
         return _DECODER.decode(data)
     except (UnicodeDecodeError, msgspec.DecodeError):
-        return _DECODER.decode(data.decode("utf-8", "replace"))
+        text = data.decode("utf-8", "replace")
+    try:
+        return _DECODER.decode(text)
+    except msgspec.DecodeError:
+        return _DECODER.decode(repair_surrogates(text))
 
 
 def walk(rules: tuple[RuleLike, ...], frame: Any) -> list[Piece]:
