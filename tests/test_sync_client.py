@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 import warnings
@@ -20,6 +21,7 @@ from miiflow_llm.core import exceptions as error
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.faults import CutAt, Fault, Stall, StatusFirst
 from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.wire.transport_loops import tls_context
 
 from .captured import facts, line, own, read, sample
 from .test_captures import name
@@ -220,3 +222,21 @@ def test_inside_a_running_loop() -> None:
 
     with serving(capture) as server:
         assert anyio.run(notebook) == (capture.expected or {})["text"]
+
+
+def test_certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many clients share one TLS context: making one takes some 20 ms."""
+    made: list[ssl.SSLContext] = []
+
+    def context() -> ssl.SSLContext:
+        made.append(ssl.create_default_context())
+        return made[-1]
+
+    monkeypatch.setattr("httpx.create_ssl_context", context)
+    tls_context.cache_clear()
+    for _ in range(3):
+        with SyncLLMClient.create("openai", "m", "k", base_url="http://127.0.0.1:9", max_retries=0) as one:
+            with pytest.raises(error.NetworkError):
+                one.chat("Hello")
+    tls_context.cache_clear()
+    assert len(made) == 1

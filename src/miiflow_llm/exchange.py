@@ -155,6 +155,8 @@ class Exchange:
 
     def read_error(self, reason: BaseException, phase: Any) -> MiiflowLLMError:
         """Our error for a read that failed while `phase` was running."""
+        if isinstance(reason, MiiflowLLMError):
+            return reason  # our own TimeoutError is an OSError too
         if not isinstance(reason, httpx.TimeoutException):
             return translated(reason, self.timeout)
         left = self.left()
@@ -198,6 +200,7 @@ class Exchange:
     def settled(self, error: MiiflowLLMError) -> MiiflowLLMError:
         """The error as it goes to the caller: with its attempts, and counted."""
         error.attempts = self.attempts
+        error.__context__ = None  # httpx's exception, which holds the request and its key
         if not self._settled:
             self._settled = True
             usage = error.partial.usage if error.partial is not None else None

@@ -67,13 +67,12 @@ class FaultServer:
         self.script = script
         self.requests: list[Request] = []
         self.connections = 0
-        self.open = 0
         self.sent = 0
         self.failures: list[BaseException] = []
         self._context = context
         self._accepts = accepts
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024 if accepts else 0)
-        self._sockets: set[socket.socket] = set()
+        self._sockets: dict[int, socket.socket] = {}
         self._fillers: list[socket.socket] = []
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -86,6 +85,14 @@ class FaultServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}" if self._context is None else f"https://localhost:{self.port}"
+
+    @property
+    def open(self) -> int:
+        return len(self._sockets)
+
+    def unsettled(self) -> list[bytes]:
+        """The first lines of what was asked on connections that are open."""
+        return [request.line for request in self.requests if request.connection in self._sockets]
 
     def settled(self, seconds: float = 5.0) -> bool:
         """Whether every connection comes to its end within so many seconds."""
@@ -107,7 +114,7 @@ class FaultServer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
-            for sock in self._sockets:
+            for sock in self._sockets.values():
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
         for sock in self._fillers:
@@ -139,9 +146,8 @@ class FaultServer:
                 return
             with self._lock:
                 self.connections += 1
-                self.open += 1
-                self._sockets.add(sock)
                 number = self.connections
+                self._sockets[number] = sock
             sock.settimeout(15)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._start(self._serve, sock, number)
@@ -159,8 +165,7 @@ class FaultServer:
         finally:
             peer.close()
             with self._lock:
-                self._sockets.discard(sock)
-                self.open -= 1
+                del self._sockets[number]
 
     def answer(self, request: Request) -> Steps:
         """The steps for a request."""

@@ -15,7 +15,8 @@ from miiflow_llm.streams import ChatStream
 
 from .helpers import client_at, until
 from .server import HANG, LAST_CHUNK, FaultServer, Steps, Wait, chunk
-from .wires import OPENAI_CHAT, WIRES, Wire
+from .wire import Wire
+from .wires import OPENAI_CHAT, WIRES
 
 ENDLESS = [*OPENAI_CHAT.begun(OPENAI_CHAT.opening, OPENAI_CHAT.hel), HANG]
 

@@ -19,9 +19,10 @@ import trustme
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, StreamProtocolError
 from miiflow_llm.wire.coding import PIECE, CodingError, coding_of
 
-from .helpers import KEY, client_at
+from .helpers import KEY, client_at, sync_client_at
 from .server import CLOSE, HANG, LAST_CHUNK, FaultServer, Request, Steps, chunk, head, whole
-from .wires import GEMINI, OPENAI_CHAT, WIRES, Wire
+from .wire import Wire
+from .wires import GEMINI, OPENAI_CHAT, WIRES
 
 ANSWER = whole(OPENAI_CHAT.answer)
 
@@ -180,6 +181,7 @@ def _everything_said(raised: BaseException) -> Iterator[str]:
     """Every form in which an exception may come before eyes, its tracebacks with the values of variables."""
     seen: BaseException | None = raised
     while seen is not None:
+        assert not isinstance(seen, httpx.HTTPError), "it holds the request, and that the key"
         yield from (str(seen), repr(seen), repr(seen.args), repr(vars(seen)))
         yield "".join(
             traceback.TracebackException(
@@ -197,29 +199,52 @@ def _of_ours(raised: BaseException) -> object:
     return trace
 
 
+FAILURES: dict[str, Steps] = {
+    "401": whole(b"", 401),
+    "503": whole(b"", 503),
+    "close": [CLOSE],
+    "hang": [HANG],
+    "body that breaks": [*OPENAI_CHAT.begun(b"{"), CLOSE],
+    "body that stops": [*OPENAI_CHAT.begun(b"{"), HANG],
+}
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "steps", [whole(b"", 401), whole(b"", 503), [CLOSE], [HANG]], ids=["401", "503", "close", "hang"]
-)
+@pytest.mark.parametrize("steps", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("wire", WIRES[:3], ids=lambda wire: wire.name)
 async def test_a_key_shows_in_no_error(
-    wire: Wire, steps: Steps, transport: str, caplog: pytest.LogCaptureFixture
+    wire: Wire, stream: bool, steps: Steps, transport: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in messages, arguments, tracebacks with variables, chained exceptions, pickles or log lines."""
     with caplog.at_level(logging.DEBUG), FaultServer([steps]) as server:
         async with client_at(server.url, transport, wire, timeout=0.1, max_retries=1) as client:
-            try:
-                await client.chat("Hi")
-            except MiiflowLLMError as raised:
-                error = raised
+            with pytest.raises(MiiflowLLMError) as raised:
+                [_ async for _ in client.stream_chat("Hi")] if stream else await client.chat("Hi")
             assert KEY in "".join(server.requests[0].headers.values())
-    for said in _everything_said(error):
-        assert KEY not in said
-    assert KEY.encode() not in pickle.dumps(error)
+    _check_secret(raised.value)
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("miiflow_llm")]
     assert ours
     assert KEY not in "".join(ours)
     assert KEY not in caplog.text
+
+
+def _check_secret(error: MiiflowLLMError) -> None:
+    for said in _everything_said(error):
+        assert KEY not in said
+    assert KEY.encode() not in pickle.dumps(error)
+
+
+@pytest.mark.parametrize("steps", FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("wire", WIRES[:3], ids=lambda wire: wire.name)
+def test_a_key_shows_in_no_error_without_a_loop(wire: Wire, stream: bool, steps: Steps) -> None:
+    """Nor does it in those of the synchronous client."""
+    with FaultServer([steps]) as server, sync_client_at(server.url, wire, timeout=0.1, max_retries=1) as client:
+        with pytest.raises(MiiflowLLMError) as raised:
+            list(client.stream_chat("Hi")) if stream else client.chat("Hi")
+        assert KEY in "".join(server.requests[0].headers.values())
+    _check_secret(raised.value)
 
 
 def test_a_key_shows_in_no_configuration_error() -> None:

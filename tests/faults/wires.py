@@ -7,78 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from .server import LAST_CHUNK, Step, chunk, head
-
-STREAM_MODEL = "test-model"
-
-
-class Wire(NamedTuple):
-    """A dialect's bytes.
-
-    `complete_at` is the first of `finish` and `end` after which the end of the bytes is a finished answer.
-    `overload` is an error inside a stream that may be retried, `refusal` one that may not; `silent` are frames that
-    carry no output; `quota` is the body of a status 429 or 402 that says that waiting does not help.
-    """
-
-    name: str
-    provider: str
-    kind: str
-    opening: bytes
-    hel: bytes
-    lo: bytes
-    reasoning: bytes
-    tool: bytes
-    finish: bytes
-    end: bytes
-    complete_at: str
-    silent: tuple[bytes, ...]
-    unknown: bytes
-    overload: bytes
-    refusal: bytes
-    error: bytes
-    quota: bytes
-    quota_status: int
-    invalid: bytes
-    answer: bytes
-
-    @property
-    def text(self) -> bytes:
-        return self.opening + self.hel + self.lo
-
-    @property
-    def stream(self) -> bytes:
-        return self.text + self.finish + self.end
-
-    def head(self, *lines: str) -> bytes:
-        """The head of a chunked stream."""
-        return head(200, self.kind, "transfer-encoding: chunked", *lines)
-
-    def streamed(self, *parts: bytes) -> list[Step]:
-        """A whole chunked stream, each part a chunk."""
-        return [self.head() + b"".join(map(chunk, parts)) + LAST_CHUNK]
-
-    def begun(self, *parts: bytes) -> list[Step]:
-        """A chunked stream that goes on."""
-        return [self.head() + b"".join(map(chunk, parts))]
-
-
-def _sse(*payloads: Any, line: str = "\n") -> bytes:
-    return b"".join(f"data: {json.dumps(payload)}{line}{line}".encode() for payload in payloads)
-
-
-def _named(*payloads: dict[str, Any]) -> bytes:
-    return b"".join(f"event: {p['type']}\ndata: {json.dumps(p)}\n\n".encode() for p in payloads)
-
-
-def _line(*payloads: Any) -> bytes:
-    return b"".join(json.dumps(payload).encode() + b"\n" for payload in payloads)
+from .wire import STREAM_MODEL, Wire, lines, named, sse
 
 
 def _openai(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return _sse({"id": "c1", "object": "chat.completion.chunk", "model": STREAM_MODEL, "choices": [choice], **more})
+    return sse({"id": "c1", "object": "chat.completion.chunk", "model": STREAM_MODEL, "choices": [choice], **more})
 
 
 def _openai_error(message: str, code: str, kind: str) -> dict[str, Any]:
@@ -99,8 +35,8 @@ OPENAI_CHAT = Wire(
     complete_at="finish",
     silent=(b": PROCESSING\n\n", _openai({"content": ""}), _openai({}), b"event: ping\ndata: {}\n\n"),
     unknown=b"event: brand.new\ndata: " + json.dumps({"type": "brand.new", "x": [1]}).encode() + b"\n\n",
-    overload=_sse(_openai_error("overloaded, try later", "service_unavailable", "server_error")),
-    refusal=_sse(_openai_error("no such field", "bad", "invalid_request_error")),
+    overload=sse(_openai_error("overloaded, try later", "service_unavailable", "server_error")),
+    refusal=sse(_openai_error("no such field", "bad", "invalid_request_error")),
     error=json.dumps(_openai_error("overloaded, try later", "service_unavailable", "server_error")).encode(),
     quota=json.dumps(_openai_error("pay first", "insufficient_quota", "insufficient_quota")).encode(),
     quota_status=429,
@@ -132,24 +68,24 @@ _ANTHROPIC_MESSAGE: dict[str, Any] = {
 
 
 def _block(delta: dict[str, Any], index: int = 0) -> bytes:
-    return _named({"type": "content_block_delta", "index": index, "delta": delta})
+    return named({"type": "content_block_delta", "index": index, "delta": delta})
 
 
 ANTHROPIC = Wire(
     name="anthropic_messages",
     provider="anthropic",
     kind="text/event-stream",
-    opening=_named(
+    opening=named(
         {"type": "message_start", "message": _ANTHROPIC_MESSAGE},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     ),
     hel=_block({"type": "text_delta", "text": "Hel"}),
     lo=_block({"type": "text_delta", "text": "lo"}),
-    reasoning=_named(
+    reasoning=named(
         {"type": "content_block_start", "index": 1, "content_block": {"type": "thinking", "thinking": ""}},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "thinking_delta", "thinking": "hm"}},
     ),
-    tool=_named(
+    tool=named(
         {
             "type": "content_block_start",
             "index": 1,
@@ -157,16 +93,16 @@ ANTHROPIC = Wire(
         },
         {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{"}},
     ),
-    finish=_named(
+    finish=named(
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
     ),
-    end=_named({"type": "message_stop"}),
+    end=named({"type": "message_stop"}),
     complete_at="end",
-    silent=(b": PROCESSING\n\n", _named({"type": "ping"}), _block({"type": "text_delta", "text": ""})),
-    unknown=_named({"type": "brand_new", "x": [1]}),
-    overload=_named(_anthropic_error("Overloaded", "overloaded_error")),
-    refusal=_named(_anthropic_error("no such field", "invalid_request_error")),
+    silent=(b": PROCESSING\n\n", named({"type": "ping"}), _block({"type": "text_delta", "text": ""})),
+    unknown=named({"type": "brand_new", "x": [1]}),
+    overload=named(_anthropic_error("Overloaded", "overloaded_error")),
+    refusal=named(_anthropic_error("no such field", "invalid_request_error")),
     error=json.dumps(_anthropic_error("Overloaded", "overloaded_error")).encode(),
     quota=json.dumps(_anthropic_error("pay first", "billing_error")).encode(),
     quota_status=402,
@@ -190,7 +126,7 @@ def _gemini(parts: Sequence[dict[str, Any]], finish: str | None = None, **more: 
 
 
 def _gemini_sse(*payloads: Any) -> bytes:
-    return _sse(*payloads, line="\r\n")
+    return sse(*payloads, line="\r\n")
 
 
 def _gemini_error(code: int, status: str, message: str) -> dict[str, Any]:
@@ -227,7 +163,7 @@ GEMINI = Wire(
 
 def _ollama(content: str, **more: Any) -> bytes:
     message = {"role": "assistant", "content": content, **more.pop("message", {})}
-    return _line({"model": STREAM_MODEL, "message": message, "done": False, **more})
+    return lines({"model": STREAM_MODEL, "message": message, "done": False, **more})
 
 
 OLLAMA = Wire(
@@ -243,9 +179,9 @@ OLLAMA = Wire(
     end=_ollama("", done=True, done_reason="stop", prompt_eval_count=3, eval_count=2),
     complete_at="end",
     silent=(b"\n", _ollama("")),
-    unknown=_line({"brand_new": [1]}),
-    overload=_line({"error": "server busy, please try again.  maximum pending requests exceeded"}),
-    refusal=_line({"error": "invalid format: no such field"}),
+    unknown=lines({"brand_new": [1]}),
+    overload=lines({"error": "server busy, please try again.  maximum pending requests exceeded"}),
+    refusal=lines({"error": "invalid format: no such field"}),
     error=json.dumps({"error": "server busy, please try again.  maximum pending requests exceeded"}).encode(),
     quota=b"",
     quota_status=0,
@@ -253,4 +189,149 @@ OLLAMA = Wire(
     answer=_ollama("Hello", done=True, done_reason="stop", prompt_eval_count=3, eval_count=2).strip(),
 )
 
-WIRES = (OPENAI_CHAT, ANTHROPIC, GEMINI, OLLAMA)
+
+def _mistral(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return sse({"id": "s1", "object": "chat.completion.chunk", "model": STREAM_MODEL, "choices": [choice], **more})
+
+
+def _mistral_error(status: int, kind: str, message: str) -> dict[str, Any]:
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": "1", "raw_status_code": status}
+
+
+_MISTRAL_USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+MISTRAL = Wire(
+    name="mistral_chat",
+    provider="mistral",
+    kind="text/event-stream",
+    opening=_mistral({"role": "assistant", "content": ""}),
+    hel=_mistral({"content": "Hel"}),
+    lo=_mistral({"content": "lo"}),
+    reasoning=_mistral({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}),
+    tool=_mistral({"tool_calls": [{"index": 0, "id": "t12345678", "function": {"name": "f", "arguments": "{"}}]}),
+    finish=_mistral({"content": ""}, "stop", usage=_MISTRAL_USAGE),
+    end=b"data: [DONE]\n\n",
+    complete_at="finish",
+    silent=(b": PROCESSING\n\n", _mistral({"content": ""}), _mistral({})),
+    unknown=sse({"object": "brand.new", "x": [1]}),
+    overload=sse(_mistral_error(503, "internal_server_error", "Service unavailable.")),
+    refusal=sse(_mistral_error(400, "invalid_request_error", "no such field")),
+    error=json.dumps(_mistral_error(503, "internal_server_error", "Service unavailable.")).encode(),
+    quota=json.dumps({"detail": "pay first"}).encode(),
+    quota_status=402,
+    invalid=json.dumps(_mistral_error(400, "invalid_request_error", "no such field")).encode(),
+    answer=json.dumps(
+        {
+            "id": "s1",
+            "object": "chat.completion",
+            "model": STREAM_MODEL,
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+            "usage": _MISTRAL_USAGE,
+        }
+    ).encode(),
+)
+
+
+def _cohere(kind: str, message: dict[str, Any], index: int = 0) -> bytes:
+    return named({"type": kind, "index": index, "delta": {"message": message}})
+
+
+def _cohere_text(text: str) -> bytes:
+    return _cohere("content-delta", {"content": {"text": text}})
+
+
+_COHERE_USAGE = {"tokens": {"input_tokens": 3, "output_tokens": 2}}
+
+COHERE = Wire(
+    name="cohere_v2",
+    provider="cohere",
+    kind="text/event-stream",
+    opening=named({"id": "k1", "type": "message-start", "delta": {"message": {"role": "assistant", "content": []}}})
+    + _cohere("content-start", {"content": {"type": "text", "text": ""}}),
+    hel=_cohere_text("Hel"),
+    lo=_cohere_text("lo"),
+    reasoning=_cohere("content-start", {"content": {"type": "thinking", "thinking": "hm"}}, 1),
+    tool=_cohere(
+        "tool-call-start",
+        {"tool_calls": {"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{"}}},
+    ),
+    finish=named({"type": "content-end", "index": 0}),
+    end=named({"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": _COHERE_USAGE}}),
+    complete_at="end",
+    silent=(b": PROCESSING\n\n", _cohere_text(""), named({"type": "debug", "prompt": "p"})),
+    unknown=named({"type": "brand-new", "x": [1]}),
+    overload=named({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "try later"}}),
+    refusal=b"",
+    error=json.dumps({"id": "e1", "message": "internal server error, this has been reported"}).encode(),
+    quota=json.dumps({"message": "a trial key is limited to 1000 API calls / month"}).encode(),
+    quota_status=429,
+    invalid=json.dumps({"id": "e1", "message": "no such field"}).encode(),
+    answer=json.dumps(
+        {
+            "id": "k1",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]},
+            "finish_reason": "COMPLETE",
+            "usage": _COHERE_USAGE,
+        }
+    ).encode(),
+)
+
+
+_RESPONSE: dict[str, Any] = {"id": "r1", "object": "response", "model": STREAM_MODEL, "status": "in_progress"}
+_SAID = {"type": "output_text", "text": "Hello", "annotations": []}
+_ITEM = {"id": "m1", "type": "message", "role": "assistant", "status": "completed", "content": [_SAID]}
+_DONE = {
+    **_RESPONSE,
+    "status": "completed",
+    "output": [_ITEM],
+    "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5},
+}
+
+
+def _response_text(text: str) -> bytes:
+    delta = {"item_id": "m1", "output_index": 0, "content_index": 0, "delta": text}
+    return named({"type": "response.output_text.delta", **delta})
+
+
+RESPONSES = Wire(
+    name="openai_responses",
+    provider="openai",
+    kind="text/event-stream",
+    opening=named(
+        {"type": "response.created", "response": _RESPONSE}, {"type": "response.in_progress", "response": _RESPONSE}
+    ),
+    hel=named({"type": "response.output_item.added", "output_index": 0, "item": {**_ITEM, "content": []}})
+    + _response_text("Hel"),
+    lo=_response_text("lo"),
+    reasoning=named(
+        {"type": "response.reasoning_summary_text.delta", "output_index": 1, "summary_index": 0, "delta": "hm"}
+    ),
+    tool=named(
+        {
+            "type": "response.output_item.added",
+            "output_index": 1,
+            "item": {"id": "f1", "type": "function_call", "call_id": "t1", "name": "f", "arguments": ""},
+        },
+        {"type": "response.function_call_arguments.delta", "output_index": 1, "delta": "{"},
+    ),
+    finish=named({"type": "response.output_item.done", "output_index": 0, "item": _ITEM}),
+    end=named({"type": "response.completed", "response": _DONE}),
+    complete_at="end",
+    silent=(b": PROCESSING\n\n", _response_text(""), named({"type": "response.in_progress", "response": _RESPONSE})),
+    unknown=named({"type": "response.brand_new", "x": [1]}),
+    overload=named(
+        {
+            "type": "response.failed",
+            "response": {**_RESPONSE, "status": "failed", "error": {"code": "server_error", "message": "try later"}},
+        }
+    ),
+    refusal=named({"type": "error", "code": "invalid_prompt", "message": "no such field", "param": None}),
+    error=OPENAI_CHAT.error,
+    quota=OPENAI_CHAT.quota,
+    quota_status=429,
+    invalid=OPENAI_CHAT.invalid,
+    answer=json.dumps(_DONE).encode(),
+)
+
+WIRES = (OPENAI_CHAT, ANTHROPIC, GEMINI, OLLAMA, MISTRAL, COHERE, RESPONSES)

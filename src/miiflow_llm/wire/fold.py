@@ -189,7 +189,7 @@ class Fold:
         """The pieces that are no text, reasoning or call."""
         if isinstance(piece, Finish):
             self._finish(piece)
-            return True
+            return self._unified != ERROR  # a chunk handed out for a failure alone would stand against a retry
         if isinstance(piece, Usage):
             self._counters.update(piece.counters)
         elif isinstance(piece, Refusal):

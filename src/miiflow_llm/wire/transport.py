@@ -180,7 +180,7 @@ class Transport:
         )
         if body is not None:
             request.stream = _Content(body)
-        limit = _at_most(timeout, total)
+        limit = at_most(timeout, total)
         give_back: Callable[[], None] | None = None
         failure: MiiflowLLMError
         try:
@@ -192,7 +192,7 @@ class Transport:
                 give_back = None
         except builtins.TimeoutError:
             phase: TimeoutPhase = "total" if limit == total else "first_output"
-            failure = timed_out(phase, total if phase == "total" else timeout.first_output)
+            failure = timed_out(phase, getattr(timeout, phase))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
             failure = translated(reason, timeout, total)
         else:
@@ -320,7 +320,7 @@ def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
     )
 
 
-def _at_most(timeout: Timeout, total: float | None) -> float | None:
+def at_most(timeout: Timeout, total: float | None) -> float | None:
     """The longest that a head may take, all phases together: a bound on servers that trickle it."""
     phases = (timeout.pool, timeout.connect, timeout.write, timeout.first_output)
     known = [phase for phase in phases if phase is not None]

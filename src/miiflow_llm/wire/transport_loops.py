@@ -29,7 +29,7 @@ class LoopClient:
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
         )
-        self.client = httpx.AsyncClient(limits=unlimited, follow_redirects=False, verify=_tls_context())
+        self.client = httpx.AsyncClient(limits=unlimited, follow_redirects=False, verify=tls_context())
         self._loop = weakref.ref(loop)
         self._places = anyio.Semaphore(places) if places is not None else None
 
@@ -103,6 +103,6 @@ def _once(release: Callable[[], None]) -> Callable[[], None]:
 
 
 @functools.cache
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Made once: reading the certificates takes some 20 ms."""
     return httpx.create_ssl_context()

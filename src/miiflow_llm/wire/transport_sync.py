@@ -1,17 +1,21 @@
 """Send a request and read its answer without an event loop: httpx's synchronous side, with our deadlines.
 
-A blocking read cannot be told a new limit, so one daemon thread for the process looks at the deadlines and shuts the
-socket of a read whose time is over; it runs no event loop and touches nothing else.
+While a head is awaited, each read of the socket is given what is left. Of a body, a read that blocks cannot be told a
+new limit, so one daemon thread for the process looks at the deadlines and shuts the socket of a read whose time is
+over; it runs no event loop and touches nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import httpx
 import msgspec
@@ -19,7 +23,8 @@ import msgspec
 from ..core.exceptions import ConfigurationError
 from ..core.timeout import Timeout
 from .coding import ACCEPTED, CodingError, coding_of
-from .transport import MAX_CONNECTIONS, Credential, lower_headers, phases, translated
+from .transport import MAX_CONNECTIONS, Credential, at_most, lower_headers, phases, timed_out, translated
+from .transport_loops import tls_context
 
 
 class SyncBody:
@@ -149,6 +154,33 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+class _Head(threading.local):
+    """Until when this thread waits for the head of an answer; `None` for no limit, and while it waits for none."""
+
+    until: float | None = None
+
+
+_head = _Head()
+
+
+def _traced(name: str, info: Mapping[str, Any]) -> None:
+    """What httpcore tells of a request: the reads of each connection that it opens are bounded from here on.
+
+    httpx limits each single read, so that a server which sends a byte now and then would be waited for without end.
+    """
+    if name.endswith((".connect_tcp.complete", ".start_tls.complete")):
+        stream = info["return_value"]
+        stream.read = functools.partial(_read, type(stream).read, weakref.proxy(stream))
+
+
+def _read(read: Callable[..., bytes], stream: Any, max_bytes: int, timeout: float | None = None) -> bytes:
+    """A connection's read, with no more time than is left for the head."""
+    if _head.until is None:
+        return read(stream, max_bytes, timeout)
+    left = max(_head.until - time.monotonic(), 0.0001)
+    return read(stream, max_bytes, left if timeout is None else min(timeout, left))
+
+
 class SyncAnswer(msgspec.Struct):
     """The head of an answer, and its body to read; `headers` are by lower-case name."""
 
@@ -160,6 +192,10 @@ class SyncAnswer(msgspec.Struct):
     def content_type(self) -> str:
         """What the answer says its body is."""
         return self.headers.get("content-type", "")
+
+
+def _is_over(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until
 
 
 class SyncTransport:
@@ -190,13 +226,26 @@ class SyncTransport:
         """
         client = self._opened()
         request = client.build_request(
-            method, url, headers={"accept-encoding": ACCEPTED, **headers}, content=body, timeout=phases(timeout, total)
+            method,
+            url,
+            headers={"accept-encoding": ACCEPTED, **headers},
+            content=body,
+            timeout=phases(timeout, total),
+            extensions={"trace": _traced},
         )
+        limit = at_most(timeout, total)
+        _head.until = None if limit is None else time.monotonic() + limit
         try:
             response = client.send(request, stream=True, auth=credential, follow_redirects=False)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:
-            raise translated(reason, timeout, total) from None
-        return SyncAnswer(response.status_code, lower_headers(response.headers), SyncBody(response))
+            failure = translated(reason, timeout, total)
+            if isinstance(reason, httpx.ReadTimeout) and limit == total and _is_over(_head.until):
+                failure = timed_out("total", timeout.total)
+        else:
+            return SyncAnswer(response.status_code, lower_headers(response.headers), SyncBody(response))
+        finally:
+            _head.until = None
+        raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
     def _opened(self) -> httpx.Client:
         with self._lock:
@@ -204,7 +253,7 @@ class SyncTransport:
                 raise ConfigurationError("this client is closed; make a new one")
             if self._client is None:
                 limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)
-                self._client = httpx.Client(limits=limits, follow_redirects=False)
+                self._client = httpx.Client(limits=limits, follow_redirects=False, verify=tls_context())
             return self._client
 
     def close(self) -> None:
