@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ import anyio
 import msgspec
 import pytest
 
-from miiflow_llm.core.response import StreamChunk
-from miiflow_llm.web import to_ndjson, to_sse
+from miiflow_llm.core.messages import Message
+from miiflow_llm.core.response import StreamChunk, ToolCallDelta
+from miiflow_llm.core.usage import TokenCount
+from miiflow_llm.web import framing, growth, safe_errors, to_ndjson, to_sse
+from miiflow_llm.web.assets import asset
+from miiflow_llm.web.body import ChatBody
 
 from .servers import LAST, Scripted, uvicorn_serving
 from .test_relay import HELLO
@@ -74,6 +80,11 @@ def pieces(path: str) -> list[bytes]:
 async def cutting(scope: Any, receive: Any, send: Any) -> None:
     """The server: the path says what is answered and where it is cut."""
     path = scope["path"]
+    found = asset(path)
+    if found is not None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/javascript")]})
+        await send({"type": "http.response.body", "body": found.body})
+        return
     status, data = WHOLE.get(path, (200, b""))
     await send({"type": "http.response.start", "status": status, "headers": []})
     if path == "/hang":
@@ -114,6 +125,41 @@ def test_cuts_change_nothing(told: dict[str, Any], kind: str) -> None:
     assert {line["parsed"] for line in cuts} == {PARSED}
 
 
+IN_THE_BROWSER = """async (paths) => {
+    const { streamChat } = await import("/miiflow-llm.js");
+    const told = [];
+    for (const url of paths) {
+        let text = "", end = null, parsed;
+        try {
+            for await (const chunk of streamChat({ messages: [] }, { url })) {
+                text += chunk.delta ?? "";
+                parsed = chunk.partial_parse;
+                end = chunk.finish_reason ?? end;
+            }
+        } catch (reason) {
+            end = reason.type;
+        }
+        told.push([text, end, JSON.stringify(parsed)]);
+    }
+    return told;
+}"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_chromium(chromium: Any, kind: str) -> None:
+    """In a browser it is the same: whole wherever the network cuts, and an error where it ends too early."""
+    length = len(body(kind))
+    some = [*range(1, length - 2, 17), length - 2]
+    with uvicorn_serving(cutting) as url:
+        tab = chromium.new_page()
+        tab.goto(f"{url}/limited")
+        whole = tab.evaluate(IN_THE_BROWSER, [f"/{kind}/each", *(f"/{kind}/cut/{at}" for at in some)])
+        ended = tab.evaluate(IN_THE_BROWSER, [f"/{kind}/end/{at}" for at in some])
+        tab.close()
+    assert set(map(tuple, whole)) == {("Hello 🌊lo 🌊", "stop", PARSED)}
+    assert {end for _, end, _ in ended} == {"interrupted"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_truncated_stream_is_an_error(told: dict[str, Any], kind: str) -> None:
     """A stream that ends before the end of its last frame is `interrupted`, never a finished answer."""
@@ -143,3 +189,11 @@ def test_the_signal_ends_it(told: dict[str, Any]) -> None:
 def test_a_whole_answer(told: dict[str, Any]) -> None:
     """`chat` gives the JSON."""
     assert told["whole"] == {"whole": {"a": 1}}
+
+
+def test_the_types_name_everything() -> None:
+    """Every field of requests, frames, tokens and errors, and every type of an error, stands in the declarations."""
+    declared = set(re.findall(r"\w+", (files("miiflow_llm.web") / "static" / "miiflow-llm.d.ts").read_text()))
+    structs = (ChatBody, Message, ToolCallDelta, TokenCount, framing._Piece, growth.Change)
+    fields = {name for struct in structs for name in struct.__struct_encode_fields__}
+    assert fields | {name for _, _, name, _ in safe_errors._TYPES} <= declared

@@ -27,6 +27,10 @@ export interface Message {
   name?: string;
   parts?: Block[];
   is_error?: boolean;
+  /** What the model said instead of an answer. */
+  refusal?: string;
+  /** Ask for the prompt up to here to be cached, where the provider has such marks. */
+  cache?: boolean | string;
 }
 
 export interface ChatRequest {
