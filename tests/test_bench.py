@@ -24,6 +24,7 @@ MEASURES = [
     ("asyncio", "first"),
     ("asyncio", "lag"),
     ("asyncio", "idle"),
+    ("asyncio", "memory"),
     ("trio", "200 calls anew, trio"),
 ]
 

@@ -44,6 +44,8 @@ class Case:
     def order_for(self, client: str, *, warm: bool = False) -> dict[str, Any]:
         """The arguments for one client; for the round that only warms it up, `warm` ones in their place."""
         order = {**self.order, **(self.warm if warm else {})}
+        if warm and client in SLOW and "streams" in order:
+            order["streams"] = min(order["streams"], 20)
         if self.measure == "cost":
             order["chunks"] = max(order["chunks"] // SLOW.get(client, 1), 5)
             order["silent"] = client in SILENT
@@ -99,6 +101,16 @@ def cases(rivals: list[str]) -> list[Case]:
         Case("first, TLS", "first text, warm, TLS", "first", ("floor", "ours"), {"requests": 150, **tls}, 8, 7),
         Case("idle", "open idle streams", "idle", IDLE, {"streams": 1000}, 15, 3, fresh=True),
         Case("idle, TLS", "open idle streams, TLS", "idle", IDLE, {"streams": 1000, **tls}, 30, 3, fresh=True),
+        Case(
+            "memory",
+            "what a stream of 100 000 chunks (0.6 MB of text, 28 MB of frames) adds at its worst",
+            "memory",
+            (*IDLE, "ours_httpx", *(rival for rival in chat if rival in ("lm15", "openai"))),
+            {"chunks": 100_000},
+            20,
+            2,
+            fresh=True,
+        ),
         Case("lag", "20 streams, a frame each 20 ms", "lag", ("floor", "ours", "httpx_sse", *chat), LAG, 50, 5),
         Case("lag, 200", "200 streams, a frame each 20 ms", "lag", ("floor", "ours", "httpx_sse"), LAG_200, 20, 5),
         Case("200 streams, TLS", ABOUT, "cost", ("floor", "ours", "httpx_bytes"), {**paced, **tls}, 35, 7, warm=short),

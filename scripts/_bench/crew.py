@@ -41,6 +41,11 @@ class Server:
         assert self._process.stdout is not None  # noqa: S101  it was asked for
         self.ports = self._process.stdout.readline().split()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
     def __enter__(self) -> Self:
         return self
 
@@ -138,11 +143,14 @@ def workers(clients: list[str], backend: str, server: Server) -> Iterator[tuple[
         for client in clients:
             try:
                 started[client] = Worker(client, backend, server)
-                started[client].wait_ready()
             except Failed as reason:
                 missing[client] = str(reason)
-                if client in started:
-                    started.pop(client).close()
+        for client, worker in list(started.items()):
+            try:
+                worker.wait_ready()
+            except Failed as reason:
+                missing[client] = str(reason)
+                started.pop(client).close()
         yield started, missing
     finally:
         for worker in started.values():

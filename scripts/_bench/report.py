@@ -104,6 +104,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "import": (figure("CPU ms", "cpu_ms"), figure("wall ms", "wall_ms"), *times("cpu_ms")),
     "idle": (figure("KB/stream", "stream_kb"), spread("quartiles", "stream_kb"), *times("stream_kb")),
+    "memory": (figure("MB", "growth_kb", 1 / 1024), spread("quartiles", "growth_kb", 1 / 1024)),
     "lag": (
         figure("ms: p50", "p50_us", MS),
         above("over floor", "p50_us", MS),
@@ -120,6 +121,7 @@ SORTED_BY = {
     "first": "p50_us",
     "idle": "stream_kb",
     "import": "cpu_ms",
+    "memory": "growth_kb",
     "lag": "p50_us",
 }
 

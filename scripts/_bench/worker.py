@@ -251,6 +251,16 @@ async def idle(bench: Bench, *, streams: int, **how: Any) -> Figures:
     return {"stream_kb": (after - before) / streams / 1024}
 
 
+async def memory(bench: Bench, *, chunks: int, **how: Any) -> Figures:
+    """Resident KB that one stream adds at its worst while it is read, its caller keeping nothing."""
+    stream = bench.stream(f"n-{chunks}-gap-0", **how)
+    await bench.stream("n-3-gap-0", **how)(str)
+    gc.collect()
+    before = reset_peak()
+    await stream(str)
+    return {"growth_kb": (peak() - before) / 1024}
+
+
 async def profile(bench: Bench, *, streams: int, chunks: int, gap: int = 0, **how: Any) -> Figures:
     """Shares of CPU by place in the source; see `sampler`."""
     from sampler import sampled
@@ -263,7 +273,7 @@ async def profile(bench: Bench, *, streams: int, chunks: int, gap: int = 0, **ho
 
 
 MEASURES: dict[str, Callable[..., Awaitable[Figures]]] = {
-    measure.__name__: measure for measure in (cost, curve, lag, hold, first, idle, profile)
+    measure.__name__: measure for measure in (cost, curve, lag, hold, first, idle, memory, profile)
 }
 
 
