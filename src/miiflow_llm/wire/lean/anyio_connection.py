@@ -1,7 +1,7 @@
-"""The connection for trio: reads and writes through anyio's streams.
+"""The connection for trio: anyio says when the socket has something, which is then read at once and parsed.
 
-A body's reads are timed by one lazy timer, and broken off by closing the socket; the waits that come once in a request
-(to connect, write, or see the head) by anyio's cancel scopes.
+anyio's stream serves to write. A body's reads are timed by one lazy timer, and broken off by closing the socket; the
+waits that come once in a request (to connect, write, or see the head) by anyio's cancel scopes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 import httpx
-from anyio.streams.tls import TLSAttribute
 
+from .buffers import LoopBuffers
 from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
 from .origin import Origin
 from .request import Outgoing
@@ -29,35 +29,21 @@ from .wait_timer import WaitTimer
 if TYPE_CHECKING:
     from .stream import ResponseStream
 
+_received = LoopBuffers(RECEIVE_BYTES)
+
 _SLICE = 64 * 1024  # up to here a body is sent without listening for an early answer
 
 
-async def open_connection(origin: Origin, context: ssl.SSLContext | None, local_address: str | None) -> AnyioConnection:
-    """Connect through anyio. Raises what anyio raises: OSError, ssl.SSLError, EndOfStream, BrokenResourceError."""
-    if context is None:
-        stream: anyio.abc.ByteStream = await anyio.connect_tcp(origin.host, origin.port, local_host=local_address)
-    else:
-        stream = await anyio.connect_tcp(
-            origin.host,
-            origin.port,
-            local_host=local_address,
-            ssl_context=context,
-            tls_standard_compatible=False,  # servers seldom send close_notify; length and chunks tell the end
-            tls_hostname=origin.server_hostname,
-        )
-    return AnyioConnection(stream, origin)
-
-
 class AnyioConnection(Connection):
-    """One connection over an anyio byte stream."""
+    """One connection over an anyio socket stream."""
 
-    def __init__(self, stream: anyio.abc.ByteStream, origin: Origin) -> None:
-        super().__init__(origin, anyio.lowlevel.current_token().native_token)
+    def __init__(self, stream: anyio.abc.SocketStream, origin: Origin) -> None:
+        loop = anyio.lowlevel.current_token().native_token
+        super().__init__(origin, loop)
         self._stream = stream
         extra = stream.extra
         self._socket: socket.socket = extra(anyio.abc.SocketAttribute.raw_socket)
-        self._ssl_object: ssl.SSLObject | None = extra(TLSAttribute.ssl_object, None)
-        self._untried = True
+        self._buffer = _received.of(loop)
         self._timer = WaitTimer(TrioTimers.current().call_later, self._expire)
         self._expired = False
 
@@ -86,15 +72,9 @@ class AnyioConnection(Connection):
         return self._socket.fileno()
 
     def is_quiet(self) -> bool:
-        if self._ssl_object is not None and _has_plaintext(self._ssl_object):
-            return False
-        if not is_readable(self.fileno):
-            return True
-        # A TLS 1.3 server sends session tickets on its own, which nobody has read before the first exchange.
-        return self._untried and self._ssl_object is not None and not self._is_closed_by_peer()
+        return not is_readable(self.fileno)
 
     def settle(self) -> None:
-        self._untried = self._untried and self.response is None
         self._timer.stop()
         super().settle()
 
@@ -133,8 +113,7 @@ class AnyioConnection(Connection):
         response = cast("ResponseReader", self.response)
         while not response.head_done and not response.ended:
             await self._receive(response)
-        # A TLS record that is cut off breaks reading too: there the sender looks between two slices instead.
-        if is_refusal(response) and self._ssl_object is None:
+        if is_refusal(response):
             sending.cancel()
 
     async def _write_all(self, outgoing: Outgoing, timeout: float | None) -> bool:
@@ -158,7 +137,7 @@ class AnyioConnection(Connection):
     async def _write(self, data: bytes, timeout: float | None) -> bool:
         try:
             with anyio.move_on_after(timeout) as scope:
-                await self._stream.send(data)
+                await self._put(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError):
             return False  # the peer may have answered before it hung up
         if scope.cancelled_caught:
@@ -177,32 +156,31 @@ class AnyioConnection(Connection):
             await self._receive(response)
         return not scope.cancelled_caught
 
+    async def _put(self, data: bytes) -> None:
+        await self._stream.send(data)
+
     async def _receive(self, response: ResponseReader) -> None:
+        """Wait for bytes, and parse those that have come; the response hears of an end or a break."""
         try:
-            data = await self._stream.receive(RECEIVE_BYTES)
-        except anyio.EndOfStream:
-            response.feed_eof()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError) as exc:
+            data = await self._read()
+            if data:
+                self._take(response, data)
+            elif data is not None:
+                response.feed_eof()
+        except (anyio.ClosedResourceError, OSError) as exc:
             response.fail(read_error(exc.__cause__ or exc))
-        else:
-            response.feed(data)
+
+    def _take(self, response: ResponseReader, data: memoryview) -> None:
+        response.feed(data)
+
+    async def _read(self) -> memoryview | None:
+        """What the socket has, in the loop's buffer; nothing at the end, `None` where the wait was in vain."""
+        await anyio.wait_readable(self._socket)
+        try:
+            return self._buffer[: self._socket.recv_into(self._buffer)]
+        except BlockingIOError:
+            return None
 
     def _expire(self) -> None:
         self._expired = True
         self.abort()  # wakes the reader, which a cancel scope around each read would do at a far higher price
-
-    def _is_closed_by_peer(self) -> bool:
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK) == b""
-        except OSError:
-            return True
-
-
-def _has_plaintext(ssl_object: ssl.SSLObject) -> bool:
-    try:
-        ssl_object.read(1)
-    except ssl.SSLWantReadError:
-        return False
-    except ssl.SSLError:
-        return True
-    return True

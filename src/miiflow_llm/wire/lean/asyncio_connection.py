@@ -1,19 +1,15 @@
-"""The asyncio connection: parses in the protocol's callback and wakes the one reader once, by one future.
-
-It reads into one buffer for the whole loop: asyncio's other way, a fresh 256 KiB object for each read, costs as much
-as everything else together when frames come one by one.
-"""
+"""The asyncio connection: parses in the protocol's callback and wakes the one reader once, by one future."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import httpx
 
+from .buffers import LoopBuffers
 from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
 from .origin import Origin
 from .request import Outgoing
@@ -29,8 +25,7 @@ HIGH_WATER = 256 * 1024
 
 _SLICE = 256 * 1024
 
-Buffers = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview]
-_buffers: Buffers = weakref.WeakKeyDictionary()
+_received = LoopBuffers(RECEIVE_BYTES)
 
 
 class AsyncioConnection(Connection, asyncio.BufferedProtocol):
@@ -39,7 +34,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
         super().__init__(origin, loop)
         self._loop = loop
-        self._buffer = shared_buffer(_buffers, loop, RECEIVE_BYTES)
+        self._buffer = _received.of(loop)
         self._transport: asyncio.Transport | None = None
         self._lost = False
         self._write_paused = self._read_paused = False
@@ -218,11 +213,3 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     def fileno(self) -> int:
         sock = self._transport.get_extra_info("socket") if self._transport is not None else None
         return -1 if sock is None else cast("int", sock.fileno())
-
-
-def shared_buffer(buffers: Buffers, loop: asyncio.AbstractEventLoop, size: int) -> memoryview:
-    """The loop's one buffer: what is read is parsed before another connection of the loop can read."""
-    buffer = buffers.get(loop)
-    if buffer is None:
-        buffer = buffers[loop] = memoryview(bytearray(size))
-    return buffer

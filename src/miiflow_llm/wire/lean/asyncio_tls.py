@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import weakref
 
-from .asyncio_connection import AsyncioConnection, Buffers, shared_buffer
+from .asyncio_connection import AsyncioConnection
+from .buffers import LoopBuffers
 from .connection import read_error
 from .origin import Origin
 from .tls_channel import PLAIN_BYTES, TlsChannel
 
-_plain_buffers: Buffers = weakref.WeakKeyDictionary()
+_decrypted = LoopBuffers(PLAIN_BYTES)
 
 
 class AsyncioTlsConnection(AsyncioConnection):
@@ -20,7 +20,7 @@ class AsyncioTlsConnection(AsyncioConnection):
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin, context: ssl.SSLContext) -> None:
         super().__init__(loop, origin)
         self._tls = TlsChannel(context, origin.server_hostname)
-        self._plain = shared_buffer(_plain_buffers, loop, PLAIN_BYTES)
+        self._plain = _decrypted.of(loop)
         self._shaken: asyncio.Future[None] | None = None
 
     async def handshake(self) -> None:
@@ -79,7 +79,8 @@ class AsyncioTlsConnection(AsyncioConnection):
                 self.response.fail(read_error(exc))
             self.abort()
             return
-        self._flush()  # some records call for an answer
+        if tls.owes:
+            self._flush()
         if tls.ended:
             super().eof_received()
             self.abort()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import anyio.lowlevel
 import httpx
 
-from . import anyio_connection, asyncio_dial
+from . import anyio_dial, asyncio_dial
 from .connection import Connection
 from .origin import Origin
 from .pool import Pool
@@ -78,7 +78,7 @@ class LoopPools:
         return pools
 
     def _add(self, loop: object) -> LoopPool:
-        backend = asyncio_dial if isinstance(loop, asyncio.AbstractEventLoop) else anyio_connection
+        backend = asyncio_dial if isinstance(loop, asyncio.AbstractEventLoop) else anyio_dial
         added = LoopPool(Pool(self._limits), backend.open_connection, weakref.ref(loop), threading.get_ident())
         with self._lock:
             self._drop_stale()

@@ -56,6 +56,11 @@ class TlsChannel:
     def encrypt(self, plaintext: memoryview) -> None:
         self._object.write(plaintext)
 
+    @property
+    def owes(self) -> bool:
+        """Whether there is ciphertext to be sent: some records call for an answer."""
+        return self._outgoing.pending > 0
+
     def outgoing(self) -> bytes:
         """Ciphertext that is to be sent."""
         return self._outgoing.read()

@@ -125,7 +125,7 @@ class LeanTransport(httpx.AsyncBaseTransport):
                 return connection
             except TimeoutError as exc:
                 raise httpx.ConnectTimeout(f"{origin.host}:{origin.port} did not answer: {exc}") from exc
-            except (OSError, ValueError, anyio.BrokenResourceError, anyio.EndOfStream) as exc:
+            except (OSError, ValueError, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
                 raise httpx.ConnectError(
                     f"could not connect to {origin.host}:{origin.port}: {str(exc) or type(exc).__name__}"
                 ) from exc

@@ -1,0 +1,92 @@
+"""The connection for trio over TLS: the same, with a TLS session between the socket and the parser."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import anyio
+import anyio.abc
+
+from .anyio_connection import AnyioConnection
+from .buffers import LoopBuffers
+from .origin import Origin
+from .response import ResponseReader
+from .tls_channel import PLAIN_BYTES, TlsChannel
+
+_decrypted = LoopBuffers(PLAIN_BYTES)
+
+
+class AnyioTlsConnection(AnyioConnection):
+    """One TLS connection over an anyio socket stream; of no use before `handshake` has returned."""
+
+    def __init__(self, stream: anyio.abc.SocketStream, origin: Origin, context: ssl.SSLContext) -> None:
+        super().__init__(stream, origin)
+        self._tls = TlsChannel(context, origin.server_hostname)
+        self._plain = _decrypted.of(anyio.lowlevel.current_token().native_token)
+        self._untried = True
+        self._sending = False
+
+    async def handshake(self) -> None:
+        """Agree on keys and check the certificate. Raises ssl.SSLError or OSError; the connection is then closed."""
+        try:
+            await self._shake()
+        except BaseException:
+            self.abort()
+            raise
+
+    def is_quiet(self) -> bool:
+        if self._tls.pending or self._tls.ended:
+            return False
+        # A TLS 1.3 server sends session tickets on its own, which nobody has read before the first exchange.
+        return super().is_quiet() or (self._untried and not self._is_closed_by_peer())
+
+    def settle(self) -> None:
+        self._untried = self._untried and self.response is None
+        super().settle()
+
+    async def _shake(self) -> None:
+        try:
+            while not self._tls.handshake():
+                await self._flush()
+                data = await self._read()
+                if data is not None and not data:
+                    raise ConnectionResetError("the server hung up during the TLS handshake")
+                if data:
+                    self._tls.feed(data)
+        except ssl.SSLError:
+            await self._flush()  # the alert that says why
+            raise
+        await self._flush()
+
+    async def _put(self, data: bytes) -> None:
+        self._tls.encrypt(memoryview(data))
+        self._sending = True
+        try:
+            await self._flush()
+        finally:
+            self._sending = False
+
+    async def _flush(self) -> None:
+        ciphertext = self._tls.outgoing()
+        if ciphertext:
+            await self._stream.send(ciphertext)
+
+    async def _receive(self, response: ResponseReader) -> None:
+        await super()._receive(response)
+        if self._tls.owes and not self._sending:
+            await self._flush()
+
+    def _take(self, response: ResponseReader, data: memoryview) -> None:
+        tls, plain = self._tls, self._plain
+        tls.feed(data)
+        while count := tls.read(plain):
+            response.feed(plain[:count])
+        if tls.ended:
+            response.feed_eof()
+
+    def _is_closed_by_peer(self) -> bool:
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) == b""
+        except OSError:
+            return True
