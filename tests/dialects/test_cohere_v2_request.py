@@ -67,11 +67,15 @@ def test_text_with_every_parameter() -> None:
 
 
 def test_media() -> None:
-    """An image is a part; a document is its text, under its name."""
-    sent = body(COHERE, MODEL, Message.user([ImageBlock(PNG, "low"), DocumentBlock(TEXT, "text", "tides")]))
+    """An image is a part; a document is its text, in a tool's result under its name."""
+    document = DocumentBlock(TEXT, "text", "tides")
+    sent = body(COHERE, MODEL, Message.user([ImageBlock(PNG, "low"), document]), Message.tool([document], "c1"))
     assert sent["messages"][0]["content"] == [
         {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
-        {"type": "document", "document": {"id": "tides", "data": {"text": "High at six"}}},
+        {"type": "text", "text": "High at six"},
+    ]
+    assert sent["messages"][1]["content"] == [
+        {"type": "document", "document": {"id": "tides", "data": {"text": "High at six"}}}
     ]
 
 

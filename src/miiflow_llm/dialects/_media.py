@@ -40,7 +40,7 @@ def document_text(media: Media) -> str:
 
 
 def text_or(place: Place, kind: str = "text") -> PlaceBy:
-    """The place of documents on a wire that takes text documents as parts of text alone; `kind` is its word for those."""
+    """The place of documents where those of text can only be parts of text; `kind` is the word for such a part."""
     words = inside({"type": kind, "text": take("media", through=document_text)})
     return by_value("document_type", {"text": words, "txt": words, ...: place})
 

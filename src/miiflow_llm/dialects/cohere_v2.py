@@ -151,11 +151,18 @@ COHERE_V2 = Dialect(
         ImageBlock: by_role(
             user=inside({"type": "image_url", "image_url": {"url": take("image_url"), "detail": take("detail")}})
         ),
-        DocumentBlock: inside(
+        # in a user message neither the vendor's own type nor any recorded request has documents
+        DocumentBlock: by_value(
+            "role",
             {
-                "type": "document",
-                "document": {"id": take("filename"), "data": {"text": take("media", through=plain_text)}},
-            }
+                "tool": inside(
+                    {
+                        "type": "document",
+                        "document": {"id": take("filename"), "data": {"text": take("media", through=plain_text)}},
+                    }
+                ),
+                ...: inside({"type": "text", "text": take("media", through=plain_text)}),
+            },
         ),
         AudioBlock: refused("Cohere takes no audio; send a transcript as text"),
         ReasoningBlock: by_value(
