@@ -237,13 +237,17 @@ def test_cumulative_counters_are_not_added() -> None:
     assert reader.response().usage == TokenCount(9, 7, 16)
 
 
-def test_pieces_of_a_block_that_nothing_opened() -> None:
-    """Arguments of the provider's own tools fill its block for replay, and are no call of the client's."""
+@pytest.mark.parametrize("same", [0, 0.0, False])
+def test_pieces_of_a_block_that_nothing_opened(same: Any) -> None:
+    """Arguments of the provider's own tools fill its block for replay, and are no call of the client's.
+
+    An index that is written otherwise is the same one.
+    """
     start = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
     events = [
         {"type": "content_block_start", "index": 0, "content_block": start},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"query":'}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '"x"}'}},
+        {"type": "content_block_delta", "index": same, "delta": {"type": "input_json_delta", "partial_json": '"x"}'}},
         {"type": "content_block_delta", "index": 7, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
     ]
     reader = engine("anthropic").stream("m")

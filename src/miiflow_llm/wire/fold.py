@@ -83,7 +83,7 @@ class Fold:
         self._counters: dict[str, int | float] = {}
         self._calls: dict[BlockKey, int] = {}
         self._ids: dict[str, int] = {}
-        self._opaque: set[BlockKey] = set()
+        self._opaque: dict[BlockKey, str] = {}
         self._last_call: int | None = None
         self._closed: set[int] = set()
         self._argued: set[int] = set()
@@ -218,7 +218,7 @@ class Fold:
         self.transcript.entries.append(piece)
         self.output += 1
         if piece.block is not None:
-            self._opaque.add(piece.block)
+            self._opaque[piece.block] = str(piece.block)  # 0, 0.0 and false are one key, and not one text
             self._calls.pop(piece.block, None)
 
     def _extra(self, piece: Logprobs | Citation, chunk: StreamChunk) -> bool:
@@ -273,7 +273,7 @@ class Fold:
             piece.name = self._names.get(piece.name, piece.name)
         if piece.index in self._opaque and not piece.name:
             if piece.arguments:
-                self.transcript.entries.append(ToolCallPiece(-1, str(piece.index), arguments=piece.arguments))
+                self.transcript.entries.append(ToolCallPiece(-1, self._opaque[piece.index], arguments=piece.arguments))
             return False
         ordinal = self._known_call(piece)
         opens = ordinal is None
@@ -317,7 +317,7 @@ class Fold:
         self._id_of.append(piece.id or None)
         if piece.index is not None:
             self._calls[piece.index] = ordinal
-            self._opaque.discard(piece.index)
+            self._opaque.pop(piece.index, None)
         if piece.id:
             self._ids.setdefault(piece.id, ordinal)
         return ordinal
