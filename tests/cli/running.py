@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -42,6 +43,11 @@ def run(*arguments: str, given: str = "", folder: Path | None = None, **variable
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def plain(seen: str) -> str:
+    """What a terminal showed, without what steers it."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", seen)
 
 
 class Terminal:

@@ -14,7 +14,7 @@ import pytest
 from miiflow_llm.replay.server import ReplayServer, serving
 
 from ..captured import own, read
-from .running import KEY, Terminal, run
+from .running import KEY, Terminal, plain, run
 
 pytest.importorskip("typer")
 
@@ -57,11 +57,6 @@ def said(name: str) -> str:
     answer = outcome.response or (outcome.error.partial if outcome.error else None)
     assert answer is not None
     return answer.content
-
-
-def plain(seen: str) -> str:
-    """What a terminal showed, without what steers it."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", seen)
 
 
 @pytest.mark.parametrize("how", ["--stream", "--no-stream"])

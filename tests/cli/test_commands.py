@@ -15,7 +15,7 @@ import pytest
 
 from miiflow_llm import providers
 
-from .running import COMMAND, KEY, environment, run
+from .running import COMMAND, KEY, Terminal, environment, plain, run
 
 pytest.importorskip("typer")
 
@@ -34,6 +34,19 @@ def test_providers_tell_which_key_is_set_and_never_the_key(tmp_path: Path) -> No
     assert lines["groq"].endswith("GROQ_API_KEY is not set")
     assert KEY not in ran.out
     assert "planted" not in ran.out
+
+
+def test_providers_on_a_terminal() -> None:
+    """On 80 columns no name, variable or dialect is broken, and set keys are marked."""
+    terminal = Terminal("providers", COLUMNS="80")
+    assert terminal.end() == 0
+    shown = plain(terminal.seen)
+    assert "● OPENAI_API_KEY" in shown
+    assert "○ GROQ_API_KEY" in shown
+    assert all(
+        name in shown for name in (*providers.names(), "openai_chat, openai_responses", "api.groq.com/openai/v1")
+    )
+    assert KEY not in shown
 
 
 def test_providers_as_json() -> None:

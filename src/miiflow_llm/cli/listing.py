@@ -10,7 +10,7 @@ from ..core.response import ModelInfo
 from ..env import load_env
 from ..sync_client import SyncLLMClient
 from .asking import Ask, asynchronous, key_variable
-from .output import write, write_json, write_table
+from .output import console, is_terminal, write, write_json, write_table
 
 
 class Row(msgspec.Struct):
@@ -45,8 +45,25 @@ def providers(env_file: str, *, as_json: bool) -> None:
         for found in rows:
             write_json(found)
         return
-    cells = [[found.name, ", ".join(found.dialects), found.base_url or "(--base-url)", found.key] for found in rows]
-    write_table(("provider", "dialects", "address", "key"), cells)
+    if is_terminal(console()):
+        write_table(("provider", "key", "address and dialects"), [_drawn(found) for found in rows])
+    else:
+        write_table(("provider", "dialects", "address", "key"), [_told(found) for found in rows])
+
+
+def _told(found: Row) -> list[str]:
+    return [found.name, ", ".join(found.dialects), found.base_url or "(--base-url)", found.key]
+
+
+def _drawn(found: Row) -> list[str]:
+    """A row for eyes: one variable, marked where it is set, so that 80 columns are enough."""
+    provider = known.get(found.name)
+    variable = key_variable(provider)
+    mark = "●" if variable else "○"
+    note = " (optional)" if provider.key == "optional" and not variable else ""
+    key = f"{mark} {variable or provider.env[0]}{note}" if provider.env else "needs none"
+    address = (found.base_url or "(--base-url)").removeprefix("https://")
+    return [found.name, key, f"{address}\n{', '.join(found.dialects)}"]
 
 
 def models(spec: str, base_url: str | None, env_file: str, *, as_json: bool) -> None:
