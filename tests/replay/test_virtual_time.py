@@ -175,21 +175,15 @@ async def test_a_recording_of_a_replay_has_its_times(tmp_path) -> None:
     assert (again.reads, again.head_ms, again.body) == (tides().reads, 1500.0, tides().body)
 
 
+@pytest.mark.virtual_time(autojump_threshold=0.02)
 @pytest.mark.parametrize("transport", ["lean", "httpx"])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_server_in_the_same_loop(backend: str, transport: str) -> None:
+async def test_a_server_in_the_same_loop(transport: str) -> None:
     """With a threshold real sockets are given their time; the server's waits and the client's are skipped together."""
-
-    async def main() -> list[tuple[float, str]]:
-        async with ReplayServer([tides()], cut="recorded", pace=1) as server:
-            client = LLMClient.create(
-                "openai", "m", api_key="k", base_url=server.url_for("openai"), transport=transport
-            )  # type: ignore[arg-type]
-            async with client, client.stream_chat("When is high water?") as stream:
-                return [(round(anyio.current_time(), 6), chunk.delta) async for chunk in stream if chunk.delta]
-
-    name, options = virtual_time(backend, autojump_threshold=0.02)
-    seen = anyio.run(main, backend=name, backend_options=options)
+    async with ReplayServer([tides()], cut="recorded", pace=1) as server:
+        url = server.url_for("openai")
+        client = LLMClient.create("openai", "m", api_key="k", base_url=url, transport=transport)  # type: ignore[arg-type]
+        async with client, client.stream_chat("When is high water?") as stream:
+            seen = [(round(anyio.current_time(), 6), chunk.delta) async for chunk in stream if chunk.delta]
     assert seen[0] == (1.5 + SECONDS, "The ")
     assert seen[-1] == (1.5 + SECONDS * len(seen), "day.")
 

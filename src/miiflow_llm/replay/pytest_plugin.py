@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,11 +67,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if "replay" in metafunc.fixturenames and _mode(metafunc.config) != "none":
         return  # it may record, and a provider does not hurry
-    from .virtual_clock import virtual_time
-
     backends = marker.args or [name for name in ("asyncio", "trio") if importlib.util.find_spec(name)]
-    loops = [pytest.param(virtual_time(name, **marker.kwargs), id=name) for name in backends]
-    metafunc.definition.add_marker(pytest.mark.parametrize("anyio_backend", loops))
+    virtual = [pytest.param(_Virtual((name, marker.kwargs)), id=name) for name in backends]
+    metafunc.definition.add_marker(pytest.mark.parametrize("anyio_backend", virtual))
+
+
+class _Virtual(tuple[str, Mapping[str, Any]]):
+    """A backend's name and the options of its virtual time, until a test begins."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give each test a clock of its own: one that another has used does not begin at 0."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    backend = parameters.get("anyio_backend")
+    if isinstance(backend, _Virtual):
+        from .virtual_clock import virtual_time
+
+        parameters["anyio_backend"] = virtual_time(backend[0], **backend[1])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -154,7 +167,7 @@ def _chunk_file() -> type:
 
     class ChunkFile(SingleFileSnapshotExtension):
         _write_mode = WriteMode.TEXT
-        file_extension = "chunks"
+        file_extension = _file_extension = "chunks"  # syrupy 4 has the second name
 
         def serialize(self, data: Any, **_: Any) -> str:
             return chunk_lines(data)

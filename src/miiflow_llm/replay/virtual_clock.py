@@ -11,9 +11,12 @@ import selectors
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..wire import clock
+
+if TYPE_CHECKING:
+    import trio.testing
 
 
 def virtual_time(backend: str = "asyncio", *, autojump_threshold: float = 0.0) -> tuple[str, dict[str, Any]]:
@@ -95,13 +98,17 @@ def _now() -> float:
     loop = asyncio._get_running_loop()
     if loop is not None:
         return loop.time() if isinstance(loop, VirtualTimeLoop) else time.monotonic()
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run() and _is_mock(trio):
-        seconds: float = trio.current_time()
-        return seconds
-    return time.monotonic()
+    mock = _mock_clock()
+    return time.monotonic() if mock is None else mock.current_time()
 
 
-def _is_mock(trio: Any) -> bool:
-    testing = sys.modules.get("trio.testing")  # without it there is no such clock
-    return testing is not None and isinstance(trio.lowlevel.current_clock(), testing.MockClock)
+def _mock_clock() -> trio.testing.MockClock | None:
+    """The clock of the trio run that this is, where it is one of trio's for tests."""
+    lowlevel, testing = sys.modules.get("trio.lowlevel"), sys.modules.get("trio.testing")
+    if lowlevel is None or testing is None:  # not imported: there is no such clock
+        return None
+    try:
+        running = lowlevel.current_clock()
+    except RuntimeError:  # this is no trio run
+        return None
+    return running if isinstance(running, testing.MockClock) else None
