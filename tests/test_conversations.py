@@ -93,6 +93,19 @@ def test_ids_are_adapted_and_stay_paired() -> None:
     assert plan.body["messages"][2]["tool_call_id"] == made
 
 
+@pytest.mark.parametrize("provider", MODELS)
+def test_free_text_goes_on_as_json(provider: str) -> None:
+    """The text of a custom tool is JSON to providers that know functions alone, and itself to the one that knows it."""
+    call = ToolCall("c", "draw", 'M 0 0 "shoal"', custom=True)
+    sent = body(provider, [Message.user("x"), Message.assistant(tool_calls=[call]), Message.tool("y", "c")])
+    if provider == "openai":
+        assert '"type":"custom","custom":{"name":"draw","input":"M 0 0 \\"shoal\\""}' in sent
+        return
+    assert "custom" not in sent
+    as_object, as_text = '{"input":"M 0 0 \\"shoal\\""}', r'"{\"input\":\"M 0 0 \\\"shoal\\\"\"}"'
+    assert as_object in sent or as_text in sent
+
+
 HOSTILE = {
     "deep": "[" * 100_000,
     "deep object": '{"a":' * 100_000,

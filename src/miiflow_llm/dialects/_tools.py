@@ -9,6 +9,7 @@ import msgspec
 
 from ..core.exceptions import UnsupportedParameterError
 from ..core.request import HostedTool, ToolSpec
+from ..wire.table import take, when
 
 
 class Functions(msgspec.Struct, frozen=True):
@@ -27,6 +28,15 @@ def runs_none(payload: dict[str, Any]) -> NoReturn:
     raise UnsupportedParameterError(
         f"tools: this provider runs no tools itself, so {name!r} is not taken; give a function", parameter="HostedTool"
     )
+
+
+def as_text(arguments: dict[str, Any]) -> str:
+    """The arguments as JSON text."""
+    return msgspec.json.encode(arguments).decode()
+
+
+ARGUMENTS = when("custom", take("input", through=as_text), take("arguments"))
+"""A call's arguments as JSON text, on wires that know no calls with free text."""
 
 
 def functions_together(tools: Sequence[ToolSpec]) -> list[Functions | ToolSpec]:

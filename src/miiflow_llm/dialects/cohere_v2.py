@@ -48,7 +48,7 @@ from ..wire.table import (
     when,
 )
 from ._effort import budget, is_on
-from ._tools import runs_none
+from ._tools import ARGUMENTS, runs_none
 
 PLAN = "tool_plan"
 """The id of the reasoning that is a plan, and its key on the wire."""
@@ -178,7 +178,7 @@ COHERE_V2 = Dialect(
             {
                 "id": take("id"),
                 "type": "function",
-                "function": {"name": take("name"), "arguments": take("arguments")},
+                "function": {"name": take("name"), "arguments": ARGUMENTS},
             },
         ),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),

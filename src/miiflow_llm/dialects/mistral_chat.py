@@ -46,6 +46,7 @@ from ..wire.table import (
 from ._effort import effort
 from ._media import text_or
 from ._schema_tables import openai_function, openai_output
+from ._tools import ARGUMENTS
 
 _ALPHABET = string.digits + string.ascii_letters
 
@@ -223,7 +224,7 @@ MISTRAL_CHAT = Dialect(
             {
                 "id": take("id", through=nine),
                 "type": "function",
-                "function": {"name": take("name"), "arguments": take("arguments")},
+                "function": {"name": take("name"), "arguments": ARGUMENTS},
             },
         ),
         ToolResult: apart(

@@ -41,7 +41,7 @@ from ..wire.table import (
 from ._effort import LEVELS, effort
 from ._media import file_name, text_or
 from ._schema_tables import openai_output, openai_parameters
-from ._tools import runs_none
+from ._tools import ARGUMENTS, runs_none
 
 ERROR = emit(
     "failure",
@@ -108,6 +108,7 @@ FUNCTION = {
         "strict": take("strict"),
     },
 }
+CALL = {"id": take("id"), "type": "function", "function": {"name": take("name"), "arguments": ARGUMENTS}}
 FUNCTIONS_ONLY = when("tools", take("tools", each=when("payload", take("payload", through=runs_none), FUNCTION)))
 """The tools of providers that run none themselves."""
 
@@ -178,18 +179,7 @@ OPENAI_CHAT = Dialect(
         AudioBlock: inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}}),
         ReasoningBlock: left_out(),
         OpaqueBlock: by_value("role", {"user": inside(take("payload"), own=True), ...: left_out()}),
-        ToolCall: beside(
-            "tool_calls",
-            when(
-                "custom",
-                {"id": take("id"), "type": "custom", "custom": {"name": take("name"), "input": take("arguments")}},
-                {
-                    "id": take("id"),
-                    "type": "function",
-                    "function": {"name": take("name"), "arguments": take("arguments")},
-                },
-            ),
-        ),
+        ToolCall: beside("tool_calls", CALL),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),
     },
     events=(

@@ -6,17 +6,34 @@ from typing import Any
 
 import msgspec
 
-from ..core.messages import DocumentBlock, ImageBlock, TextBlock
+from ..core.messages import DocumentBlock, ImageBlock, TextBlock, ToolCall
 from ..dialects._cache import lifetime
 from ..dialects._media import embedded, file_name, text_or
-from ..dialects.openai_chat import IMAGE, OPENAI_CHAT
+from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
-from ..wire.table import Also, BaseUrlFrom, Place, PlaceBy, Provider, Side, When, by_model, by_role, inside, take, when
+from ..wire.table import (
+    Also,
+    BaseUrlFrom,
+    Place,
+    PlaceBy,
+    Provider,
+    Side,
+    When,
+    beside,
+    by_model,
+    by_role,
+    inside,
+    take,
+    when,
+)
 from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
 
 BREAKPOINT = {"mode": "explicit", "ttl": take("cache", through=lifetime("30m", "12h"))}
 MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": BREAKPOINT}))}
 """Where the prompt is to be cached; before gpt-5.6 it is cached without being asked."""
+
+
+CUSTOM_CALL = {"id": take("id"), "type": "custom", "custom": {"name": take("name"), "input": take("arguments")}}
 
 
 def marked(place: Place | PlaceBy) -> Place | PlaceBy:
@@ -49,6 +66,7 @@ PROVIDER = Provider(
     example_model="gpt-6-luna",
     body={"reasoning_effort": efforts(), "user": None, "safety_identifier": take("user")},
     parts={
+        ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
         TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
         # an image in a tool's result is taken and not seen
         ImageBlock: by_role(user=_marked(IMAGE)),

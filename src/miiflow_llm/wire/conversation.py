@@ -241,12 +241,18 @@ def text_only(result: ToolResult) -> str:
 
 
 def arguments_text(call: ToolCall) -> str:
-    """The arguments as a JSON text; no arguments, which models write in several ways, are an empty object."""
+    """The arguments as a text, of a function as JSON; no arguments, which models write in several ways, are an empty
+    object.
+    """
     return "{}" if not call.custom and call.arguments.strip() in ("", "null") else call.arguments
 
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:
-    """The arguments as the object that some wires demand; what is no object is kept under one key."""
+    """The arguments as the object that some wires demand; what is no object is kept under one key, as the text of a
+    custom tool is.
+    """
+    if call.custom:
+        return {"input": call.arguments}
     try:
         value = call.parsed()
     except ParsingError:
