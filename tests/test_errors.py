@@ -114,6 +114,29 @@ def test_no_utf8() -> None:
     assert page.message == "caf\ufffd"
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral", "ollama", "cohere"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_page_under_200(provider: str, stream: bool) -> None:
+    """A web page under status 200 is told as one, in its words; asking again would bring the same, or be paid twice."""
+    page = b"\n<!DOCTYPE html><html><head><style>b{}</style></head>\r\n<body>Sign in\x1b here</body></html>"
+    found = providers.get(provider)
+    engine = engine_for(found, found)
+    if stream:
+        reader = engine.stream("m")
+        assert reader.feed(page) + reader.finish() == []
+        failure = reader.error
+    else:
+        with pytest.raises(error.StreamProtocolError) as caught:
+            engine.read_whole(page, "m")
+        failure = caught.value
+    assert isinstance(failure, error.StreamProtocolError)
+    assert not worth_retrying(failure)
+    assert "a web page came in place of an answer" in str(failure)
+    assert "base_url" in str(failure)
+    assert str(failure).isprintable()
+    assert ("Sign in" in str(failure)) == (provider != "ollama" or not stream), "its lines are frames"
+
+
 def test_the_same_inside_a_stream() -> None:
     """An error inside a 200 stream is the same typed error as with a status, and keeps what came."""
     found = providers.get("anthropic")

@@ -15,6 +15,7 @@ import msgspec
 from ..core.exceptions import StreamProtocolError
 from ..core.pieces import Piece
 from .compile import Reader, compile_rules
+from .faults import clean, plain
 from .frames import Frame
 from .table import Dialect, Each, Rule, RuleLike
 from .walk import Mismatch, decode_leniently, walk
@@ -118,6 +119,12 @@ class Decoder:
 
     def _unreadable(self, event: str, data: bytes, detail: str) -> StreamProtocolError:
         shown = data[:200].decode("utf-8", "replace")
+        if shown.lstrip("\ufeff \t\r\n").startswith("<"):
+            return StreamProtocolError(
+                f"a web page came in place of an answer in {self.dialect.name}: {clean(plain(data))}. "
+                "Is base_url right, and does no proxy or login page stand in between?",
+                payload=shown,
+            )
         return StreamProtocolError(
             f"{self.dialect.name} sent {event or 'a frame'} that its format does not allow: {detail}; "
             f"it begins {shown!r}",

@@ -41,7 +41,7 @@ def from_response(
     dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes, *, provider: str, model: str
 ) -> error.ProviderError:
     """The error that an HTTP answer with `status` means; `headers` are by lower-case name."""
-    failure = read_failure(dialect, body) or Failure(message=_plain(body))
+    failure = read_failure(dialect, body) or Failure(message=plain(body))
     raised = from_failure(dialect, failure, status=status, provider=provider, model=model)
     raised.body = body[:MAX_BODY]
     raised.request_id = request_id(headers, dialect.hints) or raised.request_id
@@ -144,7 +144,7 @@ def clean(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()[:_MAX_MESSAGE]
 
 
-def _plain(body: bytes) -> str:
-    """The words of a page that is no JSON."""
+def plain(body: bytes) -> str:
+    """The words of a page that is no JSON, without its tags."""
     text = _TAGS.sub(" ", body[:MAX_BODY].decode("utf-8", "replace"))
     return " ".join(text.split())[:200] or "no body"
