@@ -19,7 +19,7 @@ from .capture import Capture
 from .errors import NoMatchError
 from .http_reader import HttpRequest, RequestReader
 from .match import Received
-from .playback import Playback, answer_headers
+from .playback import Playback, answer_headers, timed
 
 if TYPE_CHECKING:
     from .server import ReplayServer
@@ -100,8 +100,8 @@ class Connection:
         if playback.head:
             size = None if chunked else _size(capture, playback)
             await self._stream.send(_head(capture.status, answer_headers(capture), size))
-        for delay, piece in playback.steps:
-            await _wait(delay)
+        for due, piece in timed(playback, anyio.current_time()):
+            await _wait(due - anyio.current_time())
             if piece:
                 await self._stream.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
                 received.sent += len(piece)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from .capture import Capture
@@ -56,6 +56,12 @@ def plan(
     for fault in faults:
         playback = _lay_over(playback, fault)
     return playback
+
+
+def timed(playback: Playback, begun: float) -> Iterator[tuple[float, bytes]]:
+    """The pieces with the times at which each is due, where the head was there at `begun`."""
+    due = itertools.accumulate((step.delay for step in playback.steps), initial=begun)
+    return ((moment, step.data) for moment, step in zip(itertools.islice(due, 1, None), playback.steps, strict=True))
 
 
 def answer_headers(capture: Capture) -> dict[str, str]:

@@ -20,7 +20,7 @@ from .cuts import Cut
 from .faults import Fault, FaultPlan
 from .http_reader import json_of
 from .match import ASPECTS, Aspect, CaptureIndex, Received
-from .playback import Playback, answer_headers, plan
+from .playback import Playback, answer_headers, plan, timed
 from .secrets import Redactor, hide, hide_query, hide_values
 from .store import captures_of
 from .virtual_clock import follow_virtual_time
@@ -67,6 +67,7 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         await request.aread()
         answer = self._answer(request)
         await answer.body.wait(answer.head_delay)
+        answer.body.begun = anyio.current_time()
         return answer.response(request)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -74,6 +75,7 @@ class ReplayTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
         request.read()
         answer = self._answer(request)
         answer.body.sleep(answer.head_delay)
+        answer.body.begun = time.monotonic()
         return answer.response(request)
 
     def _answer(self, request: httpx.Request) -> _Answer:
@@ -123,24 +125,28 @@ class _Answer:
 
 
 class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
-    """The pieces of an answer, each at its time."""
+    """The pieces of an answer, each at its time since the head: the provider does not wait for a slow consumer.
+
+    `begun` is when the head was there, on the event loop's clock, or on `time.monotonic` without one.
+    """
 
     def __init__(self, playback: Playback, received: Received, request: httpx.Request) -> None:
         self._playback = playback
         self._received = received
         self._request = request
+        self.begun = 0.0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for delay, piece in self._playback.steps:
-            await self.wait(delay)
+        for due, piece in timed(self._playback, self.begun):
+            await self.wait(due - anyio.current_time())
             if piece:
                 self._received.sent += len(piece)
                 yield piece
         self._end()
 
     def __iter__(self) -> Iterator[bytes]:
-        for delay, piece in self._playback.steps:
-            self.sleep(delay)
+        for due, piece in timed(self._playback, self.begun):
+            self.sleep(due - time.monotonic())
             if piece:
                 self._received.sent += len(piece)
                 yield piece
@@ -154,7 +160,7 @@ class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
             self._received.outcome = "left"
 
     async def wait(self, delay: float) -> None:
-        if not delay:
+        if delay <= 0:
             await anyio.lowlevel.checkpoint()
             return
         limit = self._limit()
@@ -166,7 +172,7 @@ class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
         limit = self._limit()
         if math.isinf(delay) and math.isinf(limit):
             raise self._timed_out()  # without a limit the thread would sleep for ever, and nobody could wake it
-        time.sleep(min(delay, limit))
+        time.sleep(max(min(delay, limit), 0.0))
         if delay > limit:
             raise self._timed_out()
 
