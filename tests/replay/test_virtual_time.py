@@ -11,6 +11,8 @@ import anyio
 import httpx
 import msgspec
 import pytest
+import trio
+import trio.testing
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import TimeoutError
@@ -186,6 +188,27 @@ async def test_a_server_in_the_same_loop(transport: str) -> None:
             seen = [(round(anyio.current_time(), 6), chunk.delta) async for chunk in stream if chunk.delta]
     assert seen[0] == (1.5 + SECONDS, "The ")
     assert seen[-1] == (1.5 + SECONDS * len(seen), "day.")
+
+
+@pytest.mark.virtual_time(autojump_threshold=0.02)
+@pytest.mark.parametrize("transport", ["lean", "httpx"])
+async def test_a_server_that_stalls(transport: str) -> None:
+    """The idle timeout of a connection of our own is virtual too."""
+    async with ReplayServer([tides()], fault=Stall(tides().body.index(b"comes"), 600)) as server:
+        url, limits = server.url_for("openai"), Timeout(idle=90.0, first_output=30.0)
+        client = LLMClient.create("openai", "m", api_key="k", base_url=url, transport=transport, timeout=limits)  # type: ignore[arg-type]
+        with pytest.raises(TimeoutError):
+            async with client, client.stream_chat("When is high water?") as stream:
+                async for _ in stream:
+                    pass
+    assert anyio.current_time() == pytest.approx(90.0, abs=2.0)
+
+
+def test_trios_own_clock_is_followed() -> None:
+    """A `MockClock` that somebody else gave to trio is the client's clock as well."""
+    clock.monotonic = time.monotonic
+    run = trio.run(Run(recorded()), clock=trio.testing.MockClock(autojump_threshold=0))
+    assert run.response.latency_ms == run.seen[-1][0] * 1000
 
 
 async def test_leaving_early_is_free() -> None:
