@@ -117,16 +117,18 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
 
         `tools` are typed functions, sync or async, or `Tool`s with one. The calls of one answer run side by side, at
         most `max_concurrency` at once; what a tool raises is told to the model. At most `max_rounds` answers are asked
-        for. Cancelling it cancels the tools.
+        for. A `tool_choice` that forces a call holds for the first. Cancelling it cancels the tools.
 
         Raises:
             ConfigurationError: a tool has no function to run.
             MiiflowLLMError: as for `chat`.
         """
-        from .tool_loop import run_tools
+        from .tool_loop import choice_of, run_tools
 
-        async def ask(conversation: list[Message]) -> ChatResponse:
-            return await self.chat(conversation, tools=tools, schema=schema, **parameters)
+        async def ask(conversation: list[Message], first: bool) -> ChatResponse:
+            given = parameters.copy()
+            given["tool_choice"] = choice_of(first, parameters.get("tool_choice"))
+            return await self.chat(conversation, tools=tools, schema=schema, **given)
 
         return await run_tools(
             ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency

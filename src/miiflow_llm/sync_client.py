@@ -111,10 +111,12 @@ class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
             ConfigurationError: a tool has no function to run.
             MiiflowLLMError: as for `chat`.
         """
-        from .tool_loop import run_tools_sync
+        from .tool_loop import choice_of, run_tools_sync
 
-        def ask(conversation: list[Message]) -> ChatResponse:
-            return self.chat(conversation, tools=tools, schema=schema, **parameters)
+        def ask(conversation: list[Message], first: bool) -> ChatResponse:
+            given = parameters.copy()
+            given["tool_choice"] = choice_of(first, parameters.get("tool_choice"))
+            return self.chat(conversation, tools=tools, schema=schema, **given)
 
         return run_tools_sync(ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency)
 

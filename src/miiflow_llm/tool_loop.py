@@ -15,11 +15,13 @@ import msgspec
 
 from .core.exceptions import ConfigurationError
 from .core.messages import Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolCall
+from .core.pydantic_types import is_pydantic
 from .core.response import ChatResponse
 from .core.tools import Tool, as_tool, hosted_tool
 from .core.usage import TokenCount
 
-Ask = Callable[[list[Message]], Awaitable[ChatResponse]]
+Ask = Callable[[list[Message], bool], Awaitable[ChatResponse]]
+"""Asks for the next answer to the messages; the flag says whether it is the first."""
 
 
 class ToolRun(msgspec.Struct):
@@ -32,6 +34,11 @@ class ToolRun(msgspec.Struct):
     usage: TokenCount
     rounds: int
     finished: bool
+
+
+def choice_of(round_is_first: bool, tool_choice: str | None) -> str | None:
+    """The choice of one answer: a call is forced in the first alone, or no answer would ever be the last."""
+    return tool_choice if round_is_first or tool_choice in (None, "none") else "auto"
 
 
 class _Loop:
@@ -68,7 +75,7 @@ async def run_tools(
     """
     loop = _Loop(messages, tools, max_rounds, max_concurrency)
     while True:
-        response = await ask(loop.messages)
+        response = await ask(loop.messages, loop.rounds == 0)
         done = loop.took(response)
         if done is not None:
             return done
@@ -76,7 +83,7 @@ async def run_tools(
 
 
 def run_tools_sync(
-    ask: Callable[[list[Message]], ChatResponse],
+    ask: Callable[[list[Message], bool], ChatResponse],
     messages: list[Message],
     tools: Sequence[Any],
     *,
@@ -87,7 +94,7 @@ def run_tools_sync(
     loop = _Loop(messages, tools, max_rounds, max_concurrency)
     with ThreadPoolExecutor(max_concurrency, "miiflow_llm tool") as pool:
         while True:
-            response = ask(loop.messages)
+            response = ask(loop.messages, loop.rounds == 0)
             done = loop.took(response)
             if done is not None:
                 return done
@@ -144,4 +151,9 @@ def _content(value: Any) -> str | list[Block]:
         and all(isinstance(one, (TextBlock, ImageBlock, DocumentBlock)) for one in value)
     ):
         return list(value)
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    return msgspec.json.encode(value, enc_hook=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: a pydantic model's own, else its words."""
+    return value.model_dump(mode="json") if is_pydantic(type(value)) else str(value)

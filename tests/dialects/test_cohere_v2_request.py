@@ -85,7 +85,7 @@ def test_media() -> None:
         (Message.user([DocumentBlock(PDF)]), "text data URL"),
         (Message.user([DocumentBlock("https://a.example/a.pdf")]), "text data URL"),
         (Message.user([AudioBlock("UklGRg==")]), "transcript"),
-        (Message.tool([ImageBlock(PNG)], "c1"), "user only"),
+        (Message.assistant([ImageBlock(PNG)]), "user only"),
     ],
 )
 def test_refused_media(message: Message, what: str) -> None:

@@ -116,9 +116,12 @@ def test_tool_turns() -> None:
 
 
 def test_a_result_is_text_only() -> None:
-    """An image in a tool's result is refused rather than lost."""
-    with pytest.raises(UnsupportedParameterError, match="user message"):
-        body(OLLAMA, "qwen3", Message.tool([ImageBlock(PNG)], "c1"))
+    """An image in a tool's result is sent in a user message after it."""
+    result = Message.tool([ImageBlock(PNG)], "c1", name="look")
+    assert body(OLLAMA, "qwen3", result)["messages"] == [
+        {"role": "tool", "tool_name": "look", "tool_call_id": "c1", "content": "It is in the next message."},
+        {"role": "user", "content": "What look gave back:", "images": ["iVBORw0KGgo="]},
+    ]
 
 
 def test_tool_choice() -> None:

@@ -203,9 +203,14 @@ def test_refused_media(provider: str, block: Any) -> None:
 
 @pytest.mark.parametrize("provider", ["groq", "togetherai", "deepseek"])
 def test_a_result_is_text_only(provider: str) -> None:
-    """Where a tool's result is one string, an image in it is refused rather than lost."""
-    with pytest.raises(UnsupportedParameterError, match="user message"):
-        body(engine(provider), "m", Message.tool([ImageBlock(PNG)], "c1"))
+    """Where a tool's result is one string, an image in it is sent in a user message after it."""
+    sent = body(engine(provider), "m", Message.tool([TextBlock("Look:"), ImageBlock(PNG)], "c1"), Message.user("And?"))
+    result, moved, last = sent["messages"]
+    assert result["content"] == "Look:"
+    assert moved["role"] == "user"
+    assert moved["content"][0] == {"type": "text", "text": "What c1 gave back:"}
+    assert moved["content"][1]["image_url"]["url"] == PNG
+    assert last["content"] == "And?"
 
 
 def test_a_document_at_deepseek_is_flat() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from miiflow_llm.core.exceptions import UnsupportedParameterError
+from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
 from miiflow_llm.core.messages import (
     AudioBlock,
     Block,
@@ -169,15 +169,31 @@ def test_media() -> None:
     "message",
     [
         Message.user([DocumentBlock("https://a.example/x.pdf")]),
-        Message.tool([ImageBlock(PNG)], "call_1"),
+        Message.tool([AudioBlock("UklG")], "call_1"),
         Message.assistant([ImageBlock(PNG)]),
         Message.system([ImageBlock(PNG)]),
     ],
 )
 def test_media_refused(message: Message) -> None:
     """A document by URL, and media anywhere but in a user message, are refused: they would not be seen."""
-    with pytest.raises(UnsupportedParameterError):
+    with pytest.raises((UnsupportedParameterError, ConfigurationError)):
         body(OPENAI, OLD, message)
+
+
+def test_media_of_results() -> None:
+    """Of two results the images come after both, each under the name of its tool; where all is text nothing moves."""
+    calls = [ToolCall("a", "look", "{}"), ToolCall("b", "draw", "{}")]
+    results = [Message.tool([ImageBlock(PNG)], "a"), Message.tool([TextBlock("Here:"), ImageBlock(PNG, "low")], "b")]
+    sent = body(OPENAI, OLD, Message.assistant(tool_calls=calls), *results)["messages"]
+    assert [one["role"] for one in sent] == ["assistant", "tool", "tool", "user"]
+    assert [one["content"] for one in sent[1:3]] == ["It is in the next message.", "Here:"]
+    assert sent[3]["content"] == [
+        {"type": "text", "text": "What look gave back:"},
+        {"type": "image_url", "image_url": {"url": PNG}},
+        {"type": "text", "text": "What draw gave back:"},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
+    ]
+    assert len(body(OPENAI, OLD, Message.tool([TextBlock("x"), TextBlock("y")], "a"))["messages"]) == 1
 
 
 MARKED = [{"type": "text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}]

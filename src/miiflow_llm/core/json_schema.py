@@ -38,7 +38,8 @@ def schema_of(type_: Any) -> dict[str, Any]:
     try:
         schema, definitions = _split(bridged(type_))
     except (TypeError, RuntimeError, ValueError) as reason:
-        raise ConfigurationError(f"{type_!r} has no JSON Schema: {reason}") from None
+        words = str(reason).rpartition("\n")[2]  # before it msgspec advises what only its own caller could do
+        raise ConfigurationError(f"{type_!r} has no JSON Schema: {words}") from None
     return _inlined_root(schema, definitions)
 
 

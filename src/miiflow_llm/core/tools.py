@@ -116,6 +116,14 @@ class Tool:
         """
         if text.strip() in ("", "null"):
             text = "{}"
+        try:
+            return self._read(text)
+        except ParsingError as error:
+            where = f" at {error.path}" if error.path else ""
+            error.message = f"the arguments of {self.name!r} do not follow its parameters{where}: {error.reason}"
+            raise
+
+    def _read(self, text: str) -> dict[str, Any]:
         if self._type is not None:
             text = without_nulls(text, self.parameters)
             found = decode_as(self._type, text)
@@ -223,6 +231,8 @@ def _arguments_type(
 
     `skip` are the parameters at the front that are given otherwise.
     """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"tool {name!r} yields: give a function that returns, a list for instance")
     try:
         hints = typing.get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)

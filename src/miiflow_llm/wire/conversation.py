@@ -11,6 +11,7 @@ from ..core.exceptions import ConfigurationError, ParsingError, UnsupportedParam
 from ..core.messages import Block, Message, TextBlock, ToolCall, ToolResult
 from ..core.request import ChatRequest
 from .media import media
+from .results import with_media_after
 from .table import Dialect, Own, Place, PlaceBy
 from .template import NOTHING, attribute, fill
 from .tool_names import wire_name
@@ -57,7 +58,7 @@ class _Writer:
         self.out: list[_Shell | Any] = []
 
     def items(self) -> list[Any]:
-        for message in self.request.messages:
+        for message in with_media_after(self.dialect, self.request.messages, self.note):
             self._message(message)
         return [item for item in (self._rendered(item) for item in self.out) if item is not NOTHING]
 
