@@ -14,7 +14,7 @@ from miiflow_llm import SyncLLMClient
 from miiflow_llm.replay.__main__ import main
 from miiflow_llm.replay.fake import DIALECTS
 from miiflow_llm.replay.server import serving
-from miiflow_llm.replay.store import load, save
+from miiflow_llm.replay.store import load, load_folder, save
 
 from .made import ASKED, PATH, stream, whole
 
@@ -110,4 +110,9 @@ def test_import_takes_what_a_cassette_does_not_say(tmp_path: Path, capsys: pytes
     cassette = Path(__file__).parent / "cassettes" / "httpx_gzip.yaml"
     assert main(["import", str(cassette), "--provider", "groq", "--folder", str(tmp_path)]) == 0
     assert load(tmp_path / "groq" / "httpx_gzip").dialect == "openai_chat"
-    assert str(tmp_path / "groq") in capsys.readouterr().out
+    assert main(["import", str(cassette.parent), "--provider", "xai", "--folder", str(tmp_path)]) == 0
+    assert len(load_folder(tmp_path / "xai")) == len(list(cassette.parent.glob("*.yaml"))) > 1
+    assert main(["import", str(tmp_path)]) == 1
+    assert "has no cassette" in capsys.readouterr().err
+    assert main(["import", str(cassette), "--provider", "groq", "--folder", str(tmp_path / "other")]) == 0
+    assert str(tmp_path / "other" / "groq") in capsys.readouterr().out

@@ -29,7 +29,7 @@ from .match import ASPECTS
 from .reading import is_spoken
 from .server import ReplayServer
 from .store import captures_of, load
-from .vcr import import_cassette
+from .vcr import cassettes_at, import_cassette
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,9 +73,9 @@ def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     check = commands.add_parser("check", help="whether captures decode, are complete and hold nothing like a secret")
     check.set_defaults(run=_check)
     check.add_argument("captures", help="a folder of captures, or one capture's file")
-    cassette = commands.add_parser("import", help="make captures of a VCR.py cassette (YAML)")
+    cassette = commands.add_parser("import", help="make captures of VCR.py cassettes (YAML)")
     cassette.set_defaults(run=_import)
-    cassette.add_argument("cassette")
+    cassette.add_argument("cassettes", nargs="+", help="a cassette, or a folder with cassettes below it")
     cassette.add_argument("--folder", default="fixtures/sse_captures")
     cassette.add_argument("--provider", help="whose answers they are, where the addresses do not say it")
     cassette.add_argument("--dialect", help="their format, where the paths do not say it")
@@ -196,8 +196,9 @@ async def _check(options: argparse.Namespace) -> int:
 
 async def _import(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in ("provider", "dialect", "redact")}
-    for path in import_cassette(options.cassette, options.folder, **given):
-        print(path)  # noqa: T201  a command's output
+    for cassette in (file for named in options.cassettes for file in cassettes_at(named)):
+        for path in import_cassette(cassette, options.folder, **given):
+            print(path)  # noqa: T201  a command's output
 
 
 if __name__ == "__main__":

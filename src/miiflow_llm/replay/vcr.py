@@ -65,6 +65,21 @@ def import_cassette(cassette: Path | str, folder: Path | str, **options: Any) ->
     return [save(capture, folder) for capture in captures]
 
 
+def cassettes_at(path: Path | str) -> list[Path]:
+    """The cassette itself, or all `.yaml` and `.yml` files below a folder, in the order of their paths.
+
+    Raises:
+        CaptureError: the folder has none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
+    if not found:
+        raise CaptureError(f"{path} has no cassette: no .yaml or .yml file is below it")
+    return found
+
+
 def _interactions(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         yaml: Any = importlib.import_module("yaml")
