@@ -59,6 +59,16 @@ class ClientPool:
         return client
 
     @property
+    def models(self) -> dict[str, list[str]]:
+        """The models of each configured provider, the defaults first; an empty list where any is allowed."""
+        config = self._config
+        names = sorted(config.providers, key=lambda name: name != config.default_provider)
+        return {
+            name: sorted(config.providers[name].models, key=lambda model: model != config.default_model)
+            for name in names
+        }
+
+    @property
     def event_hooks(self) -> Hooks:
         """The hooks of all clients by event: append to its lists."""
         return self._hooks

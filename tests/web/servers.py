@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import pytest
 
+from miiflow_llm import LLMClient
 from miiflow_llm.core.response import StreamChunk
 from miiflow_llm.core.usage import TokenCount
 
@@ -39,12 +40,21 @@ class Scripted(AsyncIterator[StreamChunk]):
 
 
 @contextmanager
-def uvicorn_serving(app: Any) -> Iterator[str]:
-    """The address of `app` under uvicorn."""
+def uvicorn_serving(
+    app: Any, *, lifespan: Literal["on", "off"] = "off", closing: LLMClient | None = None
+) -> Iterator[str]:
+    """The address of `app` under uvicorn, which at its end closes a client in the loop where it was used."""
     uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-    server = uvicorn.Server(
+
+    class Server(uvicorn.Server):  # type: ignore[name-defined,misc]
+        async def shutdown(self, sockets: Any = None) -> None:
+            await super().shutdown(sockets)
+            if closing is not None:
+                await closing.aclose()
+
+    server = Server(
         uvicorn.Config(
-            app, port=0, log_level="error", lifespan="off", ws="none", loop="asyncio", timeout_graceful_shutdown=1
+            app, port=0, log_level="error", lifespan=lifespan, ws="none", loop="asyncio", timeout_graceful_shutdown=1
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 
-from miiflow_llm import LLMClient
+from miiflow_llm import ClientPool, LLMClient
 from miiflow_llm.core import exceptions as errors
 from miiflow_llm.web import Limits, Rejected, create_app, safe_error
 from miiflow_llm.web.demo import demo_app
@@ -73,6 +73,26 @@ async def test_our_key_is_our_trouble(path: str) -> None:
     response = await post(create_app(replaying(401, body, {})), {"messages": HELLO}, path)
     assert response.status_code == 502
     assert "key" not in response.text
+
+
+async def test_our_missing_key_is_our_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    """A model that is offered but has no key here is a fault of the service, told to whoever runs it."""
+    pool = ClientPool({"providers": {"groq": {"models": ["m"]}}})
+    response = await post(create_app(pool), {"messages": HELLO})
+    assert (response.status_code, response.json()["error"]["type"]) == (500, "misconfigured")
+    assert [record.levelname for record in caplog.records if record.name == "miiflow_llm.web"] == ["WARNING"]
+
+
+async def test_a_pool_offers_what_it_lists() -> None:
+    """The configuration's models, its defaults first; where it lists none the service must be told."""
+    config = {"default_provider": "groq", "default_model": "b", "providers": {"xai": {"models": ["x"]}}}
+    config["providers"]["groq"] = {"models": ["a", "b"]}  # type: ignore[index]
+    async with browser(create_app(ClientPool(config))) as client:
+        offered = (await client.get("/models")).json()["providers"]
+    assert offered == [{"name": "groq", "models": ["b", "a"]}, {"name": "xai", "models": ["x"]}]
+    for empty in ({"providers": {"groq": {}}}, None):
+        with pytest.raises(errors.ConfigurationError, match="lists no models"):
+            create_app(ClientPool(empty))
 
 
 @pytest.mark.parametrize(
@@ -261,10 +281,10 @@ async def test_a_schema_of_the_browser() -> None:
 @pytest.mark.parametrize("path", ["/chat", "/chat/stream"])
 async def test_what_cannot_be_asked_is_the_browsers_fault(path: str) -> None:
     """A request that no provider can be sent is a 422, not a fault of the service."""
-    client = LLMClient.create("anthropic", "claude-3-haiku-20240307", "k")  # follows a schema by a tool of its own
-    body = {"messages": HELLO, "tools": [{"name": "f"}], "schema": {"type": "object"}}
-    response = await post(create_app(client), body, path)
-    assert (response.status_code, response.json()["error"]["type"]) == (422, "invalid_body")
+    body = {"messages": HELLO, "tools": [{"name": "f"}, {"name": "f"}]}
+    response = await post(create_app(replaying(500, b"", {})), body, path)
+    error = {"type": "invalid_body", "message": "tools: two are named 'f'.", "place": "$"}
+    assert (response.status_code, response.json()["error"]) == (422, error)
 
 
 async def test_the_page_is_served() -> None:

@@ -22,12 +22,16 @@ from .servers import uvicorn_serving
 BODY = {"messages": [{"role": "user", "content": "Hello"}], "model": "text"}
 
 
-def seed_service(provider_url: str) -> Any:
-    """The service of earlier releases, in twenty lines."""
+def asking(provider: ReplayServer) -> LLMClient:
+    """A client of that provider."""
+    return LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
+
+
+def seed_service(client: LLMClient) -> Any:
+    """The service of earlier releases; `docs/service.md` has it whole."""
     fastapi = pytest.importorskip("fastapi", reason="fastapi is not installed")
     from miiflow_llm.web.fastapi import router
 
-    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider_url}/v1")
     app = fastapi.FastAPI()
     app.include_router(router(client, page=True), prefix="/api")
     return app
@@ -42,7 +46,8 @@ def provider() -> Iterator[ReplayServer]:
 
 def test_the_seed_service(provider: ReplayServer) -> None:
     """Both kinds of body answer through FastAPI under uvicorn, and the page stands beside them."""
-    with uvicorn_serving(seed_service(provider.url)) as url:
+    client = asking(provider)
+    with uvicorn_serving(seed_service(client), closing=client) as url:
         stream = httpx.post(f"{url}/api/chat/stream", json=BODY, headers={"accept": "application/x-ndjson"})
         frames = [msgspec.json.decode(line) for line in stream.text.splitlines()]
         events = httpx.post(f"{url}/api/chat/stream", json=BODY).text.split("\n\n")
@@ -66,10 +71,10 @@ def test_dependencies_are_asked_first(provider: ReplayServer) -> None:
         if authorization != "Bearer me":
             raise fastapi.HTTPException(401, "Sign in first.")
 
-    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
+    client = asking(provider)
     app = fastapi.FastAPI()
     app.include_router(router(client, dependencies=[fastapi.Depends(signed_in)], prefix="/api", tags=["chat"]))
-    with uvicorn_serving(app) as url:
+    with uvicorn_serving(app, closing=client) as url:
         for path in ("/api/chat", "/api/chat/stream"):
             assert httpx.post(f"{url}{path}", json={"wrong": 1}).status_code == 401
         assert httpx.get(f"{url}/api/models").status_code == 401
@@ -84,10 +89,10 @@ def test_dependencies_are_asked_first(provider: ReplayServer) -> None:
 def test_browsers_that_leave(provider: ReplayServer, framework: str) -> None:
     """200 streams closed by their browsers leave no request open at the provider, within a second."""
     provider.pace = 0.2  # no answer ends by itself while the test runs
-    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
-    app = create_app(client) if framework == "asgi" else seed_service(provider.url)
+    client = asking(provider)
+    app = create_app(client) if framework == "asgi" else seed_service(client)
     path = "/chat/stream" if framework == "asgi" else "/api/chat/stream"
-    with uvicorn_serving(app) as url:
+    with uvicorn_serving(app, closing=client) as url:
         browsers = [opened(url, path) for _ in range(200)]
         for browser in browsers:
             assert b"200" in browser.recv(64)
@@ -101,9 +106,9 @@ def test_browsers_that_leave(provider: ReplayServer, framework: str) -> None:
 def test_a_browser_that_leaves_a_whole_answer(provider: ReplayServer, framework: str) -> None:
     """Also of an answer that is not streamed, nothing stays open where nobody waits for it."""
     provider.pace = 5.0
-    client = LLMClient.create("openai-compatible", "text", "k", base_url=f"{provider.url}/v1")
-    app = create_app(client) if framework == "asgi" else seed_service(provider.url)
-    with uvicorn_serving(app) as url:
+    client = asking(provider)
+    app = create_app(client) if framework == "asgi" else seed_service(client)
+    with uvicorn_serving(app, closing=client) as url:
         browser = opened(url, "/chat" if framework == "asgi" else "/api/chat")
         while not provider.open_connections:
             time.sleep(0.01)

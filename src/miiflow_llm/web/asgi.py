@@ -30,7 +30,8 @@ class ClientGone(Exception):
 class ChatApp:
     """The ASGI application; `create_app` makes it.
 
-    `POST /chat`, `POST /chat/stream`, `GET /models`, and, where `page` is set, `GET /` with the page and its module.
+    `POST /chat`, `POST /chat/stream`, `GET /models`, `GET /miiflow-llm.js` with its types beside it, and, where `page`
+    is set, `GET /` with the page.
     """
 
     def __init__(self, service: ChatService, *, page: bool = True) -> None:
@@ -50,7 +51,7 @@ class ChatApp:
         path = _path(scope)
         handler = self._posts.get(path)
         reading = scope["method"] in ("GET", "HEAD")
-        found = asset(path) if self._page and reading else None
+        found = asset(path) if reading and (self._page or path != "/") else None
         if handler is not None and scope["method"] == "POST":
             await handler(scope, receive, send)
         elif handler is not None:
@@ -203,17 +204,18 @@ def create_app(
     """An ASGI application over `clients`, which stay the caller's to close.
 
     Args:
-        clients: one client, clients by provider, or a function of provider and model such as `ClientPool.get`.
-        models: the models that may be asked for, by provider; without it a client's own model alone.
+        clients: one client, a pool, clients by provider, or a function of provider and model.
+        models: the models that may be asked for, by provider; without it a client's own model alone, and of a pool
+            those that its configuration lists.
         schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names
             one, and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.
         authorize: an async function of the headers and the scope that raises `Rejected` for whom to turn away.
         limits: how much a browser may ask for.
         heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
-        page: serve the page at `/` and the JavaScript module beside it; they hold nothing secret.
+        page: serve the page at `/`; like the JavaScript module it holds nothing secret.
 
     Raises:
-        ConfigurationError: `models` names a provider of which there is no client.
+        ConfigurationError: `models` names a provider of which there is no client, or a pool lists no models.
     """
     service = ChatService(
         clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat

@@ -99,7 +99,7 @@ def urls(
     heartbeat: float | None = HEARTBEAT,
     with_page: bool = False,
 ) -> list[URLPattern]:
-    """URL patterns `chat`, `chat/stream` and `models`, for `include`; `with_page`, also the page and its module.
+    """URL patterns `chat`, `chat/stream`, `models` and the JavaScript module, for `include`; `with_page` also the page.
 
     `authorize` gets Django's own request. The rest is as for `create_app`.
 
@@ -113,7 +113,7 @@ def urls(
         path("chat", csrf_exempt(views.chat)),
         path("chat/stream", csrf_exempt(views.chat_stream)),
         path("models", views.models),
+        path("miiflow-llm.js", page),
+        path("miiflow-llm.d.ts", page),
     ]
-    if with_page:
-        patterns += [path("", page), path("miiflow-llm.js", page), path("miiflow-llm.d.ts", page)]
-    return patterns
+    return [*patterns, path("", page)] if with_page else patterns

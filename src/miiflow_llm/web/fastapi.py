@@ -36,7 +36,7 @@ def router(
     page: bool = False,
     **options: Any,
 ) -> APIRouter:
-    """A router with `POST /chat`, `POST /chat/stream` and `GET /models`; with `page`, also the page and its module.
+    """A router with `POST /chat`, `POST /chat/stream`, `GET /models` and the JavaScript module, with `page` the page.
 
     The page stands at `<prefix>/`. `options` are those of `APIRouter`, such as `prefix`, `tags` and `dependencies`,
     which are asked before anything else. The rest is as for `create_app`.
@@ -52,8 +52,8 @@ def router(
     _add(routes, "/chat", app.chat, "POST", openapi_extra=schema)
     _add(routes, "/chat/stream", app.chat_stream, "POST", openapi_extra=schema)
     _add(routes, "/models", app.models, "GET")
-    if page:
-        _add_page(routes, app)
+    for path in (*(["/"] if page else []), "/miiflow-llm.js", "/miiflow-llm.d.ts"):
+        _add(routes, path, _served(path, app), "GET", include_in_schema=False)
     return routes
 
 
@@ -64,11 +64,6 @@ def _add(routes: APIRouter, path: str, handler: Handler, method: str, **options:
     routes.add_api_route(
         path, endpoint, methods=[method], status_code=200, response_class=_Handled, name=path[1:], **options
     )
-
-
-def _add_page(routes: APIRouter, app: ChatApp) -> None:
-    for path in ("/", "/miiflow-llm.js", "/miiflow-llm.d.ts"):
-        _add(routes, path, _served(path, app), "GET", include_in_schema=False)
 
 
 def _served(path: str, app: ChatApp) -> Handler:

@@ -65,6 +65,8 @@ _TYPES: tuple[tuple[type[Exception], int, str, str], ...] = (
     (errors.MiiflowLLMError, 502, "upstream_failed", "The model's provider could not be reached or failed."),
 )
 """Exception, status, type and sentence; the first that fits."""
+_OURS = ("upstream_refused", "misconfigured")
+"""What only whoever runs the service can mend: a key, a quota, a setting."""
 
 
 def safe_error(error: BaseException) -> tuple[int, SafeError]:
@@ -73,7 +75,7 @@ def safe_error(error: BaseException) -> tuple[int, SafeError]:
         return error.status, error.safe
     for kind, status, name, message in _TYPES:
         if isinstance(error, kind):
-            log.info("%s: %s", name, error)
+            log.log(logging.WARNING if name in _OURS else logging.INFO, "%s: %s", name, error)
             if isinstance(error, errors.UnsupportedParameterError):
                 message = f"This model does not take {error.parameter!r}."
             return status, SafeError(name, message, getattr(error, "retry_after", None))

@@ -14,13 +14,14 @@ import msgspec
 from ..client import LLMClient
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.response import ChatResponse
+from ..pool import ClientPool
 from .body import ChatOrder, Limits, read_body, wrong
 from .framing import NDJSON, SSE, encode, shown
 from .relay import HEARTBEAT, Relay, to_ndjson, to_sse
-from .safe_errors import Rejected, SafeError, error_body, log, safe_error
+from .safe_errors import Rejected, SafeError, error_body, safe_error
 
-Clients: TypeAlias = LLMClient | Mapping[str, LLMClient] | Callable[[str | None, str | None], LLMClient]
-"""One client, clients by provider, or a function of provider and model such as `ClientPool.get`."""
+Clients: TypeAlias = LLMClient | ClientPool | Mapping[str, LLMClient] | Callable[[str | None, str | None], LLMClient]
+"""One client, a pool, clients by provider, or a function of provider and model."""
 Authorize: TypeAlias = Callable[[Mapping[str, str], Any], Awaitable[None]]
 """Called with the request's headers, names in lower case, and the framework's own request (in the ASGI app the scope).
 
@@ -40,7 +41,8 @@ class ChatService:
     """What the routes share.
 
     `models` says which models of which provider may be asked for; without it a client answers for its own model
-    alone, and a function decides itself (what it refuses with `ConfigurationError` is a 422). `schemas` are the types
+    alone, a pool for those that its configuration lists, and a function decides itself (what it refuses with
+    `ConfigurationError` is a 422). `schemas` are the types
     that an answer may be asked for in, by name; with them a browser's own JSON Schema is refused.
     `heartbeat` is in seconds.
     """
@@ -58,6 +60,9 @@ class ChatService:
         self.schemas = schemas
         self.limits = limits or Limits()
         self.heartbeat = heartbeat
+        if isinstance(clients, ClientPool):
+            models = _listed(clients) if models is None else models
+            clients = clients.get
         self._clients = {clients.provider: clients} if isinstance(clients, LLMClient) else clients
         self._authorize = authorize
         self.models = _allowed(self._clients, models)
@@ -102,6 +107,8 @@ class ChatService:
         try:
             return self._clients(order.provider, order.model)
         except ConfigurationError:
+            if self.models is not None:  # what was asked for is offered, so the fault is ours
+                raise
             raise wrong("There is no such provider or model here.", "$.model") from None
 
     def _choose(self, order: ChatOrder, models: Mapping[str, Sequence[str]]) -> None:
@@ -143,14 +150,21 @@ class ChatService:
 
 @contextmanager
 def _sayable() -> Iterator[None]:
-    """A checked request that still cannot be said to this model is the browser's, not ours."""
+    """A checked request that still cannot be said is the browser's fault: the words are ours, about its own request."""
     try:
         yield
     except UnsupportedParameterError:
         raise
     except ConfigurationError as reason:
-        log.info("refused: %s", reason)
-        raise wrong("This model cannot be asked that.", "$") from None
+        raise wrong(f"{reason.message}.", "$") from None
+
+
+def _listed(pool: ClientPool) -> dict[str, list[str]]:
+    if not pool.models or not all(pool.models.values()):
+        raise ConfigurationError(
+            "the pool's configuration lists no models of some provider: list them, or pass models="
+        )
+    return pool.models
 
 
 def _allowed(
