@@ -31,6 +31,7 @@ from ..wire.table import (
     Side,
     apart,
     beside,
+    by_model,
     by_role,
     by_value,
     const,
@@ -49,6 +50,8 @@ from ..wire.table import (
 )
 from ._effort import budget, is_on
 from ._tools import ARGUMENTS, runs_none
+
+NEVER_REASONS = r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai"
 
 PLAN = "tool_plan"
 """The id of the reasoning that is a plan, and its key on the wire."""
@@ -134,10 +137,15 @@ COHERE_V2 = Dialect(
         ),
         "strict_tools": take("tools", through=any_strict),
         "tool_choice": take("tool_choice", values={"auto": None, "none": "NONE", "required": "REQUIRED"}),
-        "thinking": {
-            "type": take("reasoning", through=is_on, values={True: "enabled", False: "disabled"}),
-            "token_budget": take("reasoning", through=budget),
-        },
+        "thinking": by_model(
+            {
+                NEVER_REASONS: None,
+                "": {
+                    "type": take("reasoning", through=is_on, values={True: "enabled", False: "disabled"}),
+                    "token_budget": take("reasoning", through=budget),
+                },
+            }
+        ),
         "response_format": when(
             "schema",
             {"type": "json_object", "json_schema": take("schema.schema")},
@@ -275,7 +283,8 @@ COHERE_V2 = Dialect(
     drops=(
         drop(
             "reasoning",
-            models=r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai",
+            models=NEVER_REASONS,
+            unless={"reasoning": ("off", 0)},
             reason="this model does not reason; choose one that does, as command-a-reasoning-08-2025",
         ),
         drop(

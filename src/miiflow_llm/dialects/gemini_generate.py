@@ -306,7 +306,7 @@ GEMINI_GENERATE = Dialect(
         drop(
             "reasoning",
             models=NEVER_THINKS,
-            unless=("reasoning", "off"),
+            unless={"reasoning": ("off", 0)},
             reason="this model does not think; gemini-2.5 and later do",
         ),
     ),

@@ -48,6 +48,7 @@ from ._media import text_or
 from ._schema_tables import openai_function, openai_output
 from ._tools import ARGUMENTS
 
+NEVER_REASONS = r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))"
 _ALPHABET = string.digits + string.ascii_letters
 
 
@@ -167,7 +168,7 @@ MISTRAL_CHAT = Dialect(
         "parallel_tool_calls": take("parallel_tool_calls"),
         "reasoning_effort": by_model(
             {
-                "magistral": None,
+                rf"magistral|{NEVER_REASONS}": None,
                 "mistral-(small|medium)": take("reasoning", through=effort("high", off="none")),
                 "zai-glm": take("reasoning", through=effort("low", "high", "max")),
                 "mistral-large": take("reasoning", through=effort("low", "medium", "high")),
@@ -283,7 +284,8 @@ MISTRAL_CHAT = Dialect(
     drops=(
         drop(
             "reasoning",
-            models=r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))",
+            models=NEVER_REASONS,
+            unless={"reasoning": ("off", 0)},
             reason="this model does not reason; choose one that does, as mistral-medium-latest or mistral-large-4",
         ),
         drop("logprobs", "top_logprobs", reason="Mistral's own models give none"),

@@ -20,6 +20,8 @@ from ..wire.table import (
     take,
 )
 
+NEVER_REASONS = "meta-llama/|llama|allam|moonshotai/|groq/"
+
 PROVIDER = Provider(
     name="groq",
     dialect=OPENAI_CHAT,
@@ -32,6 +34,7 @@ PROVIDER = Provider(
     body={
         "reasoning_effort": by_model(
             {
+                NEVER_REASONS: None,
                 "openai/gpt-oss": take("reasoning", through=effort("low", "medium", "high")),
                 r"qwen/qwen3(-32b|\.6)": take("reasoning", through=effort("medium", off="none", medium="default")),
                 "": take("reasoning", through=effort("low", "medium", "high", off="none")),
@@ -73,7 +76,12 @@ PROVIDER = Provider(
             "frequency_penalty",
             reason="Groq does not support it; steer with temperature or top_p",
         ),
-        drop("reasoning", models=r"(meta-llama/|llama|allam|moonshotai/|groq/)", reason="this model does not reason"),
+        drop(
+            "reasoning",
+            models=NEVER_REASONS,
+            unless={"reasoning": ("off", 0)},
+            reason="this model does not reason; choose one that does, as openai/gpt-oss-120b",
+        ),
         drop(
             "schema",
             "json_mode",

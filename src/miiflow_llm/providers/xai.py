@@ -24,8 +24,11 @@ from ..wire.table import (
 
 CITATIONS = emit("citation", "citations", row="citations")
 
+NEVER_REASONS = ".*-non-reasoning|grok-(2|3(?!-mini))"
+
 EFFORT = by_model(
     {
+        NEVER_REASONS: None,
         "grok-3-mini": take("reasoning", through=effort("low", "high", off="none")),
         r"grok-4\.3|grok-latest": take("reasoning", through=effort("low", "medium", "high", off="none")),
         r"grok-4\.5": take("reasoning", through=effort("low", "medium", "high")),
@@ -49,7 +52,13 @@ DROPS = (
     ),
     drop(
         "reasoning",
-        models=r"grok-4(\.20.*-(non-)?reasoning|\.1|-|$)|grok-(3(?!-mini)|code|2)",
+        models=NEVER_REASONS,
+        unless={"reasoning": ("off", 0)},
+        reason="this model does not reason; choose one that does, as grok-4.6",
+    ),
+    drop(
+        "reasoning",
+        models=rf"(?!{NEVER_REASONS})(grok-4(\.20.*-reasoning|\.1|-|$)|grok-code)",
         reason="this model has no levels; choose another, as grok-4.6 or grok-4.20-non-reasoning",
     ),
     drop(
