@@ -52,14 +52,17 @@ class Case:
         return order
 
 
-ABOUT = "200 streams, a frame each 20 ms, CPU"
-NEW = "the same on connections that are opened for it, CPU"
-LENGTHS = {"lengths": [100, 1000, 10_000, 100_000], "total": 100_000}
-LAG = {"streams": 20, "chunks": 75, "gap": 20}
-LAG_200 = {"streams": 200, "chunks": 50, "gap": 20}
-MANY = {"streams": 1000, "chunks": 15, "gap": 100}
+Clients = tuple[str, ...]
+Order = dict[str, Any]
+BURST: Order = {"streams": 1, "chunks": 20_000}
+PACED: Order = {"streams": 200, "chunks": 60, "gap": 20}
+LENGTHS: Order = {"lengths": [100, 1000, 10_000, 100_000], "total": 100_000}
+FIRST: Order = {"requests": 150}
+LAG: Order = {"streams": 20, "chunks": 60, "gap": 20}
+MANY: Order = {"streams": 1000}
+TLS: Order = {"tls": True}
+ANTHROPIC: Order = {"dialect": "messages"}
 IDLE = ("floor", "ours", "httpx_sse")
-ANTHROPIC = {"dialect": "messages"}
 READING = ("httpx_bytes", "httpx_sse")
 TRIO = ("floor_trio", "ours", "httpx_bytes")
 
@@ -67,83 +70,46 @@ TRIO = ("floor_trio", "ours", "httpx_bytes")
 def cases(rivals: list[str]) -> list[Case]:
     """All of them; those that the goals ask for stand first."""
     chat = tuple(rival for rival in CHAT_RIVALS if rival in rivals)
+    some = tuple(rival for rival in chat if rival in ("lm15", "openai", "litellm"))
     messages = tuple(rival for rival in ANTHROPIC_RIVALS if rival in rivals)
-    burst, paced = {"streams": 1, "chunks": 20_000}, {"streams": 200, "chunks": 60, "gap": 20}
-    brief, short = {"chunks": 500}, {"chunks": 5}
-    tls = {"tls": True}
-    several = ("floor", "ours", *READING)
+    both, several = ("floor", "ours"), ("floor", "ours", *READING)
+    burst = {"measure": "cost", "about": "1 stream, frames in large writes, CPU", "rounds": 7, "warm": {"chunks": 500}}
+    paced = {"measure": "cost", "about": "200 streams, a frame each 20 ms, CPU", "rounds": 5, "warm": {"chunks": 5}}
+    many = {**paced, "about": "1000 streams, a frame each 100 ms, CPU"}
+    anew = {**paced, "about": "the same on connections opened for it, CPU", "table": "anew"}
+    trio = {"backend": "trio", "floor": "floor_trio"}
+    first = {"measure": "first", "about": "first text on a warm connection", "rounds": 7}
+    idle = {"measure": "idle", "about": "1000 open streams that wait", "rounds": 2, "fresh": True}
+    memory = {"measure": "memory", "about": "what a stream of 100 000 chunks (28 MB) adds at its worst"}
+    length = {"measure": "curve", "about": "CPU by length of stream, 100 000 chunks in all"}
+    hold = {"measure": "hold", "about": "turns of another task while a burst of 100 000 frames comes"}
+    lag = {"measure": "lag", "about": "from a frame's being sent to its text, 20 streams, a frame each 20 ms"}
+    lag_many = {**lag, "about": "the same with 200 streams"}
+
+    def case(name: str, kind: dict[str, Any], clients: Clients, order: Order, seconds: float, **how: Any) -> Case:
+        return Case(name=name, clients=clients, order=order, seconds=seconds, **{**kind, **how})
+
     return [
-        Case(
-            "burst",
-            "1 stream, frames in large writes, CPU",
-            "cost",
-            ("floor", "ours", *READING, "ours_httpx", *chat),
-            burst,
-            50,
-            9,
-            warm=brief,
-        ),
-        Case(
-            "200 streams",
-            "200 streams, a frame each 20 ms, CPU",
-            "cost",
-            ("floor", "ours", "floor_buffered", *READING, "ours_httpx", *chat),
-            paced,
-            130,
-            5,
-            warm=short,
-        ),
-        Case("length", "CPU by length of stream", "curve", ("floor", "ours"), LENGTHS, 35, 5),
-        Case(
-            "hold", "turns of another task while 100 000 frames come", "hold", several[:2], {"chunks": 100_000}, 15, 5
-        ),
-        Case("first", "first text, warm", "first", ("floor", "ours", "httpx_sse", *chat), {"requests": 150}, 30, 7),
-        Case("first, TLS", "first text, warm, TLS", "first", ("floor", "ours"), {"requests": 150, **tls}, 8, 7),
-        Case("idle", "open idle streams", "idle", IDLE, {"streams": 1000}, 15, 3, fresh=True),
-        Case("idle, TLS", "open idle streams, TLS", "idle", IDLE, {"streams": 1000, **tls}, 30, 3, fresh=True),
-        Case(
-            "memory",
-            "what a stream of 100 000 chunks (0.6 MB of text, 28 MB of frames) adds at its worst",
-            "memory",
-            (*IDLE, "ours_httpx", *(rival for rival in chat if rival in ("lm15", "openai"))),
-            {"chunks": 100_000},
-            20,
-            2,
-            fresh=True,
-        ),
-        Case("lag", "20 streams, a frame each 20 ms", "lag", ("floor", "ours", "httpx_sse", *chat), LAG, 50, 5),
-        Case("lag, 200", "200 streams, a frame each 20 ms", "lag", ("floor", "ours", "httpx_sse"), LAG_200, 20, 5),
-        Case("200 streams, TLS", ABOUT, "cost", ("floor", "ours", "httpx_bytes"), {**paced, **tls}, 35, 7, warm=short),
-        Case("200 streams, trio", ABOUT, "cost", TRIO, paced, 35, 7, "trio", "floor_trio", warm=short),
-        Case("200 streams, trio, TLS", ABOUT, "cost", TRIO, {**paced, **tls}, 35, 5, "trio", "floor_trio", warm=short),
-        Case(
-            "200 calls anew, trio",
-            NEW,
-            "cost",
-            (*TRIO, "httpx_keeping"),
-            {**paced, "anew": True},
-            30,
-            5,
-            "trio",
-            "floor_trio",
-            table="anew",
-        ),
-        Case(
-            "200 streams, uvloop", ABOUT, "cost", ("floor", "ours", "httpx_bytes"), paced, 25, 5, "uvloop", warm=short
-        ),
-        Case("burst, uvloop", "1 stream, CPU", "cost", several, burst, 8, 7, "uvloop", warm=brief),
-        Case("burst, trio", "1 stream, CPU", "cost", TRIO, burst, 8, 7, "trio", "floor_trio", warm=brief),
-        Case("burst, TLS", "1 stream, CPU", "cost", several, {**burst, **tls}, 8, 7, warm=brief),
-        Case("1000 streams", "1000 streams, a frame each 100 ms, CPU", "cost", several[:2], MANY, 30, 5, warm=short),
-        Case(
-            "burst, Anthropic",
-            "1 stream, CPU",
-            "cost",
-            (*several, *messages),
-            {**burst, **ANTHROPIC},
-            15,
-            7,
-            warm=brief,
-        ),
-        Case("200 streams, Anthropic", ABOUT, "cost", (*several, *messages), {**paced, **ANTHROPIC}, 40, 5, warm=short),
+        case("burst", burst, (*both, "floor_buffered", *READING, "ours_httpx", *chat), BURST, 45),
+        case("200 streams", paced, (*both, "floor_buffered", *READING, "ours_httpx", *chat), PACED, 100),
+        case("length", length, both, LENGTHS, 30, rounds=5),
+        case("hold", hold, both, {"chunks": 100_000}, 8, rounds=5),
+        case("first", first, (*both, "httpx_sse", *chat), FIRST, 24),
+        case("first, TLS", first, both, {**FIRST, **TLS}, 5),
+        case("idle", idle, IDLE, MANY, 15),
+        case("idle, TLS", idle, IDLE, {**MANY, **TLS}, 20),
+        case("1000 streams", many, both, {**MANY, "chunks": 15, "gap": 100}, 25),
+        case("200 streams, TLS", paced, (*both, "httpx_bytes"), {**PACED, **TLS}, 28),
+        case("200 streams, trio", paced, TRIO, PACED, 28, **trio),
+        case("200 streams, trio, TLS", paced, TRIO, {**PACED, **TLS}, 28, **trio),
+        case("200 calls anew, trio", anew, (*TRIO, "httpx_keeping"), {**PACED, "anew": True}, 25, **trio),
+        case("200 streams, uvloop", paced, (*both, "httpx_bytes"), PACED, 22, backend="uvloop"),
+        case("lag", lag, (*both, "httpx_sse", *some), LAG, 35, rounds=3),
+        case("lag, 200", lag_many, (*both, "httpx_sse"), {**LAG, "streams": 200}, 18, rounds=4),
+        case("burst, uvloop", burst, several, BURST, 8, backend="uvloop"),
+        case("burst, trio", burst, TRIO, BURST, 8, **trio),
+        case("burst, TLS", burst, several, {**BURST, **TLS}, 8),
+        case("burst, Anthropic", burst, (*several, *messages), {**BURST, **ANTHROPIC}, 14),
+        case("200 streams, Anthropic", paced, (*several, *messages), {**PACED, **ANTHROPIC}, 35),
+        case("memory", memory, (*IDLE, "ours_httpx"), {"chunks": 100_000}, 8, rounds=3, fresh=True),
     ]

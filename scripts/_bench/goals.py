@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from report import aligned, number
-from results import Result, Spread
+from results import Result, Spread, rounded
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Judged:
             "case": goal.case,
             "unit": goal.unit,
             "at_least" if goal.least else "at_most": goal.limit,
-            "measured": {name: float(f"{value:.4g}") for name, value in self.found._asdict().items()},
+            "measured": rounded(self.found),
             "met": self.met,
             "clear": self.clear,
         }

@@ -20,30 +20,33 @@ PANELS = {
 NAMES = {
     "ours": "miiflow_llm",
     "floor": "raw socket + msgspec",
+    "floor_buffered": "the same, one buffer",
     "httpx_bytes": "httpx, bytes only",
     "httpx_sse": "httpx + httpx-sse + json",
     "any_llm": "any-llm",
     "pydantic_ai": "pydantic-ai",
     "langchain_openai": "langchain-openai",
 }
-HIDDEN = {"floor_buffered", "ours_httpx"}
-WIDTH, LEFT, RIGHT, ROW, BAR = 760, 178, 130, 24, 14
+HIDDEN = {"ours_httpx"}
+WIDTH, LEFT, RIGHT, ROW, DOT = 760, 176, 180, 23, 5.5
+COST_AT, TIMES_AT = WIDTH - 92, WIDTH - 4
 STYLE = """\
 text { font: 13px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #57606a; }
 .title { font-weight: 600; fill: #24292f; }
 .note { font-size: 11px; }
 .ours { font-weight: 600; fill: #0a7d55; }
-.bar { fill: #a3adb8; }
-.bar-floor { fill: none; stroke: #a3adb8; stroke-width: 1.5; }
-.bar-ours { fill: #12a06e; }
+.line { stroke: #8c959f; stroke-opacity: 0.45; stroke-width: 1.5; }
+.dot { fill: #7d8792; }
+.dot-floor { fill: none; stroke: #7d8792; stroke-width: 2; }
+.dot-ours { fill: #12a06e; }
 .grid { stroke: #8c959f; stroke-opacity: 0.25; }
 @media (prefers-color-scheme: dark) {
   text { fill: #9aa4af; }
   .title { fill: #e6edf3; }
   .ours { fill: #3fd39b; }
-  .bar { fill: #57616c; }
-  .bar-floor { stroke: #6e7883; }
-  .bar-ours { fill: #26b983; }
+  .dot { fill: #8b95a0; }
+  .dot-floor { stroke: #8b95a0; }
+  .dot-ours { fill: #26b983; }
 }"""
 
 
@@ -52,13 +55,13 @@ def draw(results: Mapping[str, Result], path: Path) -> None:
     panels = [(title, results[case]) for case, title in PANELS.items() if case in results and results[case].samples]
     if not panels:
         return
-    y, parts = 24, [_text(0, 24, "CPU per streamed chunk, microseconds (logarithmic scale)", "title")]
+    y, parts = 20, [_text(0, 20, "CPU per streamed chunk, on a logarithmic scale", "title")]
     for title, result in panels:
-        drawn, y = _panel(title, result, y + 30)
+        drawn, y = _panel(title, result, y + 36)
         parts += drawn
-    y += 22
-    note = "the client's process alone, medians of interleaved rounds; in brackets how many times the raw socket"
-    parts.append(_text(0, y, f"{note} · scripts/bench --rivals", "note"))
+    y += 24
+    parts.append(_text(0, y, "The client's process alone, medians of rounds in which the clients take turns.", "note"))
+    parts.append(_text(TIMES_AT, y, "scripts/bench --rivals", "note", "end"))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 8}" width="{WIDTH}" height="{y + 8}"'
     label = 'role="img" aria-label="CPU per streamed chunk of miiflow_llm, raw sockets, httpx and other clients"'
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,29 +69,38 @@ def draw(results: Mapping[str, Result], path: Path) -> None:
 
 
 def _panel(title: str, result: Result, y: int) -> tuple[list[str], int]:
-    """One case's bars from `y` on, and where they end."""
+    """One case's dots from `y` on, and where they end."""
     costs = {name: result.figure(name, "chunk_us").median for name in result.samples if name not in HIDDEN}
-    floor = result.case.floor
-    least, most = 10 ** math.floor(math.log10(min(costs.values()) * 0.99)), max(costs.values())
-    scale = (WIDTH - LEFT - RIGHT) / math.log(most / least)
-    parts = [_text(0, y, title, "title")]
-    top, end = y + 12, y + 12 + ROW * len(costs)
-    for power in range(round(math.log10(least)), math.ceil(math.log10(most))):
-        x = LEFT + math.log(10**power / least) * scale
+    powers = range(math.floor(math.log10(min(costs.values()))), math.ceil(math.log10(max(costs.values()))) + 1)
+    wide = (WIDTH - LEFT - RIGHT) / max(1, powers[-1] - powers[0])
+    top = y + 10
+    end = top + ROW * len(costs)
+    parts = [
+        _text(0, y, title, "title"),
+        _text(COST_AT, y, "microseconds", "note", "end"),
+        _text(TIMES_AT, y, "over raw socket", "note", "end"),
+    ]
+    for place, power in enumerate(powers):
+        x = LEFT + place * wide
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{end + 2}"/>')
         parts.append(_text(x, end + 15, f"{10**power:g}", "note", "middle"))
     for place, (client, cost) in enumerate(sorted(costs.items(), key=lambda item: item[1])):
-        middle = top + ROW * place + ROW // 2
-        width = max(3.0, math.log(cost / least) * scale)
-        kind = client if client in ("ours", "floor") else ""
-        bar = f"bar bar-{kind}" if kind == "ours" else "bar-floor" if kind else "bar"
-        parts.append(
-            f'<rect class="{bar}" x="{LEFT}" y="{middle - BAR // 2}" width="{width:.1f}" height="{BAR}" rx="3"/>'
-        )
-        parts.append(_text(LEFT - 8, middle + 4, NAMES.get(client, client), kind, "end"))
-        times = f" ({number(result.ratio(client, floor, 'chunk_us').median)} x)" if client != floor else ""
-        parts.append(_text(LEFT + width + 8, middle + 4, f"{number(cost)}{times}", kind))
+        middle, x = top + ROW * place + ROW // 2, LEFT + (math.log10(cost) - powers[0]) * wide
+        kind = {"ours": "ours", "floor": "floor", "floor_buffered": "floor"}.get(client, "")
+        dot = f"dot-{kind}" if kind else "dot"
+        parts += [
+            f'<line class="line" x1="{LEFT}" x2="{x - DOT:.1f}" y1="{middle}" y2="{middle}"/>',
+            f'<circle class="{dot}" cx="{x:.1f}" cy="{middle}" r="{DOT}"/>',
+            _text(LEFT - 10, middle + 4, NAMES.get(client, client), kind, "end"),
+            _text(COST_AT, middle + 4, number(cost), kind, "end"),
+            _text(TIMES_AT, middle + 4, f"{number(_times(result, client))} x", kind, "end"),
+        ]
     return parts, end + 18
+
+
+def _times(result: Result, client: str) -> float:
+    """How many times the raw socket's cost, by round."""
+    return result.ratio(client, result.case.floor, "chunk_us").median
 
 
 def _text(x: float, y: float, words: str, kind: str = "", anchor: str = "") -> str:

@@ -64,9 +64,9 @@ class Result:
         for client, samples in self.samples.items():
             rows: dict[str, object] = {}
             for name in samples[0]:
-                rows[name] = _rounded(self.figure(client, name))
+                rows[name] = rounded(self.figure(client, name))
                 if floor in self.samples and client != floor:
-                    rows[f"{name}_x_floor"] = _rounded(self.ratio(client, floor, name))
+                    rows[f"{name}_x_floor"] = rounded(self.ratio(client, floor, name))
             clients[client] = rows
         return {
             "about": self.case.about,
@@ -80,5 +80,6 @@ class Result:
         }
 
 
-def _rounded(spread: Spread) -> dict[str, float | None]:
-    return {name: float(f"{value:.4g}") if math.isfinite(value) else None for name, value in spread._asdict().items()}
+def rounded(spread: Spread) -> list[float | None]:
+    """For JSON: median, lower and upper quartile, to four digits."""
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in spread]
