@@ -134,6 +134,8 @@ ANTHROPIC_MESSAGES = Dialect(
         "stream": take("stream"),
     },
     message={"role": take("role"), "content": take("content")},
+    media={ImageBlock: ("image/jpeg", "image/png", "image/gif", "image/webp")},
+    max_media=32 << 20,
     parts={
         TextBlock: inside(TEXT),
         ImageBlock: inside(

@@ -203,6 +203,8 @@ GEMINI_GENERATE = Dialect(
         "labels": take("metadata"),
     },
     message={"role": take("role"), "parts": take("parts")},
+    media={ImageBlock: ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")},
+    max_media=100 << 20,
     parts={
         TextBlock: inside({"text": take("text"), "thoughtSignature": take("signature")}),
         ImageBlock: inside(take("media", through=media_part)),

@@ -3,7 +3,16 @@
 import msgspec
 
 from ..core import exceptions as error
-from ..core.messages import AudioBlock, DocumentBlock, Message, ReasoningBlock, TextBlock, ToolCall, ToolResult
+from ..core.messages import (
+    AudioBlock,
+    DocumentBlock,
+    ImageBlock,
+    Message,
+    ReasoningBlock,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
 from ..core.request import ChatRequest
 from ..dialects._effort import effort, is_on
 from ..dialects._media import text_or
@@ -71,6 +80,7 @@ PROVIDER = Provider(
         "user": None,
         "user_id": take("user"),
     },
+    media={ImageBlock: ("image/jpeg", "image/png", "image/gif", "image/webp")},
     # with tools every answer has to carry its thinking; an answer from elsewhere has none to give
     message={"reasoning_content": take("role", values={"assistant": when("tools", ""), ...: None})},
     parts={

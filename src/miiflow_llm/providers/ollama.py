@@ -2,7 +2,7 @@
 
 import re
 
-from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
+from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
 from ..dialects._effort import effort
 from ..dialects._media import text_or
 from ..dialects.ollama_chat import OLLAMA_CHAT
@@ -54,6 +54,7 @@ PROVIDER = Provider(
                 "metadata": None,
                 "service_tier": None,
             },
+            media={ImageBlock: ("image/jpeg", "image/png", "image/webp")},
             parts={
                 DocumentBlock: text_or(refused("Ollama takes no documents; send their text, or pages as images")),
                 AudioBlock: refused("Ollama takes no audio here; send a transcript as text"),

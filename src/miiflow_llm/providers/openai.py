@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..core.messages import DocumentBlock, ImageBlock, TextBlock, ToolCall
+from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall
 from ..dialects._cache import lifetime
 from ..dialects._media import embedded, file_name, text_or
 from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
@@ -65,6 +65,7 @@ PROVIDER = Provider(
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
     body={"reasoning_effort": efforts(), "user": None, "safety_identifier": take("user")},
+    media={AudioBlock: ("audio/wav", "audio/mp3")},
     parts={
         ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
         TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
@@ -95,6 +96,7 @@ PROVIDER = Provider(
                 "reasoning": {"effort": efforts("max"), "summary": SUMMARY},
                 "truncation": by_model({"computer-use": "auto"}),
             },
+            media={AudioBlock: ("audio/wav", "audio/mp3")},
             parts={
                 TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),
                 ImageBlock: marked(OPENAI_RESPONSES.parts[ImageBlock]),

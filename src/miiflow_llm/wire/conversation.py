@@ -8,9 +8,18 @@ from typing import Any
 import msgspec
 
 from ..core.exceptions import ConfigurationError, ParsingError, UnsupportedParameterError
-from ..core.messages import Block, Message, TextBlock, ToolCall, ToolResult
+from ..core.messages import (
+    AudioBlock,
+    Block,
+    DocumentBlock,
+    ImageBlock,
+    Message,
+    TextBlock,
+    ToolCall,
+    ToolResult,
+)
 from ..core.request import ChatRequest
-from .media import media
+from .media import Media, media
 from .results import with_media_after
 from .table import Dialect, Own, Place, PlaceBy
 from .template import NOTHING, attribute, fill
@@ -55,6 +64,8 @@ class _Writer:
         self.note = note
         self.calls: dict[str, ToolCall] = {}
         self.leads = True
+        self.weight = 0
+        self.last_media: tuple[Block, Media] | None = None
         self.out: list[_Shell | Any] = []
 
     def items(self) -> list[Any]:
@@ -90,6 +101,8 @@ class _Writer:
         if place.where == "left_out" or not self._own(block, place.origin):
             self.note(f"left out: {type(block).__name__} ({_why_left_out(place)})")
             return shell
+        if isinstance(block, (ImageBlock, DocumentBlock, AudioBlock)):
+            self._weigh(block)
         value = fill(place.template, self._view(block, message))
         if value is NOTHING:
             return shell
@@ -103,6 +116,34 @@ class _Writer:
         else:
             shell.put(block, value, marked=marked)
         return shell
+
+    def _weigh(self, block: ImageBlock | DocumentBlock | AudioBlock) -> None:
+        """See that the media's own bytes are of a kind that is taken, and with all others not too many.
+
+        Raises:
+            UnsupportedParameterError: they are not.
+        """
+        found, name = self._media(block), type(block).__name__
+        if found.data is None:
+            return
+        taken = self.dialect.media.get(type(block))
+        if taken is not None and found.type not in taken:
+            raise UnsupportedParameterError(
+                f"{name}: {found.type} is not taken here, but {', '.join(taken)}: convert it", parameter=name
+            )
+        self.weight += len(found.data)
+        most = self.dialect.max_media
+        if most is not None and self.weight > most:
+            raise UnsupportedParameterError(
+                f"{name}: a request takes {most >> 20} MB of media in all: make it smaller, or give it by URL",
+                parameter=name,
+            )
+
+    def _media(self, block: Block) -> Media:
+        """The parts of the block, which may be megabytes, taken apart once."""
+        if self.last_media is None or self.last_media[0] is not block:
+            self.last_media = block, media(block)
+        return self.last_media[1]
 
     def _marked(self, block: Any, place: Place, value: Any, message: Message) -> bool:
         """Whether the block's mark of the cache, if it has one, is in `value`."""
@@ -154,7 +195,7 @@ class _Writer:
             if isinstance(block, ToolResult) and name in ("content", "parts"):
                 return self._nested(block, collapse=name == "content")
             if name.partition(".")[0] == "media":
-                found = media(block)
+                found = self._media(block)
                 return found if name == "media" else attribute(found, name[6:])
             return attribute(block, name)
 
@@ -181,6 +222,8 @@ class _Writer:
             if place.where != "inside":
                 name = type(block).__name__
                 raise UnsupportedParameterError(f"{name} is not taken in a tool's result here", parameter=name)
+            if isinstance(block, (ImageBlock, DocumentBlock)):
+                self._weigh(block)
             values.append(fill(place.template, self._view(block, inner)))
         return values
 

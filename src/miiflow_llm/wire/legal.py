@@ -72,6 +72,7 @@ def _check_blocks(where: str, dialect: Dialect) -> None:
     missing = [block.__name__ for block in BLOCKS if block not in dialect.parts]
     if missing:
         raise ConfigurationError(f"{where}: no place for {', '.join(missing)}; silence is not an answer")
+    _known(f"{where}: media names", dialect.media, (ImageBlock, DocumentBlock, AudioBlock))
     for block, place in dialect.parts.items():
         _known(f"{where}: parts names", [block.__name__], [known.__name__ for known in BLOCKS])
         own = frozenset(getattr(block, "__struct_fields__", ())) - {"origin"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
+from ..core.media_types import media_type
 from ..core.messages import AudioBlock, Block, DocumentBlock, ImageBlock
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.-]+=[^;,]*)*;base64,(.*)", re.DOTALL)
@@ -20,7 +22,8 @@ _AUDIO_TYPES = {
 
 
 class Media(msgspec.Struct, frozen=True):
-    """`url` as the caller gave it; for a data URL also `data` (base64) and `type`; `link` is the URL that is none.
+    """`url` as the caller gave it; for a data URL also `data` (base64) and `type`, which the bytes say where they can;
+    `link` is the URL that is none.
 
     `format` is the second half of the media type.
     """
@@ -49,10 +52,19 @@ def media(block: Block) -> Media:
     raise ConfigurationError(f"{type(block).__name__} holds no media")
 
 
+def _type_of(data: str) -> str | None:
+    """What kind of media some base64 is by how it begins, whatever it was said to be; `None` for text and unknown."""
+    try:
+        found = media_type(base64.b64decode(data[:64]))
+    except ValueError:
+        return None
+    return None if found == "text/plain" else found
+
+
 def _from_url(url: str, field: str, default: str) -> Media:
     match = _DATA_URL.fullmatch(url)
     if match:
-        kind = match.group(1) or default
+        kind = _type_of(match.group(2)) or match.group(1) or default
         return Media(url, None, match.group(2), kind, kind.partition("/")[2])
     if re.match(r"(https?|gs|s3)://", url):
         return Media(url, url, None, default)

@@ -20,7 +20,17 @@ def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
     """
     given: dict[str, Any] = {
         name: value
-        for name in ("path", "stream_path", "complete", "end", "hints", "model_list", "embeddings", "token_count")
+        for name in (
+            "path",
+            "stream_path",
+            "max_media",
+            "complete",
+            "end",
+            "hints",
+            "model_list",
+            "embeddings",
+            "token_count",
+        )
         if (value := getattr(rows, name)) is not None
     }
     return checked(
@@ -30,6 +40,7 @@ def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
             body=_merged(dialect, "body", rows.body),
             message=_merged(dialect, "message", rows.message) or None,
             parts={**dialect.parts, **rows.parts},
+            media={**dialect.media, **rows.media},
             roles={**dialect.roles, **rows.roles},
             events=(*_replaced(dialect.events, rows.events, dialect.name), *rows.more_events),
             whole=(*_replaced(dialect.whole, rows.whole, dialect.name), *rows.more_whole),

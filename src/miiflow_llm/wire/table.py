@@ -271,6 +271,8 @@ class Rows(msgspec.Struct, kw_only=True):
     body: Mapping[str, Any] = {}
     message: Mapping[str, Any] = {}
     parts: Mapping[type, Place | PlaceBy] = {}
+    media: Mapping[type, tuple[str, ...]] = {}
+    max_media: int | None = None
     roles: Mapping[str, str] = {}
     events: Mapping[str, RuleLike | None] = {}
     whole: Mapping[str, RuleLike | None] = {}
@@ -293,6 +295,8 @@ class Rows(msgspec.Struct, kw_only=True):
 class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """A wire format.
 
+    `media` are the media types that a block's own bytes may have, any where it is not listed; `max_media` is the most
+    that those of a request may have in all, in bytes of base64.
     `path` (and `stream_path`, where it differs) follows the base URL; `{model}` in it is filled in, escaped.
     `framing` is `sse` or `ndjson`; `done` the payload that ends a stream without being JSON. `event` is the path of the
     event's name in the payload, for streams whose events have names.
@@ -315,6 +319,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     body: Mapping[str, Any]
     parts: Mapping[type, Place | PlaceBy]
     message: Mapping[str, Any] | None = None
+    media: Mapping[type, tuple[str, ...]] = {}
+    max_media: int | None = None
     stream_path: str | None = None
     headers: Mapping[str, str] = {}
     framing: Literal["sse", "ndjson"] = "sse"
