@@ -27,8 +27,15 @@ PIXEL = base64.b64decode(
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    """The demonstration's address."""
-    with uvicorn_serving(demo_app(pace=0.02)) as url:
+    """The demonstration's address; its models are quick."""
+    with uvicorn_serving(demo_app(pace=0.001)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def slow_site() -> Iterator[str]:
+    """The demonstration's address; its models are slow enough to be watched."""
+    with uvicorn_serving(demo_app(pace=0.03)) as url:
         yield url
 
 
@@ -51,6 +58,13 @@ def tab_at(chromium: Any, site: str) -> Iterator[Any]:
 def page(chromium: Any, site: str) -> Iterator[Any]:
     """The page on the demonstration."""
     with tab_at(chromium, site) as tab:
+        yield tab
+
+
+@pytest.fixture
+def slow_page(chromium: Any, slow_site: str) -> Iterator[Any]:
+    """The page on slow models."""
+    with tab_at(chromium, slow_site) as tab:
         yield tab
 
 
@@ -83,8 +97,9 @@ def shot(tab: Any, name: str) -> None:
         tab.screenshot(path=str(Path(folder) / f"{name}.png"))  # makes the folder too
 
 
-def test_streaming_is_seen(page: Any) -> None:
+def test_streaming_is_seen(slow_page: Any) -> None:
     """Reasoning and text are on the page before the end; then usage, first-token time and rate."""
+    page = slow_page
     ask(page, "reasoning")
     until(page, "document.querySelector('.answer details p').textContent.length > 20")
     assert page.locator(".answer.busy").count() == 1
@@ -100,8 +115,9 @@ def test_streaming_is_seen(page: Any) -> None:
 
 
 @pytest.mark.parametrize("by", ["button", "escape"])
-def test_stop(page: Any, by: str) -> None:
+def test_stop(slow_page: Any, by: str) -> None:
     """Stopping keeps what came, says so, and lets one go on."""
+    page = slow_page
     ask(page, "text")
     until(page, "document.querySelector('.answer .text').textContent.length > 20")
     if by == "button":
@@ -300,8 +316,9 @@ def test_an_image(page: Any) -> None:
     page.wait_for_selector(".facts")
 
 
-def test_two_tabs(page: Any, site: str) -> None:
+def test_two_tabs(slow_page: Any, slow_site: str) -> None:
     """Two tabs stream at once, each its own answer; closing one leaves the other going."""
+    page, site = slow_page, slow_site
     other = page.context.new_page()
     opened(other, site)
     ask(page, "text")

@@ -125,41 +125,6 @@ def test_cuts_change_nothing(told: dict[str, Any], kind: str) -> None:
     assert {line["parsed"] for line in cuts} == {PARSED}
 
 
-IN_THE_BROWSER = """async (paths) => {
-    const { streamChat } = await import("/miiflow-llm.js");
-    const told = [];
-    for (const url of paths) {
-        let text = "", end = null, parsed;
-        try {
-            for await (const chunk of streamChat({ messages: [] }, { url })) {
-                text += chunk.delta ?? "";
-                parsed = chunk.partial_parse;
-                end = chunk.finish_reason ?? end;
-            }
-        } catch (reason) {
-            end = reason.type;
-        }
-        told.push([text, end, JSON.stringify(parsed)]);
-    }
-    return told;
-}"""
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_in_chromium(chromium: Any, kind: str) -> None:
-    """In a browser it is the same: whole wherever the network cuts, and an error where it ends too early."""
-    length = len(body(kind))
-    some = [*range(1, length - 2, 17), length - 2]
-    with uvicorn_serving(cutting) as url:
-        tab = chromium.new_page()
-        tab.goto(f"{url}/limited")
-        whole = tab.evaluate(IN_THE_BROWSER, [f"/{kind}/each", *(f"/{kind}/cut/{at}" for at in some)])
-        ended = tab.evaluate(IN_THE_BROWSER, [f"/{kind}/end/{at}" for at in some])
-        tab.close()
-    assert set(map(tuple, whole)) == {("Hello 🌊lo 🌊", "stop", PARSED)}
-    assert {end for _, end, _ in ended} == {"interrupted"}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_truncated_stream_is_an_error(told: dict[str, Any], kind: str) -> None:
     """A stream that ends before the end of its last frame is `interrupted`, never a finished answer."""
