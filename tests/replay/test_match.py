@@ -57,6 +57,21 @@ def test_the_error_shows_a_diff() -> None:
     assert '+      "content": "Ho"' in str(caught.value)
 
 
+def test_the_nearest_is_near_in_its_words() -> None:
+    """Among captures that differ in one line the nearest is the one with the likest prompt; what it was asked is told."""
+
+    def asking(prompt: str, model: str = "m-1") -> dict[str, Any]:
+        return {**ASKED, "model": model, "messages": [{"role": "user", "content": prompt}]}
+
+    prompts = ("When is the ferry?", "When is high water?", "Where is the moon?")
+    captures = [stream(f"text_{place}", request=asking(prompt)) for place, prompt in enumerate(prompts)]
+    with pytest.raises(NoMatchError, match=r"openai/text_1, POST /v1/chat/completions \(streaming, model m-1\), which"):
+        CaptureIndex(captures).find(asked(body=asking("When is high water today?")))
+    with pytest.raises(NoMatchError) as caught:
+        CaptureIndex(captures).find(asked(body=asking("Where is the moon?", "m-2")))
+    assert caught.value.nearest == "openai/text_2"
+
+
 def test_key_order_and_base_url_do_not_matter() -> None:
     """The order of keys and what stands before the endpoint's path change nothing; an unknown request matches any."""
     index = CaptureIndex([stream(path="/gateway/chat/completions")])

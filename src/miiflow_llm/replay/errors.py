@@ -31,13 +31,15 @@ class NoMatchError(ReplayError, LookupError):
 
     `request` is the request in a line, `nearest` the name of the capture that comes closest (`None` where there are
     none), `differs` the aspects in which that one differs, and `diff` a unified diff of the two bodies (`""` where
-    they agree).
+    they agree). `recorded` is what the nearest was asked with, in a line that begins with its name.
     """
 
-    def __init__(self, request: str, nearest: str | None, differs: tuple[str, ...], diff: str) -> None:
+    def __init__(
+        self, request: str, nearest: str | None, differs: tuple[str, ...], diff: str, recorded: str | None = None
+    ) -> None:
         parts = [f"no capture answers {request}"]
         if nearest:
-            parts.append(f"the nearest is {nearest}, which differs in {', '.join(differs) or 'nothing'}")
+            parts.append(f"the nearest is {recorded or nearest}, which differs in {', '.join(differs) or 'nothing'}")
         if diff:
             parts.append(diff)
         super().__init__("\n".join(parts))

@@ -32,6 +32,7 @@ _ENDPOINT = re.compile(
 )
 _STREAMS_UNLESS_TOLD = ("/api/chat", "/api/generate")
 _DIFF_LINES = 60
+_COMPARED_BY_LETTERS = 50
 _LINE_WIDTH = 200
 
 
@@ -184,17 +185,11 @@ class CaptureIndex:
         if not candidates:
             return NoMatchError(request.line(), None, (), "")
         body = _lines(request.body)
-
-        def distance(capture: Capture) -> tuple[int, float, float]:
-            other = _lines(capture.request)
-            # captures that differ in one line, the prompt's, are told apart by its letters
-            likeness = _likeness(body, other), _likeness("\n".join(body), "\n".join(other))
-            return len(self._differs(request, capture, aspects)), -likeness[0], -likeness[1]
-
-        nearest = min(candidates, key=distance)
+        nearest = _nearest(candidates, body, lambda capture: len(self._differs(request, capture, aspects)))
         differs = self._differs(request, nearest, aspects)
         diff = _diff(nearest, body) if "body" in differs else ""
-        return NoMatchError(request.line(), nearest.key, differs or ("handed out already",), diff)
+        recorded = f"{nearest.key}, {_line_of(nearest)}"
+        return NoMatchError(request.line(), nearest.key, differs or ("handed out already",), diff, recorded)
 
 
 def _provider(request: Received, capture: Capture) -> bool:
@@ -235,6 +230,23 @@ _AGREES: dict[str, Callable[[Received, Capture], bool]] = {
     "model": _model,
     "body": lambda request, capture: capture.request is None or canonical(request.body) == canonical(capture.request),
 }
+
+
+def _nearest(candidates: list[Capture], body: list[str], differing: Callable[[Capture], int]) -> Capture:
+    """Which differs in the fewest aspects, then in the fewest lines, then in the fewest letters."""
+    ranked = [(differing(one), -_likeness(body, _lines(one.request)), one) for one in candidates]
+    best = min(rank[:2] for rank in ranked)
+    equal = [capture for *rank, capture in ranked if tuple(rank) == best][:_COMPARED_BY_LETTERS]
+    text = "\n".join(body)
+    return max(equal, key=lambda one: _likeness(text, "\n".join(_lines(one.request)))) if len(equal) > 1 else equal[0]
+
+
+def _line_of(capture: Capture) -> str:
+    """What the capture was asked with, in a line."""
+    path, _, query = capture.path.partition("?")
+    asked = Received(method=capture.method, path=path, query=query, body=capture.request)
+    kind = "streaming" if capture.streaming else "whole"
+    return f"{capture.method} {path} ({kind}, model {asked.model or capture.model or None})"
 
 
 def _likeness(one: Sequence[str], other: Sequence[str]) -> float:
