@@ -58,7 +58,7 @@ def test_the_error_shows_a_diff() -> None:
 
 
 def test_the_nearest_is_near_in_its_words() -> None:
-    """Among captures that differ in one line the nearest is the one with the likest prompt; what it was asked is told."""
+    """Among captures that differ in one line the nearest has the likest prompt; what it was asked is told."""
 
     def asking(prompt: str, model: str = "m-1") -> dict[str, Any]:
         return {**ASKED, "model": model, "messages": [{"role": "user", "content": prompt}]}
