@@ -9,45 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast, final
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import msgspec
 
 from .exceptions import ParsingError
+from .growing_value import NOTHING, GrowingValue, Nothing, Shape
 from .json_text import ESCAPE, REPLACEMENT, is_half_escape, path_text, unescaped
 
-Key: TypeAlias = str | int | None
-"""Where the open value stands in its container: a member's name, an index, or None before a name was read."""
-
 MAX_DEPTH: Final = 512
-
-
-@final
-class Nothing:
-    """The type of `NOTHING`; it is false."""
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __repr__(self) -> str:
-        return "NOTHING"
-
-
-NOTHING: Final = Nothing()
-"""What `PartialJSON.value` is before anything can be shown; not None, which is a JSON value."""
-
-
-class Shape(Protocol):
-    """What a reader asks about the place where a value stands."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether a string at this place is shown only when it is finished (an enum member, a date)."""
-        ...
-
-    def child(self, key: str | int) -> Shape | None:
-        """The shape of a member or element; None where nothing is known."""
-        ...
 
 
 _Match: TypeAlias = Callable[[str, int], re.Match[str]]
@@ -70,7 +40,7 @@ class _Prose(Exception):
         self.position = position
 
 
-class PartialJSON:
+class PartialJSON(GrowingValue):
     """Reads one JSON value as its text arrives.
 
     Strings grow; lists and objects fill; a member stands in its object only when its value has begun and can
@@ -94,8 +64,7 @@ class PartialJSON:
         max_depth: int = MAX_DEPTH,
         shape: Shape | None = None,
     ) -> None:
-        self.complete = False
-        """Whether the value has ended. A number that is the whole text ends with `finish`."""
+        super().__init__(shape)
         self.start: int = 0
         """Characters before the value, with `lenient`."""
         self.end: int | None = None
@@ -103,7 +72,6 @@ class PartialJSON:
         self._lenient = lenient
         self._opener = re.compile(f"[{re.escape(openers)}]")
         self._max_depth = max_depth
-        self._shape = shape
         self._read = 0  # characters fed
         self._base = 0  # position of the text in hand
         self._held = ""  # half an escape or literal, at most 11 characters
@@ -111,44 +79,10 @@ class PartialJSON:
         self._reset()
 
     def _reset(self) -> None:
-        self._root: list[Any] = []
-        self._stack: list[Any] = [self._root]
-        self._keys: list[Key] = [0]
-        self._shapes: list[Shape | None] = [None]
+        self._clear()
         self._parts: list[str] = []  # of a number, a key, or a string that is not shown yet
         self._in_key = self._hidden = False
         self._step: _Step = PartialJSON._on_prose if self._lenient else PartialJSON._on_value
-
-    @property
-    def value(self) -> Any:
-        """The value so far, `NOTHING` before any: live objects, which go on filling as more is fed.
-
-        Costs nothing. Only what is on `open_path` changes, and only by growing; do not change it yourself.
-        """
-        return self._root[0] if self._root else NOTHING
-
-    def snapshot(self) -> Any:
-        """The value so far as it stands: what is fed later does not change it.
-
-        Copies the containers on `open_path`, one level each, and shares all that is finished: the cost is the
-        number of members of the open containers (a pointer each), not the size of what is in them.
-        """
-        if len(self._stack) == 1:
-            return self.value
-        copies = [container.copy() for container in self._stack[1:]]
-        for outer, inner, key in zip(copies, copies[1:], self._keys[1:], strict=False):
-            outer[key] = inner
-        return copies[0]
-
-    @property
-    def open_path(self) -> tuple[str | int, ...] | None:
-        """Names and indexes down to where the next character goes; None when the value is complete.
-
-        Everything that stands beside this path in `value` is finished.
-        """
-        if self.complete:
-            return None
-        return tuple(key for key in self._keys[1:] if key is not None)
 
     def feed(self, text: str) -> None:
         """Read the next piece of text.
@@ -374,15 +308,11 @@ class PartialJSON:
         return end
 
     def _grow(self, piece: str) -> None:
-        """Lengthen the open string; out of its place it has one reference, so CPython appends without a copy."""
+        """Lengthen the open string, or what is kept of it while it is not shown."""
         if self._hidden:
             self._parts.append(piece)
             return
-        container, key = self._stack[-1], self._keys[-1]
-        tail = container[key]
-        container[key] = None
-        tail += piece
-        container[key] = tail
+        self._lengthen(piece)
 
     def _close_string(self, at: int) -> int:
         if self._in_key:
@@ -400,23 +330,16 @@ class PartialJSON:
     def _open(self, text: str, at: int) -> int:
         if len(self._stack) > self._max_depth:
             return self._fail(f"nested more than {self._max_depth} deep", at, len(text))
-        if self._shape is not None:
-            self._shapes.append(self._next_shape())
-        opened: dict[str, Any] | list[Any]
         if text[at] == "{":
-            opened, key, self._step = {}, None, PartialJSON._on_first_key
+            self._enter({}, None)
+            self._step = PartialJSON._on_first_key
         else:
-            opened, key, self._step = [], 0, PartialJSON._on_first_item
-        self._put(opened)
-        self._stack.append(opened)
-        self._keys.append(key)
+            self._enter([], 0)
+            self._step = PartialJSON._on_first_item
         return at + 1
 
     def _close(self, at: int) -> int:
-        self._stack.pop()
-        self._keys.pop()
-        if self._shape is not None:
-            self._shapes.pop()
+        self._leave()
         return self._ended(at)
 
     def _ended(self, at: int) -> int:
@@ -428,19 +351,6 @@ class PartialJSON:
             self.end = self._base + at
             self._step = PartialJSON._on_end
         return at
-
-    def _put(self, value: Any) -> None:
-        container = self._stack[-1]
-        if type(container) is list:
-            container.append(value)
-        else:
-            container[self._keys[-1]] = value
-
-    def _next_shape(self) -> Shape | None:
-        if len(self._stack) == 1:
-            return self._shape
-        shape, key = self._shapes[-1], self._keys[-1]
-        return None if shape is None or key is None else shape.child(key)
 
 
 _Step: TypeAlias = Callable[[PartialJSON, str, int], int]
