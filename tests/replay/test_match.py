@@ -57,6 +57,15 @@ def test_the_error_shows_a_diff() -> None:
     assert '+      "content": "Ho"' in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("provider", "known"), [("openai", "openai has text"), (None, "there are text"), ("x", "are openai")]
+)
+def test_a_name_that_is_not_there(provider: str | None, known: str) -> None:
+    """A request for a capture that does not exist is told the names that do."""
+    with pytest.raises(NoMatchError, match=f"none of that name; .*{known}"):
+        CaptureIndex([stream()]).find(asked(provider=provider, name="test"))
+
+
 def test_the_nearest_is_near_in_its_words() -> None:
     """Among captures that differ in one line the nearest has the likest prompt; what it was asked is told."""
 

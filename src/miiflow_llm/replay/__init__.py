@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .capture import Capture
+    from .cassette import Cassette
     from .errors import CaptureError, NoMatchError, ReplayError, SecretFoundError
     from .fake import FakeError, fake_all, fake_body, fake_pair
     from .faults import CutAt, Reset, Stall, StatusFirst, Trickle
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Capture",
     "CaptureError",
+    "Cassette",
     "CutAt",
     "FakeError",
     "NoMatchError",
@@ -48,6 +50,7 @@ __all__ = [
 
 _HOMES = {
     "capture": ("Capture",),
+    "cassette": ("Cassette",),
     "errors": ("CaptureError", "NoMatchError", "ReplayError", "SecretFoundError"),
     "fake": ("FakeError", "fake_all", "fake_body", "fake_pair"),
     "faults": ("CutAt", "Reset", "Stall", "StatusFirst", "Trickle"),

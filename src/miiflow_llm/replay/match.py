@@ -133,10 +133,14 @@ class CaptureIndex:
         """
         if capture := self._named.get((provider, name)):
             return capture
-        names = [known for owner, known in self._named if owner == provider]
+        raise CaptureError(f"there is no capture {provider}/{name}; {self._near(provider, name)}")
+
+    def _near(self, provider: str | None, name: str) -> str:
+        names = [known for owner, known in self._named if provider in (None, owner)]
         near = difflib.get_close_matches(name, names, 3) or sorted(names)[:8]
-        known = f"{provider} has {', '.join(near)}" if names else f"providers are {', '.join(sorted(self.providers))}"
-        raise CaptureError(f"there is no capture {provider}/{name}; {known}")
+        if names:
+            return f"{f'{provider} has' if provider else 'there are'} {', '.join(near)}"
+        return f"providers are {', '.join(sorted(self.providers))}"
 
     def find(self, request: Received) -> Capture:
         """The capture that answers, counted as handed out.
@@ -154,6 +158,9 @@ class CaptureIndex:
         names = dict.fromkeys((str(request.name), base, f"whole_{base}"))
         owners = [request.provider] if request.provider else sorted(self.providers)
         family = [self._named[key] for owner in owners for name in names if (key := (owner, name)) in self._named]
+        if not family:
+            known = self._near(request.provider, str(request.name))
+            raise NoMatchError(f"{request.line()}: there is none of that name; {known}", None, (), "")
         wanted = ("method", "path", "query", "streaming")
         for capture in family:
             differs = self._differs(request, capture, wanted)

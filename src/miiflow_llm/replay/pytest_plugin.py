@@ -143,10 +143,16 @@ def _cassette(config: pytest.Config, folder: Path, options: dict[str, Any]) -> C
 def replay_server(request: pytest.FixtureRequest) -> Iterator[ReplayServer]:
     """A `ReplayServer` with the test's captures, running in a thread; it never records."""
     from .cassette import without_recording
+    from .errors import CaptureError
     from .server import serving
+    from .store import captures_of
 
     folder, options = _marked(request)
-    with serving(folder, **without_recording(options)) as server:
+    try:
+        captures = captures_of(folder)
+    except CaptureError as error:
+        pytest.fail(str(error), pytrace=False)
+    with serving(captures, **without_recording(options)) as server:
         yield server
 
 

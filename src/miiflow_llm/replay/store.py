@@ -99,9 +99,12 @@ def captures_of(source: Path | str | Iterable[Capture]) -> list[Capture]:
     """The captures at a path (a folder in either layout, or one capture), or those given."""
     if not isinstance(source, (str, Path)):
         return list(source)
-    if not Path(source).is_dir():
-        return [load(source)]
-    return load_shared(source) if next(Path(source).rglob("*.body"), None) else load_folder(source)
+    path = Path(source)
+    if not path.is_dir():
+        if not any(path.parent.glob(_stem(path) + ".*")):
+            raise CaptureError(f"there is no folder or capture {path}")
+        return [load(path)]
+    return load_shared(path) if next(path.rglob("*.body"), None) else load_folder(path)
 
 
 def save(capture: Capture, folder: Path | str) -> Path:

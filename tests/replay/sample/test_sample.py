@@ -11,7 +11,7 @@ import pytest
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core import StreamChunk
-from miiflow_llm.replay.cassette import Cassette
+from miiflow_llm.replay import Cassette
 
 PROMPT = os.environ.get("SAMPLE_PROMPT", "When is high water?")
 
