@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, get_type_hints
 
 import msgspec
@@ -105,9 +105,10 @@ def _unknown(name: str) -> str:
 def _converted(given: dict[str, Any]) -> dict[str, Any]:
     out = dict(given)
     if "stop" in out:
-        out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(out["stop"])
+        out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(_listed("stop", out["stop"], "strings"))
     if "tools" in out:
         out["tools"] = _tools(out["tools"]) or None
+    _choose_among_tools(out)
     out.pop("schema", None)  # the call asks for it in the way that the model's table says
     for name, value in out.items():
         _check(name, value)
@@ -130,11 +131,38 @@ def _check(name: str, value: Any) -> None:
         raise ConfigurationError(f"{name}={value!r}: {reason}") from None
 
 
+def _listed(name: str, value: Any, what: str) -> Sequence[Any]:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name}={value!r}: a list of {what} is needed")
+    return [*value]
+
+
+def _choose_among_tools(out: dict[str, Any]) -> None:
+    """See that the choice is one of the tools; what is said of tools where there are none is not sent.
+
+    Tools in `extra_body`, and those that a provider runs itself, have names that are not looked at.
+
+    Raises:
+        ConfigurationError: there is no such tool.
+    """
+    tools, choice = out.get("tools") or (), out.get("tool_choice")
+    if "tools" in (out.get("extra_body") or ()):
+        return
+    if not tools:
+        out.pop("parallel_tool_calls", None)
+        if out.pop("tool_choice", None) not in (None, "auto", "none"):
+            raise ConfigurationError(f"tool_choice={choice!r}: there are no tools")
+    elif isinstance(choice, str) and choice not in ("auto", "none", "required"):
+        names = [tool.name for tool in tools]
+        if choice not in names and not any(isinstance(tool, HostedTool) for tool in tools):
+            raise ConfigurationError(f"tool_choice={choice!r} is none of the tools: {', '.join(names)}")
+
+
 def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
     from .core.tools import as_tool, hosted_tool
 
     specs = []
-    for tool in tools:
+    for tool in _listed("tools", tools, "tools"):
         found = tool if isinstance(tool, ToolSpec) else hosted_tool(tool) or as_tool(tool)
         specs.append(
             found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -121,6 +122,39 @@ def test_no_tool(value: Any, words: str) -> None:
     """What cannot be a tool says why."""
     with pytest.raises(ConfigurationError, match=words):
         as_tool(value)
+
+
+class Clock:
+    """Tells the time."""
+
+    def __call__(self, zone: str) -> str:
+        return f"six in {zone}"
+
+
+@pytest.mark.anyio
+async def test_what_is_called_like_a_function() -> None:
+    """An object with `__call__` and a `partial` are tools, with the name and the words of what they are."""
+    clock = as_tool(Clock())
+    assert (clock.name, clock.description) == ("Clock", "Tells the time.")
+    assert await clock.run('{"zone": "Oban"}') == "six in Oban"
+    half = as_tool(functools.partial(tide.function, days=2))
+    assert half.name == "tide"
+    assert half.description.startswith("Times of the tide.")
+    assert half.parameters["properties"]["days"]["default"] == 2
+    assert await half.run('{"place": {"port": "Oban"}}') == "Oban 2 m high None"
+
+
+def test_a_local_type_says_why() -> None:
+    """A class whose annotations cannot be read where they are says so."""
+
+    class Inner(msgspec.Struct):
+        x: int
+
+    class Outer(msgspec.Struct):
+        inner: Inner
+
+    with pytest.raises(ConfigurationError, match="not in a function"):
+        as_tool(Outer)
 
 
 def test_names_are_checked() -> None:

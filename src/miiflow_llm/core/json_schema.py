@@ -33,10 +33,15 @@ def schema_of(type_: Any) -> dict[str, Any]:
     if isinstance(type_, dict):
         check_size(type_)
         return type_
-    if is_pydantic(type_):
-        return tidy(type_.model_json_schema())
     try:
+        if is_pydantic(type_):
+            return tidy(type_.model_json_schema())
         schema, definitions = _split(bridged(type_))
+    except NameError as reason:
+        raise ConfigurationError(
+            f"{type_!r} has no JSON Schema: {reason}: what its annotations name must stand where they can be read, in "
+            "the module and not in a function"
+        ) from None
     except (TypeError, RuntimeError, ValueError) as reason:
         words = str(reason).rpartition("\n")[2]  # before it msgspec advises what only its own caller could do
         raise ConfigurationError(f"{type_!r} has no JSON Schema: {words}") from None

@@ -355,7 +355,7 @@ def as_messages(messages: MessageLike | Sequence[MessageLike]) -> list[Message]:
     """
     if isinstance(messages, (str, Message, Mapping)):
         messages = [messages]
-    if not messages:
+    if not messages or messages == [""]:
         raise ConfigurationError("messages is empty: give at least one, e.g. [Message.user('Hello')]")
     return [_as_message(item, place) for place, item in enumerate(messages)]
 

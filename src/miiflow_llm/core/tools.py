@@ -79,8 +79,9 @@ class Tool:
         Raises:
             ConfigurationError: a parameter has no annotation, or is `*args` or `**kwargs`, or has no JSON form.
         """
-        summary, about = described(inspect.getdoc(function) or "")
-        called: str = name or getattr(function, "__name__", None) or "tool"
+        told = _told_of(function)
+        summary, about = described(inspect.getdoc(told) or "")
+        called: str = name or getattr(told, "__name__", None) or type(told).__name__
         is_method = _is_method(function)
         type_ = _arguments_type(function, called, about, skip=int(is_method))
         schema = {key: value for key, value in schema_of(type_).items() if key != "title"}
@@ -215,6 +216,18 @@ def _from_dict(value: Mapping[str, Any]) -> Tool:
     return Tool(inner["name"], inner.get("description") or "", parameters, strict=strict, cache=cache)
 
 
+def _told_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What has the name, the docstring and the annotations of a function: of a `partial`, what it calls."""
+    return _told_of(function.func) if isinstance(function, functools.partial) else function
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function, or of an object that is called like one."""
+    told = _told_of(function)
+    is_object = not (inspect.isroutine(told) or isinstance(told, type))
+    return typing.get_type_hints(type(told).__call__ if is_object else told, include_extras=True)
+
+
 def _is_method(function: Callable[..., Any]) -> bool:
     """Whether it is a method as its class defines it, whose first parameter will be the instance."""
     scope = getattr(function, "__qualname__", "").rpartition(".")[0]
@@ -234,7 +247,7 @@ def _arguments_type(
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"tool {name!r} yields: give a function that returns, a list for instance")
     try:
-        hints = typing.get_type_hints(function, include_extras=True)
+        hints = _hints(function)
         signature = inspect.signature(function)
     except (TypeError, ValueError, NameError) as reason:
         raise ConfigurationError(f"tool {name!r}: its signature cannot be read: {reason}") from None

@@ -47,6 +47,8 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
     request = _supported(dialect, request, unsupported, notes)
     notes += _unmarked(dialect, request)
     messages = conversation.write(dialect, request, origin=origin, note=notes.append)
+    if not messages:
+        raise ConfigurationError("the messages hold nothing that could be sent: no text, no media, no calls")
     body, request = _filled(dialect, request, messages, unsupported, notes)
     if body is NOTHING:
         raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
