@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Optional
 
@@ -198,3 +199,11 @@ def test_pydantic_is_not_imported() -> None:
         "sys.exit('pydantic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_without_a_schema() -> None:
+    """A model that pydantic has no JSON Schema for is our error, in one plain line."""
+    bad = pydantic.create_model("Bad", call=(Callable[[int], int], ...))
+    with pytest.raises(ConfigurationError, match="Bad'> has no JSON Schema: Cannot generate a JsonSchema") as caught:
+        schema_of(bad)
+    assert "\n" not in caught.value.message

@@ -43,7 +43,9 @@ def schema_of(type_: Any) -> dict[str, Any]:
             "the module and not in a function"
         ) from None
     except (TypeError, RuntimeError, ValueError) as reason:
-        words = str(reason).rpartition("\n")[2]  # before it msgspec advises what only its own caller could do
+        lines = str(reason).splitlines()
+        # msgspec begins, and pydantic ends, with advice for its own callers
+        words = lines[-1] if lines[-1].startswith("type ") else lines[0]
         raise ConfigurationError(f"{type_!r} has no JSON Schema: {words}") from None
     return _inlined_root(schema, definitions)
 
