@@ -63,6 +63,7 @@ MANY: Order = {"streams": 1000}
 TLS: Order = {"tls": True}
 ANTHROPIC: Order = {"dialect": "messages"}
 IDLE = ("floor", "ours", "httpx_sse")
+WAYS = ("client", "by_hand", "sse", "ndjson")
 READING = ("httpx_bytes", "httpx_sse")
 TRIO = ("floor_trio", "ours", "httpx_bytes")
 
@@ -84,6 +85,11 @@ def cases(rivals: list[str]) -> list[Case]:
     length = {"measure": "curve", "about": "CPU by length of stream, 100 000 chunks in all"}
     hold = {"measure": "hold", "about": "turns of another task while a burst of 100 000 frames comes"}
     lag = {"measure": "lag", "about": "from a frame's being sent to its text, 20 streams, a frame each 20 ms"}
+    relay = {
+        "measure": "relay",
+        "about": "CPU of a FastAPI service for a chunk on its way to 200 browsers",
+    }
+    imports = {"measure": "import", "about": "milliseconds to import", "floor": "httpx"}
     lag_many = {**lag, "about": "the same with 200 streams"}
 
     def case(name: str, kind: dict[str, Any], clients: Clients, order: Order, seconds: float, **how: Any) -> Case:
@@ -112,4 +118,6 @@ def cases(rivals: list[str]) -> list[Case]:
         case("burst, Anthropic", burst, (*several, *messages), {**BURST, **ANTHROPIC}, 14),
         case("200 streams, Anthropic", paced, (*several, *messages), {**PACED, **ANTHROPIC}, 35),
         case("memory", memory, (*IDLE, "ours_httpx"), {"chunks": 100_000}, 8, rounds=3, fresh=True),
+        case("relay", relay, WAYS, PACED, 25, floor="client", rounds=3),
+        case("import", imports, ("httpx", "miiflow_llm", *rivals), {}, 40),
     ]

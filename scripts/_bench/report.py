@@ -134,7 +134,8 @@ def table(result: Result) -> str:
     rows = [["", *(column.head for column in columns)]]
     rows += [[client, *(column.cell(result, client) for column in columns)] for client in ranked]
     rounds = max(map(len, result.samples.values()), default=0)
-    title = f"{case.name}: {case.about} ({case.backend}, {rounds} rounds)"
+    where = case.backend + (", TLS" if case.order.get("tls") else "")
+    title = f"{case.name}: {case.about} ({where}, {rounds} round{'s' * (rounds != 1)})"
     notes = [f"{client} left out: {why}"[:WIDTH] for client, why in result.missing.items()]
     return "\n".join([title, *aligned(rows), *notes])
 
