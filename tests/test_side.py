@@ -70,6 +70,14 @@ async def test_embeddings(provider: str, answer: Any, tokens: int | None) -> Non
 
 
 @pytest.mark.anyio
+async def test_a_models_name_stays_in_its_place() -> None:
+    """In the path of these calls too."""
+    answer = {"embeddings": [{"values": [1.0]}]}
+    _, request = await ask("gemini", answer, lambda client: client.embed("x", model="a/../../b?key=1"))
+    assert request.url.raw_path == b"/v1beta/models/a%2F..%2F..%2Fb%3Fkey%3D1:batchEmbedContents"
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("provider", "answer", "options"),
     [

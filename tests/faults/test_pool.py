@@ -11,6 +11,7 @@ import time
 import tracemalloc
 
 import anyio
+import httpx
 import pytest
 
 from miiflow_llm import LLMClient
@@ -117,19 +118,34 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole(transport: str, mo
     monkeypatch.setattr(wire_transport, "MAX_CONNECTIONS", 3)
     with FaultServer([WELL]) as server:
         async with client_at(server.url, transport, timeout=LONG) as client:
-
-            async def one(place: int) -> None:
-                with anyio.move_on_after(0.0005 * place):
-                    await _text(client)
-
-            async with anyio.create_task_group() as group:
-                for place in range(200):
-                    group.start_soon(one, place)
-            with anyio.fail_after(5):
-                async with anyio.create_task_group() as group:
-                    for _ in range(6):
-                        group.start_soon(_text, client)
+            await _storm(client)
         await until(lambda: server.open == 0)
+
+
+@pytest.mark.anyio
+async def test_a_callers_own_client_without_a_limit_survives_the_storm() -> None:
+    """As `create` says: without a limit nobody waits in httpcore's pool, which loses the places of the cancelled."""
+    with FaultServer([WELL]) as server:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=None)) as http:
+            async with client_at(server.url, http_client=http, timeout=LONG) as client:
+                await _storm(client)
+        await until(lambda: server.open == 0)
+
+
+async def _storm(client: LLMClient) -> None:
+    """200 streams, each cancelled at another moment, and then some that must be served."""
+
+    async def one(place: int) -> None:
+        with anyio.move_on_after(0.0005 * place):
+            await _text(client)
+
+    async with anyio.create_task_group() as group:
+        for place in range(200):
+            group.start_soon(one, place)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(_text, client)
 
 
 def _serve_loop(client: LLMClient, texts: list[str]) -> None:

@@ -19,7 +19,7 @@ import trustme
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, StreamProtocolError
 from miiflow_llm.wire.coding import PIECE, CodingError, coding_of
 
-from .helpers import KEY, client_at, sync_client_at
+from .helpers import KEY, SHORT, client_at, sync_client_at
 from .server import CLOSE, HANG, LAST_CHUNK, FaultServer, Request, Steps, chunk, head, whole
 from .wire import Wire
 from .wires import GEMINI, OPENAI_CHAT, WIRES
@@ -45,6 +45,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(transport: str, 
         async with client_at(server.url, transport) as client:
             with pytest.raises(NetworkError, match=r"(?i)certificate"):
                 await client.chat("Hi")
+        assert server.requests == []
+
+
+def test_a_certificate_is_verified_without_a_loop_too(authority: trustme.CA) -> None:
+    """The synchronous client looks at certificates as well."""
+    with FaultServer([ANSWER], context=_server_context(authority, "localhost")) as server:
+        with sync_client_at(server.url) as client, pytest.raises(NetworkError, match=r"(?i)certificate"):
+            client.chat("Hi")
         assert server.requests == []
 
 
@@ -134,6 +142,18 @@ async def test_no_redirect_is_followed_by_a_callers_client_either() -> None:
         assert other.requests == []
 
 
+@pytest.mark.parametrize("status", [302, 307])
+def test_no_redirect_is_followed_without_a_loop(status: int) -> None:
+    """Nor by the synchronous client, whoever made the httpx client that it uses."""
+    with FaultServer([ANSWER]) as other:
+        away = head(status, "text/plain", f"location: {other.url}/v1", "content-length: 0")
+        with FaultServer([[away]]) as server, httpx.Client(follow_redirects=True) as http:
+            for options in ({}, {"http_client": http}):
+                with sync_client_at(server.url, **options) as client, pytest.raises(MiiflowLLMError):
+                    client.chat("Hi")
+        assert other.requests == []
+
+
 @pytest.mark.parametrize("key", ["sk-a\r\nx-evil: 1", "sk-a\nb", "sk-a\0b", "sk-ä", "sk-a\x7fb", "sk-a\x1bb"])
 def test_a_key_cannot_carry_a_header(key: str) -> None:
     """A key with control or non-ASCII characters is refused, without being shown."""
@@ -173,8 +193,8 @@ async def test_a_models_name_stays_in_its_place(wire: Wire, model: str, transpor
         assert ".." not in path.replace("%2E", ".").split("/")
         assert "key=1" not in query
         assert "x-evil" not in server.requests[0].headers
-        if wire is not GEMINI:
-            assert path == client.plan("Hi", model="m").url.removeprefix(server.url)
+        plain = client.plan("Hi", model="m").url.removeprefix(server.url)
+        assert path == plain if wire is not GEMINI else path.count("/") == plain.count("/")
 
 
 def _everything_said(raised: BaseException) -> Iterator[str]:
@@ -212,13 +232,13 @@ FAILURES: dict[str, Steps] = {
 @pytest.mark.anyio
 @pytest.mark.parametrize("steps", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("wire", WIRES[:3], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", WIRES[:2], ids=lambda wire: wire.name)
 async def test_a_key_shows_in_no_error(
     wire: Wire, stream: bool, steps: Steps, transport: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not in messages, arguments, tracebacks with variables, chained exceptions, pickles or log lines."""
     with caplog.at_level(logging.DEBUG), FaultServer([steps]) as server:
-        async with client_at(server.url, transport, wire, timeout=0.1, max_retries=1) as client:
+        async with client_at(server.url, transport, wire, timeout=SHORT, max_retries=1) as client:
             with pytest.raises(MiiflowLLMError) as raised:
                 [_ async for _ in client.stream_chat("Hi")] if stream else await client.chat("Hi")
             assert KEY in "".join(server.requests[0].headers.values())
@@ -237,10 +257,10 @@ def _check_secret(error: MiiflowLLMError) -> None:
 
 @pytest.mark.parametrize("steps", FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("wire", WIRES[:3], ids=lambda wire: wire.name)
+@pytest.mark.parametrize("wire", WIRES[:2], ids=lambda wire: wire.name)
 def test_a_key_shows_in_no_error_without_a_loop(wire: Wire, stream: bool, steps: Steps) -> None:
     """Nor does it in those of the synchronous client."""
-    with FaultServer([steps]) as server, sync_client_at(server.url, wire, timeout=0.1, max_retries=1) as client:
+    with FaultServer([steps]) as server, sync_client_at(server.url, wire, timeout=SHORT, max_retries=1) as client:
         with pytest.raises(MiiflowLLMError) as raised:
             list(client.stream_chat("Hi")) if stream else client.chat("Hi")
         assert KEY in "".join(server.requests[0].headers.values())
@@ -283,6 +303,17 @@ async def test_proxies_of_the_environment_are_respected(monkeypatch: pytest.Monk
         assert len(proxy.requests) == 1
 
 
+def test_proxies_of_the_environment_are_respected_without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the synchronous client too."""
+    with FaultServer([ANSWER]) as proxy, FaultServer([ANSWER]) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        for url in ("http://llm.invalid/v1", server.url):
+            with sync_client_at(url, allow_http=True) as client:
+                assert client.chat("Hi").content == "Hello"
+        assert (len(proxy.requests), len(server.requests)) == (1, 1)
+
+
 def _bomb(size: int) -> bytes:
     """A gzip body of `size` zero bytes, a thousand times smaller."""
     packer = zlib.compressobj(9, wbits=31)
@@ -293,9 +324,8 @@ def _bomb(size: int) -> bytes:
 @pytest.mark.anyio
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 async def test_a_gzip_bomb_does_not_fill_memory(transport: str, stream: bool) -> None:
-    """256 MB packed into 256 KB are unpacked no further than the limit of a frame or body."""
-    steps = whole(_bomb(256 << 20), 200, OPENAI_CHAT.kind, "content-encoding: gzip")
-    with FaultServer([steps]) as server:
+    """64 MB packed into 64 KB are unpacked no further than the limit of a frame or body."""
+    with FaultServer([_bombing()]) as server:
         async with client_at(server.url, transport, max_frame_bytes=1 << 20, max_retries=0) as client:
             tracemalloc.start()
             with pytest.raises(StreamProtocolError, match="larger than"):
@@ -306,6 +336,38 @@ async def test_a_gzip_bomb_does_not_fill_memory(transport: str, stream: bool) ->
                     await client.chat("Hi")
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+def test_a_gzip_bomb_does_not_fill_memory_without_a_loop(stream: bool) -> None:
+    """The synchronous client has the same bounds."""
+    with FaultServer([_bombing()]) as server:
+        with sync_client_at(server.url, max_frame_bytes=1 << 20, max_retries=0) as client:
+            tracemalloc.start()
+            with pytest.raises(StreamProtocolError, match="larger than"):
+                list(client.stream_chat("Hi")) if stream else client.chat("Hi")
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+def _bombing() -> Steps:
+    return whole(_bomb(64 << 20), 200, OPENAI_CHAT.kind, "content-encoding: gzip")
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_a_bomb_unpacks_as_it_is_asked_for(name: str) -> None:
+    """However much a body stands for, no more of it lies in memory than the coding's own step."""
+    coded = _packed(name, bytes(64 << 20))
+    coding = coding_of(name)
+    assert coding is not None
+    tracemalloc.start()
+    coding.feed(coded)
+    taken = sum(len(coding.take()) for _ in range(3))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0 < taken <= 3 * PIECE
     assert peak < 16 << 20
 
 
@@ -342,7 +404,7 @@ def test_a_coding_is_undone_in_small_pieces(name: str) -> None:
 
 def _packed(name: str, plain: bytes) -> bytes:
     if name == "br":
-        return bytes(pytest.importorskip("brotli").compress(plain))
+        return bytes(pytest.importorskip("brotli").compress(plain, quality=5))
     if name == "zstd":
         return bytes(pytest.importorskip("zstandard").compress(plain))
     return gzip.compress(plain) if name == "gzip" else zlib.compress(plain)
