@@ -75,8 +75,8 @@ class BaseClient(Generic[HttpClient, Sender]):
             headers: sent with every request.
             unsupported: what becomes of a parameter that the provider does not take: `raise`, or `drop` with a warning.
             http_client: an httpx client of your own; it is not closed with this client. Its certificates, proxies and
-                limits hold. On asyncio give it no `max_connections`: a task cancelled while it waits in its pool may take
-                its place with it for ever (encode/httpcore#1093). In a client made here nobody waits there.
+                limits hold. On asyncio give it no `max_connections`: a task cancelled while it waits in its pool may
+                take its place with it for ever (encode/httpcore#1093). In a client made here nobody waits there.
             transport: `lean`, `httpx`, or `auto` for the lean one wherever it can serve. Proxies of the environment
                 (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are used as httpx uses them, by its transport, which
                 `auto` takes where there are any; `lean` knows none.
