@@ -139,10 +139,11 @@ class Exchange:
 
     def deadline(self, seconds: float | None, since: float) -> float | None:
         """The time at which a wait of `seconds` since `since` is over, or the whole call is."""
-        ends = [since + seconds] if seconds is not None else []
-        if self.timeout.total is not None:
-            ends.append(self.started + self.timeout.total)
-        return min(ends, default=None)
+        total = self.timeout.total
+        if total is None:
+            return None if seconds is None else since + seconds
+        whole = self.started + total
+        return whole if seconds is None else min(since + seconds, whole)
 
     def check(self, deadline: float | None, phase: Any) -> None:
         """See that `deadline` has not passed, for an answer that trickles.

@@ -92,29 +92,29 @@ class StreamState:
             httpx.ReadTimeout: it has passed while nothing but comments, pings and empty deltas came.
         """
         if self._resumed and self._phase == "idle":
-            # the consumer's own time is not the provider's silence
+            # counted from now: the consumer's own time is not the provider's silence
             self._deadline = self.call.deadline(self.call.timeout.idle, clock.monotonic())
         elif self._deadline is not None and clock.monotonic() >= self._deadline:
             raise httpx.ReadTimeout("the deadline passed")
         self._resumed = False
         return self._deadline
 
-    def silence(self, reason: httpx.TimeoutException) -> bytes:
-        """A read took too long: `b""` where the answer was complete, for then silence ends it as its last byte would.
+    def broke(self, reason: BaseException) -> bytes:
+        """What reading on came to where it raised `reason`, one of `READ_ERRORS`: for the reader the bytes end here.
 
-        That byte may never come: some servers keep the connection open and send no mark of the end.
+        Silence after an answer that is complete ends it as its last byte would. That byte may never come: some servers
+        keep the connection open and send no mark of the end.
 
         Raises:
             TimeoutError: the answer was not complete, or `Timeout.total` has passed.
         """
+        if not isinstance(reason, httpx.TimeoutException):
+            self._broke = self.call.read_error(reason, self._phase).message
+            return b""
         left = self.call.left()
         if self._reader is not None and self._reader.complete and (left is None or left > 0):
             return b""
         raise self.with_partial(self.call.read_error(reason, self._phase))
-
-    def broke(self, reason: BaseException) -> None:
-        """The connection broke: for the reader the bytes end here."""
-        self._broke = self.call.read_error(reason, self._phase).message
 
     def took(self, data: bytes) -> None:
         """What a read brought; `b""` is the end of the bytes."""
@@ -144,8 +144,8 @@ class StreamState:
     def _progressed(self, *, first: bool) -> None:
         if first:
             self.call.note_first_output()
-        self._phase = "idle"
-        self._deadline = self.call.deadline(self.call.timeout.idle, clock.monotonic())
+            self._phase = "idle"
+        self._resumed = True
 
     def settle(self, headers: Mapping[str, str]) -> None:
         """The answer is whole: make the response of it, of the caller's type where one was asked for."""

@@ -9,7 +9,6 @@ from typing import Self
 
 import anyio
 import anyio.lowlevel
-import httpx
 
 from .async_io import again, drain, let_go, send
 from .calls import Call
@@ -87,10 +86,10 @@ class ChatStream(AsyncIterator[StreamChunk]):
         if self._ready and self._burst >= CHECKPOINT_EVERY:
             await anyio.lowlevel.checkpoint()
             self._burst = 0
-        while not self._ready:
-            if self._state.exhausted():
+        if not self._ready:
+            await self._guarded(self._fill)
+            if not self._ready:
                 raise StopAsyncIteration
-            await self._guarded(self._advance)
         self._burst += 1
         try:
             self._state.handing()
@@ -127,6 +126,11 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._answer = await send(self._transport, self._state.call)
             self._state.opened()
 
+    async def _fill(self) -> None:
+        """Read until there is a chunk to hand out, or nothing more to read."""
+        while not self._ready and not self._state.exhausted():
+            await self._advance()
+
     async def _advance(self) -> None:
         """Read a little and keep the chunks it brings; raise what the reader found once those are handed out."""
         state, answer = self._state, self._answer
@@ -139,7 +143,11 @@ class ChatStream(AsyncIterator[StreamChunk]):
                 if state.behind:
                     state.catch_up()
                 else:
-                    data = await self._read(answer)
+                    try:
+                        answer.body.deadline = state.deadline()
+                        data = await answer.body.read()
+                    except READ_ERRORS as reason:
+                        data = state.broke(reason)
                     if state.over:  # closed by another task meanwhile
                         return
                     state.took(data)
@@ -148,16 +156,6 @@ class ChatStream(AsyncIterator[StreamChunk]):
                 return
             if state.ended:
                 await self._end(answer)
-
-    async def _read(self, answer: Answer) -> bytes:
-        try:
-            answer.body.deadline = self._state.deadline()
-            return await answer.body.read()
-        except httpx.TimeoutException as reason:
-            return self._state.silence(reason)
-        except READ_ERRORS as reason:
-            self._state.broke(reason)
-            return b""
 
     async def _failed(self, error: MiiflowLLMError) -> None:
         """Try again where nothing was handed out, else raise."""

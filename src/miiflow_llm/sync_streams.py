@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from .calls import Call
 from .core.exceptions import ConfigurationError, MiiflowLLMError
 from .core.response import ChatResponse, StreamChunk
@@ -106,22 +104,17 @@ class SyncChatStream(Iterator[StreamChunk]):
                 if state.behind:
                     state.catch_up()
                 else:
-                    state.took(self._read(answer))
+                    try:
+                        answer.body.deadline = state.deadline()
+                        data = answer.body.read()
+                    except READ_ERRORS as reason:
+                        data = state.broke(reason)
+                    state.took(data)
             except MiiflowLLMError as error:
                 self._failed(error)
                 return
             if state.ended:
                 self._end(answer)
-
-    def _read(self, answer: SyncAnswer) -> bytes:
-        try:
-            answer.body.deadline = self._state.deadline()
-            return answer.body.read()
-        except httpx.TimeoutException as reason:
-            return self._state.silence(reason)
-        except READ_ERRORS as reason:
-            self._state.broke(reason)
-            return b""
 
     def _failed(self, error: MiiflowLLMError) -> None:
         """Try again where nothing was handed out, else raise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 import httpx
@@ -100,8 +100,8 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     def follow(self, deadline: Callable[[], float | None]) -> None:
         self._timer.follow(deadline)
 
-    async def more(self, stream: ResponseStream) -> None:
-        await self._wait(stream.read_timeout, httpx.ReadTimeout, stream.deadline)
+    def more(self, stream: ResponseStream) -> Awaitable[None]:
+        return self._wait(stream.read_timeout, httpx.ReadTimeout, stream.deadline)
 
     def drained(self) -> None:
         self.backlog = 0

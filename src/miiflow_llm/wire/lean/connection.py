@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import httpx
@@ -81,7 +81,7 @@ class Connection(ABC):
         """Ask `deadline` for the stream's deadline when a wait seems to be over, since it may have moved."""
 
     @abstractmethod
-    async def more(self, stream: ResponseStream) -> None:
+    def more(self, stream: ResponseStream) -> Awaitable[None]:
         """Wait until body bytes have come or the response has ended.
 
         Raises httpx.ReadTimeout when `stream.deadline`, or its `read_timeout` counted from now, has passed.

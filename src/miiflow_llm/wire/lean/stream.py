@@ -46,8 +46,12 @@ class ResponseStream(httpx.AsyncByteStream):
         response = self.response
         pieces = response.pieces
         if not pieces:
-            while not (pieces or response.ended):
-                await self._more()
+            try:
+                while not (pieces or response.ended):
+                    await self._connection.more(self)
+            except httpx.TimeoutException:
+                self.abort()
+                raise
             if not pieces:
                 return self._end()
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -74,13 +78,6 @@ class ResponseStream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Give the connection back when the body is complete, else close it; what was not read is dropped."""
         self._finish()
-
-    async def _more(self) -> None:
-        try:
-            await self._connection.more(self)
-        except httpx.TimeoutException:
-            self.abort()
-            raise
 
     def _end(self) -> bytes:
         error = self.response.error

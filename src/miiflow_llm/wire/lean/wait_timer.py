@@ -42,6 +42,8 @@ class WaitTimer:
         """A wait begins: it may last `seconds`, and until `deadline` on clock.monotonic()'s clock."""
         self.waiting = True
         self._seconds = seconds
+        if seconds is None and deadline is not None and self._handle is not None and deadline >= self._armed_for:
+            return  # what all waits of a stream that flows but the first come to
         self._began = now = clock.monotonic()
         at = now + (_NO_LIMIT if seconds is None else seconds)
         if deadline is not None and deadline < at:
