@@ -261,6 +261,7 @@ class StreamReader:
         fold, decoder, done, marks = self.fold, self.engine.decoder, self._done, self._marks
         readers = decoder.readers[not fold.named]
         event_of = decoder.event_of if self.engine.dialect.event else None
+        event, read = "", readers[""]
         for frame in frames:
             data = frame.data
             if data == done:
@@ -268,9 +269,11 @@ class StreamReader:
                 if self.ended or self.error is not None:
                     return
                 continue
-            event = event_of(frame) if event_of is not None else ""
+            if event_of is not None:
+                event = event_of(frame)
+                read = readers[event]
             try:
-                pieces = readers[event](data)
+                pieces = read(data)
             except READ_ERRORS as reason:
                 pieces = decoder.again(event, data, reason)
             if frame.stray:
@@ -278,7 +281,7 @@ class StreamReader:
             chunk = fold.push(pieces, data)
             if chunk is not None:
                 out.append(chunk)
-            if fold.finished or fold.failure is not None or event in marks:
+            if fold.finished or fold.failure is not None or (event and event in marks):
                 self._settle(event, data, out)
                 if self.ended or self.error is not None:
                     return
