@@ -220,6 +220,38 @@ def _ollama_line(item: Any, said: Said) -> None:
     said.completion = said.completion if item.eval_count is None else item.eval_count
 
 
+@contextmanager
+def cohere_v2() -> Iterator[Ask]:
+    """The cohere SDK, whose address is its client's; they share their connections."""
+    cohere = importlib.import_module("cohere")
+
+    def ask(url: str, capture: Capture) -> Said:
+        said, calls = Said(), dict[int, list[str]]()
+        client = cohere.ClientV2(api_key="k", base_url=url, httpx_client=connections)
+        for item in client.chat_stream(model="m", messages=USER):
+            _cohere_event(item, said, calls)
+        said.calls = [(name, arguments(given)) for name, given in calls.values()]
+        return said
+
+    with httpx.Client() as connections:
+        yield ask
+
+
+def _cohere_event(item: Any, said: Said, calls: dict[int, list[str]]) -> None:
+    if item.type == "content-delta":
+        said.text += item.delta.message.content.text or ""
+    elif item.type in ("tool-call-start", "tool-call-delta"):
+        piece = item.delta.message.tool_calls.function
+        call = calls.setdefault(item.index, ["", ""])
+        call[0] += getattr(piece, "name", None) or ""
+        call[1] += piece.arguments or ""
+    elif item.type == "message-end":
+        said.finish = item.delta.finish_reason
+        counted = item.delta.usage and (item.delta.usage.tokens or item.delta.usage.billed_units)
+        if counted:
+            said.prompt, said.completion = int(counted.input_tokens), int(counted.output_tokens)
+
+
 class Sdk(msgspec.Struct):
     """How an SDK's reader is opened, the module that it needs, and the captures that are in its vendor's format.
 
@@ -244,4 +276,5 @@ SDKS = {
     "google-genai": Sdk(gemini_generate, "google.genai", "gemini_generate"),
     "mistralai": Sdk(mistral_chat, "mistralai.client", "mistral_chat"),
     "ollama": Sdk(ollama_chat, "ollama", "ollama_chat"),
+    "cohere": Sdk(cohere_v2, "cohere", "cohere_v2"),
 }
