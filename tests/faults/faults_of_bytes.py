@@ -134,6 +134,15 @@ ODD_BYTES = [
         ),
     ),
     Fault(
+        "comments as data",
+        always(
+            lambda wire: wire.streamed(
+                _payload(wire, b": keepalive"), wire.text, _payload(wire, b": PROCESSING"), wire.finish, wire.end
+            )
+        ),
+        wires=SSE,
+    ),
+    Fault(
         "garbage lines",
         always(
             lambda wire: wire.streamed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import multiprocessing
 import os
 import threading
@@ -15,12 +16,12 @@ import httpx
 import pytest
 
 from miiflow_llm import LLMClient
-from miiflow_llm.core.exceptions import TimeoutError
+from miiflow_llm.core.exceptions import ProviderError, TimeoutError
 from miiflow_llm.core.timeout import Timeout
 from miiflow_llm.wire import transport as wire_transport
 
 from .helpers import LONG, client_at, until
-from .server import HANG, Every, FaultServer, chunk
+from .server import HANG, Every, FaultServer, Request, Steps, chunk, whole
 from .wires import OPENAI_CHAT
 
 WELL = OPENAI_CHAT.streamed(OPENAI_CHAT.stream)
@@ -54,19 +55,43 @@ async def test_a_slow_consumer_slows_the_sender(transport: str) -> None:
 @pytest.mark.anyio
 async def test_one_client_serves_a_thousand_tasks(transport: str) -> None:
     """1 000 tasks with one client each get their own answer."""
-    with FaultServer([WELL]) as server:
-        done: list[str] = []
+    with FaultServer(_echo) as server:
+        done: dict[str, str] = {}
         async with client_at(server.url, transport, timeout=Timeout(connect=30, pool=30)) as client:
 
-            async def one() -> None:
-                done.append(await _text(client))
+            async def one(asked: str) -> None:
+                async with client.stream_chat(asked) as stream:
+                    done[asked] = "".join([made.delta async for made in stream])
 
             async with anyio.create_task_group() as group:
-                for _ in range(1000):
-                    group.start_soon(one)
+                for number in range(1000):
+                    group.start_soon(one, f"task {number}")
             assert client.get_metrics().finished == 1000
-        assert done == ["Hello"] * 1000
+        assert done == {f"task {number}": f"task {number}" for number in range(1000)}
         assert server.settled()
+
+
+def _echo(request: Request) -> Steps:
+    """An answer that says what was asked."""
+    asked = json.loads(request.body)["messages"][0]["content"]
+    said = OPENAI_CHAT.hel.replace(b"Hel", asked.encode())
+    return OPENAI_CHAT.streamed(OPENAI_CHAT.opening, said, OPENAI_CHAT.finish, OPENAI_CHAT.end)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("refusal", [whole(b"{}", 401), whole(b"{}", 500), whole(OPENAI_CHAT.invalid)])
+async def test_a_refused_stream_gives_its_place_back(
+    transport: str, refusal: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams that end in an error, with a status or without, keep no connection busy."""
+    monkeypatch.setattr(wire_transport, "MAX_CONNECTIONS", 1)
+    with FaultServer([*[refusal] * 5, WELL]) as server:
+        limits = Timeout(connect=5, pool=2, first_output=5)
+        async with client_at(server.url, transport, timeout=limits, max_retries=0) as client:
+            for _ in range(5):
+                with pytest.raises(ProviderError):
+                    await _text(client)
+            assert await _text(client) == "Hello"
 
 
 @pytest.mark.anyio

@@ -188,6 +188,7 @@ async def test_a_models_name_stays_in_its_place(wire: Wire, model: str, transpor
                 return
         line = server.requests[0].line.decode("ascii")
         assert line.count(" ") == 2
+        assert KEY not in line
         path, _, query = line.split(" ")[1].partition("?")
         assert path.startswith("/base/")
         assert ".." not in path.replace("%2E", ".").split("/")

@@ -109,6 +109,8 @@ class Decoder:
         Raises:
             StreamProtocolError: as for `read`.
         """
+        if self.dialect.framing == "sse" and data.startswith(b":"):
+            return []  # a comment put into data, as Vertex does for its partners' models
         try:
             if isinstance(reason, RecursionError):
                 raise reason
