@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import shutil
@@ -14,11 +15,12 @@ import httpx
 import pytest
 
 from miiflow_llm.replay.cassette import Cassette
-from miiflow_llm.replay.errors import CaptureError, NoMatchError
+from miiflow_llm.replay.errors import CaptureError, NoMatchError, ReplayError
 from miiflow_llm.replay.no_network import NetworkBlockedError, no_network
 from miiflow_llm.replay.server import ReplayServer, serving
 from miiflow_llm.replay.store import load_folder, save
 from miiflow_llm.replay.transport import ReplayTransport
+from miiflow_llm.replay.virtual_clock import VirtualTimeLoop
 
 from .made import ASKED, PATH, stream
 
@@ -162,6 +164,23 @@ def test_the_modes(tmp_path: Path) -> None:
     assert ask(everything) == stream().body
     assert len(inner.requests) == 1
     assert len(load_folder(tmp_path / "a")) == 3
+
+
+def test_virtual_time_is_not_waited_for_in_real_time(tmp_path: Path) -> None:
+    """A test that is marked, but runs on a real loop or on none, is told so instead of waiting."""
+    save(stream(), tmp_path)
+    cassette = Cassette(tmp_path, virtual=True, cut="recorded", pace=1.0)
+    with pytest.raises(ReplayError, match="its time is real"):
+        ask(cassette)
+
+    async def asked() -> bytes:
+        async with httpx.AsyncClient(transport=cassette) as client:
+            return (await client.post("https://api.openai.com/v1" + PATH, json=ASKED)).content
+
+    with pytest.raises(ReplayError, match="its time is real"):
+        asyncio.run(asked())
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(asked()) == stream().body
 
 
 def test_what_could_not_be_recorded_fails_at_the_end(tmp_path: Path) -> None:

@@ -8,14 +8,19 @@ from typing import Any, Literal, get_args
 import httpx
 
 from .capture import Capture
-from .errors import CaptureError, NoMatchError
+from .errors import CaptureError, NoMatchError, ReplayError
 from .recorder import RecordingTransport, RecordOptions
 from .store import captures_of
 from .transport import ReplayTransport
+from .virtual_clock import is_virtual
 
 Mode = Literal["none", "once", "new", "all"]
 MODES: tuple[str, ...] = get_args(Mode)
 
+_REAL = (
+    "the test is marked virtual_time, but its time is real: the marker serves anyio's tests; pytest-asyncio and "
+    "pytest-trio are told otherwise, see docs/replay.md, and a synchronous test has none"
+)
 _RECORDING = frozenset(RecordOptions.__annotations__) - {"name"}
 
 
@@ -24,7 +29,8 @@ class Cassette(httpx.AsyncBaseTransport, httpx.BaseTransport):
 
     In mode "none" requests are only replayed, and nothing goes out; "once" records where the folder is missing or
     empty and replays where it is not; "new" replays what matches and records what does not; "all" records everything.
-    `options` are those of `ReplayTransport` and `RecordingTransport`. `misses` tell what matched nothing.
+    `options` are those of `ReplayTransport` and `RecordingTransport`. `misses` tell what matched nothing. With
+    `virtual` it refuses to answer in real time, for a test that would otherwise wait as long as the recording.
 
     Raises:
         CaptureError: there is nothing to replay and the mode does not record.
@@ -35,9 +41,12 @@ class Cassette(httpx.AsyncBaseTransport, httpx.BaseTransport):
         folder: Path | str,
         mode: Mode = "none",
         inner: httpx.AsyncBaseTransport | httpx.BaseTransport | None = None,
+        *,
+        virtual: bool = False,
         **options: Any,
     ) -> None:
         self.folder = Path(folder)
+        self._virtual = virtual
         self.misses: list[NoMatchError] = []
         recording = {key: value for key, value in options.items() if key in _RECORDING}
         replaying = {"redact": options.get("redact", ()), **without_recording(options)}
@@ -60,6 +69,8 @@ class Cassette(httpx.AsyncBaseTransport, httpx.BaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Replay the request, or record its answer."""
+        if self._virtual and not is_virtual():
+            raise ReplayError(_REAL)
         try:
             return await self._replay.handle_async_request(request)
         except NoMatchError as miss:
@@ -70,6 +81,8 @@ class Cassette(httpx.AsyncBaseTransport, httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """`handle_async_request` without an event loop."""
+        if self._virtual:
+            raise ReplayError(_REAL)
         try:
             return self._replay.handle_request(request)
         except NoMatchError as miss:

@@ -109,7 +109,7 @@ def replay(request: pytest.FixtureRequest) -> Iterator[Cassette]:
 
     folder, options = _marked(request)
     if request.node.get_closest_marker("virtual_time") is not None and _mode(request.config) == "none":
-        options = {"cut": "recorded", "pace": 1.0, **options}
+        options = {"cut": "recorded", "pace": 1.0, **options, "virtual": True}
     cassette = _cassette(request.config, folder, options)
     with ExitStack() as guard:
         if cassette.recorded is None:

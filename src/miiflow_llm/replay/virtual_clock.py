@@ -94,12 +94,23 @@ def follow_virtual_time() -> None:
     clock.monotonic = _now
 
 
+def is_virtual() -> bool:
+    """Whether the event loop that runs here has virtual time."""
+    return _virtual_now() is not None
+
+
 def _now() -> float:
-    loop = asyncio._get_running_loop()
-    if loop is not None:
-        return loop.time() if isinstance(loop, VirtualTimeLoop) else time.monotonic()
-    mock = _mock_clock()
-    return time.monotonic() if mock is None else mock.current_time()
+    virtual = _virtual_now()
+    return time.monotonic() if virtual is None else virtual
+
+
+def _virtual_now() -> float | None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # none of asyncio's
+        mock = _mock_clock()
+        return None if mock is None else mock.current_time()
+    return loop.time() if isinstance(loop, VirtualTimeLoop) else None
 
 
 def _mock_clock() -> trio.testing.MockClock | None:
