@@ -179,6 +179,16 @@ def test_a_pool_makes_each_client_once() -> None:
     assert len(set(map(id, found))) == 1
 
 
+def test_a_pool_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that come from outside do not fill the memory: the oldest client is forgotten, the others stay."""
+    monkeypatch.setattr("miiflow_llm.pool.MAX_CLIENTS", 3)
+    pool = ClientPool()
+    clients = [pool.get("openai", f"m{number}") for number in range(5)]
+    assert len(pool._clients) == 3
+    assert pool.get("openai", "m4") is clients[4]
+    assert pool.get("openai", "m0") is not clients[0]
+
+
 @pytest.mark.anyio
 async def test_a_pool_under_concurrency() -> None:
     """Streams of all its clients at once share its connections, and closing it twice closes them once."""

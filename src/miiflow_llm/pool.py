@@ -16,6 +16,9 @@ from .hooks import Hook, Hooks, as_hooks
 from .metrics import Metrics, MetricsRecorder, NoMetrics
 from .wire.transport import Transport, TransportName
 
+MAX_CLIENTS = 256
+"""How many a pool remembers, so that names from outside do not fill the memory; beyond them the oldest is forgotten."""
+
 
 class ClientPool:
     """Clients by provider and model, over shared connections; `async with` closes them all.
@@ -49,6 +52,8 @@ class ClientPool:
         with self._lock:
             if (name, chosen) not in self._clients:
                 self._clients[name, chosen] = self._made(name, chosen)
+                if len(self._clients) > MAX_CLIENTS:
+                    del self._clients[next(iter(self._clients))]
             return self._clients[name, chosen]
 
     def _made(self, name: str, model: str) -> LLMClient:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 django = pytest.importorskip("django", reason="django is not installed")
 
-from miiflow_llm import LLMClient  # noqa: E402  after the check that Django is there
+from miiflow_llm import LLMClient, SyncLLMClient, Timeout  # noqa: E402  after the check that Django is there
 from miiflow_llm.replay.server import ReplayServer, serving  # noqa: E402  as above
 from miiflow_llm.web.demo import scenes  # noqa: E402  as above
 
@@ -46,6 +47,7 @@ def app(slow: ReplayServer) -> Any:
     settings.configure(ROOT_URLCONF="chat_urls", ALLOWED_HOSTS=["*"], SECRET_KEY="x", LOGGING_CONFIG=None)
     django.setup()
     from django.core.asgi import get_asgi_application
+    from django.http import JsonResponse
     from django.urls import include, path
 
     from miiflow_llm.web import demo
@@ -53,7 +55,14 @@ def app(slow: ReplayServer) -> Any:
 
     clients = {scene.model: demo._client(scene, 0) for scene in scenes()}
     patient = LLMClient.create("openai-compatible", "text", "k", base_url=f"{slow.url}/v1")
+
+    def plain(request: Any) -> JsonResponse:
+        with SyncLLMClient.create("openai-compatible", "text", "k", base_url=f"{slow.url}/v1") as client:
+            with client.stream_chat(request.GET["ask"], timeout=Timeout(total=5)) as stream:
+                return JsonResponse({"first": next(stream).delta})
+
     urls.urlpatterns = [  # type: ignore[attr-defined]
+        path("plain", plain),
         *web.urls(lambda _, model: clients[model or "text"], with_page=True),
         path("slow/", include(web.urls(patient))),
     ]
@@ -103,6 +112,21 @@ def test_browsers_that_leave(slow: ReplayServer, app: Any, path: str) -> None:
         for browser in browsers:
             browser.close()
         assert until_closed(slow) < 1
+
+
+async def test_a_synchronous_view(slow: ReplayServer, app: Any) -> None:
+    """In a plain view the synchronous client serves, many at once, and leaves no request open."""
+    answers: list[Any] = []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as browser:
+
+        async def ask() -> None:
+            answers.append((await browser.get("/plain?ask=tides")).json())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(ask)
+    assert answers == [{"first": "Tides "}] * 5
+    assert until_closed(slow) < 1
 
 
 async def test_the_page(app: Any) -> None:
