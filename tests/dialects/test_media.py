@@ -9,7 +9,7 @@ import pytest
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import UnsupportedParameterError
-from miiflow_llm.core.messages import AudioBlock, Block, ImageBlock, Message, TextBlock
+from miiflow_llm.core.messages import AudioBlock, Block, DocumentBlock, ImageBlock, Message, TextBlock
 from miiflow_llm.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from miiflow_llm.wire.media import media
 from miiflow_llm.wire.table import Provider
@@ -60,6 +60,15 @@ def test_kinds_that_are_not_taken(provider: str, model: str, block: Block, kind:
     """A kind that the wire does not take is named, with those that it does, before anything is sent."""
     with pytest.raises(UnsupportedParameterError, match=rf"Block: {kind} is not taken here, but .*: convert it"):
         plan(provider, model, block)
+
+
+@pytest.mark.parametrize("kind", ["text", "txt"])
+def test_text_documents_are_text(kind: str) -> None:
+    """Where a text document can be no part of its own it is text; one behind a link would have to be fetched."""
+    document = DocumentBlock("data:text/plain;base64,SGlnaA==", kind, filename="t.txt")
+    assert plan("groq", "m", document)["messages"][0]["content"][1] == {"type": "text", "text": "High"}
+    with pytest.raises(UnsupportedParameterError, match="from_text"):
+        plan("groq", "m", DocumentBlock("https://x/t.txt", kind))
 
 
 def test_kinds_in_results_and_links() -> None:
