@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +15,7 @@ from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, Str
 from miiflow_llm.streams import ChatStream
 
 from .helpers import client_at, until
-from .server import HANG, LAST_CHUNK, FaultServer, Steps, Wait, chunk
+from .server import HANG, LAST_CHUNK, FaultServer, Request, Steps, Wait, chunk
 from .wire import Wire
 from .wires import OPENAI_CHAT, WIRES
 
@@ -94,8 +95,10 @@ async def test_move_on_after_leaves_a_silent_stream(transport: str) -> None:
     """A deadline of the caller's own ends the wait in time and closes the connection."""
     with FaultServer(_script(ENDLESS)) as server:
         async with client_at(server.url, transport) as client:
-            with anyio.move_on_after(0.1) as scope:
-                async for _ in client.stream_chat("Hi"):
+            stream = client.stream_chat("Hi")
+            assert await _first(stream) == "Hel"
+            with anyio.move_on_after(0.05) as scope:
+                async for _ in stream:
                     pass
             assert scope.cancelled_caught
             await _gone(server)
@@ -154,31 +157,89 @@ async def test_a_cancellation_at_every_await_leaks_nothing(wire: Wire, transport
         Wait(0.002),
         chunk(wire.end) + LAST_CHUNK,
     ]
-    points = 0
     with FaultServer(lambda request: slow) as server:
-        for k in range(1, 200):
-            async with client_at(server.url, transport, wire) as client:
-
-                async def consume(client: LLMClient = client) -> None:
-                    async with client.stream_chat("Hi") as stream:
-                        async for _ in stream:
-                            pass
-
-                harness = _CancelAt(k)
-                await harness.run(consume)
-                await until(lambda: server.open <= 1)
-                metrics = client.get_metrics()
-                assert metrics.finished + metrics.abandoned == 1
-                assert metrics.failed == 0
-                async with client.stream_chat("Hi") as stream:
-                    text = "".join([made.delta async for made in stream])
-                assert text == "Hello"
-            await _gone(server)
-            if harness.steps < k:
-                break
-            points = k
+        points = await _cancelled_everywhere(server, transport, wire, _read)
     assert points >= 3
     gc.collect()
+
+
+async def _read(client: LLMClient) -> None:
+    async with client.stream_chat("Hi") as stream:
+        assert "".join([made.delta async for made in stream]) == "Hello"
+
+
+async def _cancelled_everywhere(
+    server: FaultServer, transport: str, wire: Wire, call: Callable[[LLMClient], Awaitable[object]]
+) -> int:
+    """Cancel the call at its k-th suspension, for every k; how many there were."""
+    for k in range(1, 200):
+        async with client_at(server.url, transport, wire) as client:
+            harness = _CancelAt(k)
+            await harness.run(lambda: call(client))
+            await until(lambda: server.open <= 1)
+            metrics = client.get_metrics()
+            assert metrics.finished + metrics.abandoned == 1
+            assert metrics.failed == 0
+            with anyio.fail_after(5):
+                await call(client)
+        await _gone(server)
+        if harness.steps < k:
+            return k - 1
+    raise AssertionError("a call has no 200 suspensions")
+
+
+@pytest.mark.anyio
+async def test_a_whole_answer_cancelled_at_every_await_leaks_nothing(transport: str) -> None:
+    """As for streams, with a body that comes in two parts."""
+    body = OPENAI_CHAT.answer
+    beginning = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body[:9]
+    with FaultServer(lambda request: [Wait(0.002), beginning, Wait(0.002), body[9:]]) as server:
+        assert await _cancelled_everywhere(server, transport, OPENAI_CHAT, _works) >= 3
+
+
+@pytest.mark.anyio
+async def test_a_retried_call_cancelled_at_every_await_leaks_nothing(transport: str) -> None:
+    """Nor does one that waits between its attempts, or for the body of an error."""
+    lines = b"HTTP/1.1 503 Down\r\nretry-after: 0.002\r\ncontent-length: 4\r\n\r\n"
+    failing = [lines, Wait(0.002), b"down"]
+
+    def script(request: Request) -> Steps:
+        return failing if request.number % 2 == 0 else [Wait(0.002), *OPENAI_CHAT.streamed(OPENAI_CHAT.stream)]
+
+    with FaultServer(script) as server:
+        assert await _cancelled_everywhere(server, transport, OPENAI_CHAT, _read) >= 4
+
+
+@pytest.mark.parametrize("how", ["dropped", "closed elsewhere", "closed with its client"])
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:a stream was dropped:ResourceWarning")
+def test_a_stream_may_outlive_its_event_loop(transport: str, how: str) -> None:
+    """After its loop has gone a stream is dropped, or closed in another, without hanging, and the client serves on."""
+
+    async def begin(client: LLMClient) -> ChatStream:
+        stream = client.stream_chat("Hi")
+        assert await _first(stream) == "Hel"
+        return stream
+
+    async def close(client: LLMClient, stream: ChatStream) -> None:
+        with anyio.fail_after(3):
+            await _works(client)
+            await stream.aclose()
+            if how == "closed with its client":
+                await client.aclose()
+
+    with FaultServer(_script(ENDLESS)) as server:
+        client = client_at(server.url, transport)
+        stream: ChatStream | None = asyncio.run(begin(client))
+        if how == "dropped":
+            stream = None
+            gc.collect()
+            asyncio.run(_works(client))
+        else:
+            asyncio.run(close(client, stream))
+        del stream, client
+        gc.collect()
+        assert server.settled()
 
 
 @pytest.mark.anyio
