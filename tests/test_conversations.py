@@ -192,6 +192,52 @@ def test_round_trip(message: Message) -> None:
     assert [type(part) for part in again.blocks()] == [type(part) for part in message.blocks()]
 
 
+STORED: list[dict[str, Any]] = [
+    {"role": "system", "content": "Be brief.", "cache": "1h"},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What?", "cache": True},
+            {"type": "image_url", "image_url": "https://x/y.png", "detail": "low"},
+            {"type": "document", "document_url": "https://x/y.pdf", "filename": "y.pdf", "citations": True},
+            {"type": "document", "document_url": "data:text/plain;base64,SGlnaA==", "document_type": "text"},
+            {"type": "audio", "data": "UklGRg==", "format": "mp3"},
+        ],
+        "name": "Ann",
+    },
+    {
+        "role": "assistant",
+        "content": "Six.",
+        "tool_calls": [{"type": "tool_call", "id": "c", "name": "tide", "arguments": "{}"}],
+        "parts": [
+            {"type": "reasoning", "text": "Low.", "signature": "s", "id": "r", "origin": "p/d/m"},
+            {"type": "reasoning", "data": "e", "origin": "p/d/m"},
+            {"type": "opaque", "payload": {"type": "search", "n": [1, 2.5, None]}, "origin": "p/d/m"},
+            {"type": "text", "text": "Six.", "item_id": "i", "phase": "final_answer", "origin": "p/d/m"},
+            {"type": "tool_call", "id": "c", "name": "tide", "arguments": "{}", "item_id": "f", "origin": "p/d/m"},
+        ],
+    },
+    {
+        "role": "tool",
+        "content": [{"type": "text", "text": "No."}],
+        "tool_call_id": "c",
+        "name": "tide",
+        "is_error": True,
+    },
+    {"role": "assistant", "content": "", "refusal": "I cannot."},
+]
+"""A conversation as it may lie in somebody's database: this form does not change."""
+
+
+@pytest.mark.parametrize("data", STORED, ids=lambda data: data["role"])
+def test_stored_messages_are_read_for_ever(data: dict[str, Any]) -> None:
+    """What was stored is read and written as it was, and what a later version has beside it does not matter."""
+    message = Message.from_dict(data)
+    assert message.to_dict() == data
+    assert Message.from_dict({**data, "mood": "calm"}) == message
+    assert message.blocks()
+
+
 @pytest.mark.parametrize(
     "capture", [one for one in own() if one.status < 400], ids=lambda one: one.key.replace("/", "-")
 )
