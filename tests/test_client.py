@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import pickle
 import traceback
@@ -389,6 +390,26 @@ async def test_mocks_of_httpcore_go_on_working() -> None:
             response = await one.chat("x")
     assert response.content == "hi"
     assert route.call_count == 1
+
+
+@pytest.mark.anyio
+async def test_what_traces_httpx_goes_on_working(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracer that stands around httpx's `send` sees our requests, over connections of the same kind."""
+    seen: list[httpx.Response] = []
+    send = httpx.AsyncClient.send
+
+    @functools.wraps(send)
+    async def traced(self: httpx.AsyncClient, request: httpx.Request, **how: Any) -> httpx.Response:
+        seen.append(await send(self, request, **how))
+        return seen[-1]
+
+    async with ReplayServer([CAPTURES["openai/text"]]) as server:
+        async with client("openai", server, "text") as one:
+            untraced = [chunk.delta async for chunk in one.stream_chat("x")]
+            monkeypatch.setattr(httpx.AsyncClient, "send", traced)
+            deltas = [chunk.delta async for chunk in one.stream_chat("x")]
+    assert deltas == untraced
+    assert [answer.extensions.get("miiflow_stream") is not None for answer in seen] == [True]
 
 
 @pytest.mark.anyio

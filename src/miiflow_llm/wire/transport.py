@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from .coding import ACCEPTED
 from .faults import clean
 from .transport_body import Body, body_of
 from .transport_loops import LoopClient, LoopClients
+from .transport_send import ClientSender, LeanSender, Sender, is_replaced
 
 if TYPE_CHECKING:
     from .lean import LeanTransport
@@ -37,7 +38,6 @@ MAX_CONNECTIONS = 1000
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HTTPX_SEND = httpx.AsyncHTTPTransport.handle_async_request
 
 TransportName = Literal["auto", "lean", "httpx"]
 
@@ -152,8 +152,9 @@ class Transport:
         self._own = client is None
         self._given = client
         self._kind = kind
-        self._lean: httpx.AsyncClient | None = None
-        self._lean_transport: LeanTransport | None = None
+        self._lean: LeanTransport | None = None
+        self._senders: tuple[Sender, Sender]
+        self._proxied: bool | None = None
         self._loops = LoopClients(_limits)
         self.closed = False
 
@@ -174,20 +175,17 @@ class Transport:
             TimeoutError: a phase took too long.
             NetworkError: the connection could not be made, or broke.
         """
-        client, loop = self._client()
-        request = client.build_request(
-            method, url, headers={"accept-encoding": ACCEPTED, **headers}, content=body, timeout=phases(timeout, total)
-        )
-        if body is not None:
-            request.stream = _Content(body)
+        sender, loop = self._sender()
+        headers = {"accept-encoding": ACCEPTED, "connection": "keep-alive", **headers}
+        limits = phases(timeout, total)
         limit = at_most(timeout, total)
         give_back: Callable[[], None] | None = None
         failure: MiiflowLLMError
         try:
             with anyio.fail_after(limit):
                 if loop is not None:
-                    give_back = await loop.place(request.extensions["timeout"]["pool"])
-                response = await client.send(request, stream=True, auth=credential, follow_redirects=False)
+                    give_back = await loop.place(limits.pool)
+                response = await sender.send(method, url, headers, body, credential, limits)
                 answer = Answer(response.status_code, lower_headers(response.headers), body_of(response, give_back))
                 give_back = None
         except builtins.TimeoutError:
@@ -202,18 +200,23 @@ class Transport:
                 give_back()
         raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
-    def _client(self) -> tuple[httpx.AsyncClient, LoopClient | None]:
-        """The client to send with, and whose places it takes."""
+    def _sender(self) -> tuple[Sender, LoopClient | None]:
+        """What to send with, and whose places it takes."""
         if self.closed:
             raise ConfigurationError("this client is closed; make a new one")
         if self._given is not None:
-            return self._given, None
+            return ClientSender(self._given), None
         if self._kind == "httpx" or self._choice() == "httpx":
             loop = self._loops.current()
-            return loop.client, loop
+            return ClientSender(loop.client), loop
         if self._lean is None:
-            self._lean, self._lean_transport = _lean_client()
-        return self._lean, None
+            self._lean = _lean_transport()
+            self._senders = (
+                LeanSender(self._lean),
+                ClientSender(httpx.AsyncClient(transport=self._lean, trust_env=False)),
+            )
+        straight, through_client = self._senders
+        return through_client if is_replaced(httpx.AsyncClient, "send") else straight, None
 
     async def warm(self, url: str, timeout: Timeout) -> None:
         """Do ahead what the first request would wait for: the TLS context, and a connection where ours are lean.
@@ -222,11 +225,11 @@ class Transport:
             TimeoutError: connecting took too long.
             NetworkError: the connection could not be made.
         """
-        self._client()
-        if self._lean_transport is None:
+        self._sender()
+        if self._lean is None:
             return
         try:
-            await self._lean_transport.warm(url, timeout=timeout.connect)
+            await self._lean.warm(url, timeout=timeout.connect)
         except (httpx.HTTPError, OSError) as reason:
             failure = translated(reason, timeout)
         else:
@@ -236,7 +239,9 @@ class Transport:
     def _choice(self) -> str:
         if self._kind == "lean":
             return "lean"
-        return "httpx" if _mocked() or urllib.request.getproxies() or not _lean_works() else "lean"
+        if self._proxied is None:
+            self._proxied = bool(urllib.request.getproxies())  # once, as httpx does
+        return "httpx" if self._proxied or _mocked() or not _lean_works() else "lean"
 
     async def aclose(self) -> None:
         """Close the connections; a client that the caller gave stays open, and so do httpx's of other event loops."""
@@ -252,30 +257,9 @@ class Transport:
             await loop.client.aclose()
 
 
-class _Content(httpx.ByteStream):
-    """A request's body. httpx's own is iterated by a generator, which trio warns about when a call is cancelled."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body)
-        self._body = body
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Once(self._body)
-
-
-class _Once(AsyncIterator[bytes]):
-    def __init__(self, body: bytes) -> None:
-        self._left = [body]
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        return self._left.pop()
-
-
 def _mocked() -> bool:
     """Whether a mock stands in for httpx's transport (pytest-httpx) or for the pool beneath it (respx, VCR.py)."""
-    if httpx.AsyncHTTPTransport.handle_async_request is not _HTTPX_SEND:
+    if is_replaced(httpx.AsyncHTTPTransport, "handle_async_request"):
         return True
     core = sys.modules.get("httpcore")  # httpx loads it late: what is not loaded is not replaced
     pooled = getattr(core, "AsyncConnectionPool", None)
@@ -298,12 +282,11 @@ def _limits() -> httpx.Limits:
     return httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100, keepalive_expiry=60.0)
 
 
-def _lean_client() -> tuple[httpx.AsyncClient, LeanTransport]:
-    """One for all event loops: the lean transport tells them apart, and lets go of those that are gone."""
+def _lean_transport() -> LeanTransport:
+    """One for all event loops: it tells them apart, and lets go of those that are gone."""
     from .lean import LeanTransport
 
-    transport = LeanTransport(limits=_limits(), retry_stale=False)
-    return httpx.AsyncClient(transport=transport, follow_redirects=False), transport
+    return LeanTransport(limits=_limits(), retry_stale=False)
 
 
 def phases(timeout: Timeout, total: float | None) -> httpx.Timeout:
