@@ -88,7 +88,7 @@ async def test_a_plain_number_of_a_call_overrides_the_clients(transport: str) ->
     with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG]]) as server:
         async with client_at(server.url, transport) as client:
             with pytest.raises(TimeoutError) as raised:
-                async for _ in client.stream_chat("Hi", timeout=0.2):
+                async for _ in client.stream_chat("Hi", timeout=0.6):
                     pass
             assert raised.value.phase == "idle"
             assert raised.value.seconds == 0.2
