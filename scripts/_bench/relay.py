@@ -22,6 +22,7 @@ BODY = json.dumps({"messages": [{"role": "user", "content": "x"}]}).encode()
 KINDS = {
     "client": "the client alone",
     "by_hand": "StreamingResponse by hand",
+    "to_sse": "StreamingResponse of to_sse",
     "sse": "router, SSE",
     "ndjson": "router, NDJSON",
 }
@@ -82,6 +83,7 @@ def application(provider: str) -> Any:
     from fastapi.responses import StreamingResponse
 
     from miiflow_llm import LLMClient
+    from miiflow_llm.web import to_sse
     from miiflow_llm.web.fastapi import router
 
     client = LLMClient.create("openai", "m", "k", base_url=f"http://127.0.0.1:{provider}")
@@ -104,6 +106,10 @@ def application(provider: str) -> Any:
                     yield f"data: {json.dumps(frame, separators=(',', ':'))}\n\n"
 
         return StreamingResponse(frames(), media_type="text/event-stream")
+
+    @app.post("/to_sse")
+    async def relayed() -> StreamingResponse:
+        return StreamingResponse(to_sse(client.stream_chat("x")), media_type="text/event-stream")
 
     @app.get("/client/{streams}")
     async def alone(streams: int) -> int:
@@ -168,7 +174,7 @@ async def got(port: int, path: str) -> float:
 
 async def through(port: int, kind: str, streams: int) -> float:
     """So many streams at once: the CPU that they took in the service's process, in microseconds for each chunk."""
-    path = "/by_hand" if kind == "by_hand" else "/router/chat/stream"
+    path = f"/{kind}" if kind in ("by_hand", "to_sse") else "/router/chat/stream"
     accept = "application/x-ndjson" if kind == "ndjson" else "text/event-stream"
     mark = b'"delta":"'
     await read(port, path, accept, mark)
