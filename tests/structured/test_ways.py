@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from miiflow_llm import LLMClient, SyncLLMClient
-from miiflow_llm.core.exceptions import ParsingError
+from miiflow_llm.core.exceptions import ConfigurationError, ParsingError
 from miiflow_llm.core.json_schema import schema_of
 from miiflow_llm.core.request import Plan
 from miiflow_llm.replay.fake import fake_pair
@@ -62,7 +62,8 @@ def asked_in_prompt(found: Plan) -> bool:
     """Whether the schema is said in the prompt, and nowhere else."""
     body = found.body or {}
     said = any(PROMPT in note for note in found.notes)
-    assert said == ("It must follow this JSON Schema" in str(body.get("system") or body["messages"][0]["content"]))
+    first = str(body.get("system") or body["messages"][0]["content"])
+    assert said == ("It must follow this JSON Schema" in first)
     assert not (said and ("output_config" in body or "json_schema" in str(body.get("response_format"))))
     return said
 
@@ -72,6 +73,31 @@ def test_what_a_strict_field_cannot_say(schema: Any) -> None:
     """Types beyond Anthropic's subset are asked for in the prompt; those within it are not, whatever the tools."""
     assert asked_in_prompt(plan("anthropic", "claude-sonnet-5-5", schema))
     assert not asked_in_prompt(plan("anthropic", "claude-sonnet-5-5", Tide, now))
+
+
+def wide(optional: int, unions: int) -> Any:
+    """A type with so many members that need not be there, and so many of several types."""
+    members = [(f"o{at}", int, 0) for at in range(optional)] + [(f"u{at}", int | str) for at in range(unions)]
+    return msgspec.defstruct("Wide", members, kw_only=True)
+
+
+@pytest.mark.parametrize(
+    ("optional", "unions", "too_much"), [(24, 16, False), (25, 0, True), (0, 17, True), (12, 8, False)]
+)
+def test_what_is_too_much_for_a_strict_field(optional: int, unions: int, too_much: bool) -> None:
+    """Beyond Anthropic's numbers of optional members and unions, in the whole schema, the prompt is the way."""
+    assert asked_in_prompt(plan("anthropic", "claude-sonnet-5-5", wide(optional, unions))) == too_much
+    inside = wide(optional, unions)
+    twice = msgspec.defstruct("Twice", [("a", inside), ("b", list[inside])])  # type: ignore[valid-type]
+    assert asked_in_prompt(plan("anthropic", "claude-sonnet-5-5", twice)) == (optional > 12 or unions > 8)
+    assert not asked_in_prompt(plan("openai", "gpt-6-luna", wide(optional, unions)))
+
+
+def test_two_types_of_one_name() -> None:
+    """Two types that cannot be told apart by their names are an error that names them."""
+    both = msgspec.defstruct("Both", [("a", wide(1, 0)), ("b", wide(2, 0))])
+    with pytest.raises(ConfigurationError, match=r"two types in it are called .*Wide"):
+        schema_of(both)
 
 
 @pytest.mark.parametrize("schema", [Loose, list, Counted], ids=str)

@@ -37,6 +37,8 @@ def schema_of(type_: Any) -> dict[str, Any]:
         if is_pydantic(type_):
             return tidy(type_.model_json_schema())
         schema, definitions = _split(bridged(type_))
+    except KeyError as reason:  # msgspec's, whose names are by module and class
+        raise ConfigurationError(f"{type_!r} has no JSON Schema: two types in it are called {reason}") from None
     except NameError as reason:
         raise ConfigurationError(
             f"{type_!r} has no JSON Schema: {reason}: what its annotations name must stand where they can be read, in "

@@ -56,6 +56,8 @@ ANTHROPIC_STRICT = SchemaSubset(
     closed=True,
     any_of=True,
     inline=True,
+    max_optional=24,
+    max_unions=16,
 )
 """`output_config.format` and strict tools: platform.claude.com structured outputs, JSON Schema limitations."""
 

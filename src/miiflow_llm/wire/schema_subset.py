@@ -35,7 +35,8 @@ class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
     `anyOf`, `enum_for_const` a `const` as an enum of one; an `allOf` is always written as one schema. `inline` puts
     definitions where they are used, within themselves no more than their type. With `lone_refs` nothing stands beside a
     `$ref`. With `typed` every schema has a type: what says nothing takes any scalar. With `no_look_around` a pattern
-    that looks around is lost.
+    that looks around is lost. `max_optional` and `max_unions` are the most members that need not be there, and places
+    of several types, that it takes in all.
     """
 
     keep: frozenset[str] | None = None
@@ -49,6 +50,8 @@ class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
     lone_refs: bool = False
     typed: bool = False
     no_look_around: bool = False
+    max_optional: int | None = None
+    max_unions: int | None = None
 
 
 def rewrite(schema: Mapping[str, Any], subset: SchemaSubset, *, of: str = "the schema") -> dict[str, Any]:
@@ -79,10 +82,26 @@ def can_say(schema: Mapping[str, Any], subset: SchemaSubset) -> bool:
     if subset.closed and free_names(schema, anything=True):
         return False
     try:
-        rewrite(schema, subset)
+        optional, unions = _tally(rewrite(schema, subset))
     except ConfigurationError:
         return False
-    return True
+    return optional <= (subset.max_optional or optional) and unions <= (subset.max_unions or unions)
+
+
+def _tally(schema: Mapping[str, Any]) -> tuple[int, int]:
+    """How many members need not be there, and how many places have several types, in all."""
+    optional = len((schema.get("properties") or {}).keys() - set(schema.get("required", ())))
+    unions = int("anyOf" in schema or isinstance(schema.get("type"), list))
+
+    def add(part: Any) -> Any:
+        nonlocal optional, unions
+        if isinstance(part, Mapping):
+            more = _tally(part)
+            optional, unions = optional + more[0], unions + more[1]
+        return part
+
+    map_parts(schema, add)
+    return optional, unions
 
 
 class _Walker:
