@@ -17,7 +17,7 @@ from miiflow_llm import (
     TokenCount,
     register,
 )
-from miiflow_llm.core import DocumentBlock, ImageBlock, TextBlock, ToolCall
+from miiflow_llm.core import DocumentBlock, ImageBlock, OpaqueBlock, TextBlock, ToolCall
 from miiflow_llm.core.exceptions import ProviderError, RateLimitError, StreamInterruptedError
 from miiflow_llm.core.tools import Tool, tool
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
@@ -52,7 +52,7 @@ async def asynchronous() -> None:
         assert_type(stream.response, ChatResponse)
         async for chunk in client.stream_with_schema("x", Analysis, temperature=0.1):
             print(chunk.partial_parse)
-        run = await client.run_tools("x", [get_tide], max_rounds=3)
+        run = await client.run_tools("x", [get_tide, {"type": "web_search"}], max_rounds=3)
         assert_type(run.usage, TokenCount)
         assert_type(client.get_metrics().success_rate, float)
         assert_type(await client.count_tokens("x"), int)
@@ -67,7 +67,9 @@ def synchronous() -> None:
     assert_type(get_tide, Tool)
     assert_type(ProviderStreamNormalizer().normalize_chunk(b"{}", provider="openai"), StreamChunk | None)
     assert_type(ClientPool({}).get("openai", "m"), LLMClient)
-    Message.user([TextBlock("x"), ImageBlock("https://x", "low"), DocumentBlock.from_text("y")])
+    Message.user([TextBlock("x"), ImageBlock("https://x", "low"), DocumentBlock.from_text("y")], cache="1h")
+    Message.user([OpaqueBlock.of({"type": "video_url"}, "openrouter/openai_chat")])
+    Message.system("x", cache="1d")  # type: ignore[arg-type]
     register(
         Provider(
             name="p",
