@@ -22,9 +22,14 @@ FEATURES = ROOT / "docs" / "features.md"
 _SECTION = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 
 
+SHORT = {"documents": "PDF", "audio": "audio", "schema": "schema", "embeddings": "embed", "token count": "count"}
+"""The features that tell providers apart at a glance, as README.md heads them."""
+
+
 def provider_table() -> str:
-    """One row a provider: name, dialects, address, key."""
-    lines = ["| provider | dialects | base URL | key |", "|---|---|---|---|"]
+    """One row a provider: name, dialects, key, and what any of its dialects has of the chosen features."""
+    heads = ["provider", "dialects", "key", *SHORT.values()]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     lines += [_row(providers.get(name)) for name in providers.names()]
     return "\n".join(lines) + "\n"
 
@@ -32,11 +37,20 @@ def provider_table() -> str:
 def _row(provider: Provider) -> str:
     aliases = [alias for alias, name in providers.ALIASES.items() if name == provider.name and "_" not in alias]
     name = f"`{provider.name}`" + (f" (`{aliases[0]}`)" if aliases else "")
-    dialects = ", ".join(option.dialect.name for option in (provider, *provider.also))
+    options = (provider, *provider.also)
+    dialects = [with_rows(option.dialect, option) for option in options]
     key = f"`{provider.env[0]}`" if provider.env else "none"
     if provider.key == "optional":
         key += " (optional)"
-    return f"| {name} | {dialects} | {provider.base_url or 'yours'} | {key} |"
+    marks = [_best(feature, dialects) for feature in SHORT]
+    return f"| {name} | {', '.join(option.dialect.name for option in options)} | {key} | {' | '.join(marks)} |"
+
+
+def _best(feature: str, dialects: list[Dialect]) -> str:
+    cells = [_cell(feature, dialect) for dialect in dialects]
+    if feature == "schema":
+        return "✓" if any("native" in cell for cell in cells) else ""
+    return "✓" if "✓" in cells else ""
 
 
 BLOCKS = {

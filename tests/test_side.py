@@ -101,6 +101,9 @@ async def test_not_offered() -> None:
     """What a provider has not is an error that says so; bad input and wrong answers too."""
     with pytest.raises(ConfigurationError, match="embeds no texts"):
         await ask("xai", {}, lambda client: client.embed("x"))
+    for provider in ("xai", "deepseek"):
+        with pytest.raises(ConfigurationError, match="embeds no texts"):
+            await ask(provider, {}, lambda client: client.embed("x"), dialect="openai_responses")
     with pytest.raises(ConfigurationError, match="usage comes with the answer"):
         await ask("mistral", {}, lambda client: client.count_tokens("x"))
     with pytest.raises(ConfigurationError, match="one text or more"):

@@ -58,6 +58,8 @@ def calls_last(request: ChatRequest) -> ChatRequest:
     return msgspec.structs.replace(request, messages=[ordered(message) for message in request.messages])
 
 
+NO_EMBEDDINGS = not_offered("DeepSeek embeds no texts; use another provider for that")
+
 PROVIDER = Provider(
     name="deepseek",
     dialect=OPENAI_CHAT,
@@ -65,7 +67,7 @@ PROVIDER = Provider(
     docs="https://api-docs.deepseek.com/api/create-chat-completion",
     env=("DEEPSEEK_API_KEY",),
     base_url_env=(BaseUrlFrom("DEEPSEEK_BASE_URL"), BaseUrlFrom("DEEPSEEK_API_BASE")),
-    embeddings=not_offered("DeepSeek embeds no texts; use another provider for that"),
+    embeddings=NO_EMBEDDINGS,
     example_model="deepseek-flash",
     body={
         "max_completion_tokens": None,
@@ -143,6 +145,7 @@ PROVIDER = Provider(
             finish={"insufficient_system_resource": "error"},
             errors=ERRORS,
             hints=HINTS,
+            embeddings=NO_EMBEDDINGS,
         ),
     ),
 )

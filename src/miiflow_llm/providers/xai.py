@@ -89,6 +89,8 @@ AT_WORK = emit(
     row="own_tools_at_work",
 )
 
+NO_EMBEDDINGS = not_offered("xAI embeds no texts; use another provider for that")
+
 PROVIDER = Provider(
     name="xai",
     dialect=OPENAI_CHAT,
@@ -96,7 +98,7 @@ PROVIDER = Provider(
     docs="https://docs.x.ai/docs/api-reference",
     env=("XAI_API_KEY", "GROK_API_KEY"),
     base_url_env=(BaseUrlFrom("XAI_BASE_URL"), BaseUrlFrom("XAI_API_BASE")),
-    embeddings=not_offered("xAI embeds no texts; use another provider for that"),
+    embeddings=NO_EMBEDDINGS,
     example_model="grok-4.6",
     body={
         "reasoning_effort": EFFORT,
@@ -151,6 +153,7 @@ PROVIDER = Provider(
             ignored=("response.mcp_call_output.done",),
             errors=ERRORS,
             drops=DROPS,
+            embeddings=NO_EMBEDDINGS,
         ),
     ),
 )
