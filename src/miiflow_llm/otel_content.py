@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .core.exceptions import ParsingError
 from .core.messages import (
     AudioBlock,
     Block,
@@ -23,7 +24,7 @@ from .core.messages import (
     ToolCall,
     ToolResult,
 )
-from .core.request import ToolSpec
+from .core.request import HostedTool, ToolSpec
 from .core.response import ChatResponse
 
 
@@ -47,7 +48,7 @@ def tool_definitions(tools: Sequence[object]) -> str:
         [
             {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
             for tool in tools
-            if isinstance(tool, ToolSpec)
+            if isinstance(tool, ToolSpec) and not isinstance(tool, HostedTool)
         ]
     )
 
@@ -62,8 +63,8 @@ def _call(block: ToolCall) -> dict[str, Any]:
 
 def _arguments(block: ToolCall) -> Any:
     try:
-        return msgspec.json.decode(block.arguments)
-    except msgspec.DecodeError:  # free-form, or broken off
+        return block.parsed()
+    except ParsingError:  # free-form, or broken off
         return block.arguments
 
 
