@@ -258,6 +258,10 @@ def test_waits_between_attempts() -> None:
     assert 3.0 <= wait <= 3.1
     assert Retries(2, RetryBudget()).wait(limited, 2.0) is None
     assert Retries(0, RetryBudget()).wait(limited, None) is None
+    limited.retry_after = 110.0
+    long = Retries(2, RetryBudget()).wait(limited, None)
+    assert long is not None
+    assert long >= 110.0, "nobody is asked again before the time that was named"
     limited.retry_after = 4000.0
     assert Retries(2, RetryBudget()).wait(limited, None) is None
     budget, down = RetryBudget(most=3), error.NetworkError("x")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
     """One provider and, unless a call says otherwise, one model.
 
-    Make it with `create`, use it from as many tasks as you like, close it with `aclose` or `async with`.
+    Make it with `create`, use it from as many tasks as you like, close it with `aclose` or `async with`. It opens at
+    most 1 000 connections in an event loop; a call that needs another waits for it, at most `Timeout.pool` seconds.
     """
 
     @classmethod

@@ -28,7 +28,7 @@ class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
     """One provider and, unless a call says otherwise, one model, used with blocking calls.
 
     Make it with `create`, use it from as many threads as you like, close it with `close` or `with`. httpx's transport
-    serves it (`transport=` is for the asynchronous client).
+    serves it (`transport=` is for the asynchronous client), with at most 1 000 connections.
     """
 
     @classmethod

@@ -20,7 +20,7 @@ from miiflow_llm.core.exceptions import ProviderError, TimeoutError
 from miiflow_llm.core.timeout import Timeout
 from miiflow_llm.wire import transport as wire_transport
 
-from .helpers import LONG, client_at, until
+from .helpers import LONG, client_at, sync_client_at, until
 from .server import HANG, Every, FaultServer, Request, Steps, chunk, whole
 from .wires import OPENAI_CHAT
 
@@ -42,10 +42,7 @@ async def test_a_slow_consumer_slows_the_sender(transport: str) -> None:
             async for made in stream:
                 if made.delta:
                     break
-            await anyio.sleep(0.2)
-            before = server.sent
-            await anyio.sleep(0.3)
-            assert server.sent == before
+            before = await _stalled(server)
             held = tracemalloc.get_traced_memory()[0]
             tracemalloc.stop()
     assert before < 16 * 1024 * 1024
@@ -69,6 +66,16 @@ async def test_one_client_serves_a_thousand_tasks(transport: str) -> None:
             assert client.get_metrics().finished == 1000
         assert done == {f"task {number}": f"task {number}" for number in range(1000)}
         assert server.settled()
+
+
+async def _stalled(server: FaultServer) -> int:
+    """What the server has sent once it can send no more, which a sender that is not held back never comes to."""
+    with anyio.fail_after(10):
+        while True:
+            before = server.sent
+            await anyio.sleep(0.3)
+            if server.sent == before:
+                return before
 
 
 def _echo(request: Request) -> Steps:
@@ -109,6 +116,19 @@ async def test_a_place_in_the_pool_is_waited_for_within_its_limit(
                     await client.chat("Hi")
                 assert raised.value.phase == "pool"
             assert await _text(client) == "Hello"
+
+
+def test_a_place_is_waited_for_within_its_limit_without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the synchronous client too."""
+    monkeypatch.setattr("miiflow_llm.wire.transport_sync.MAX_CONNECTIONS", 1)
+    with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG], whole(OPENAI_CHAT.answer)]) as server:
+        with sync_client_at(server.url, timeout=Timeout(pool=0.2), max_retries=0) as client:
+            with client.stream_chat("Hi") as stream:
+                next(stream)
+                with pytest.raises(TimeoutError) as raised:
+                    client.chat("Hi")
+                assert raised.value.phase == "pool"
+            assert client.chat("Hi").content == "Hello"
 
 
 @pytest.mark.anyio
