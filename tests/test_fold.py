@@ -334,3 +334,20 @@ def test_a_call_without_index_after_an_opaque_part() -> None:
         reader.feed(b"data: " + msgspec.json.encode({"choices": [{"delta": piece}]}) + b"\n\n")
     (found,) = reader.response(finished=False).tool_calls
     assert (found.id, found.name, found.arguments) == ("a", "f", "{}")
+
+
+def test_an_opaque_part_without_end() -> None:
+    """The input of a server's own tool that is nested without end is left off; the part stays as it began."""
+    reader = engine("anthropic").stream("m")
+    block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    for event in (
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": "[" * 100_000},
+        },
+    ):
+        reader.feed(b"data: " + msgspec.json.encode(event) + b"\n\n")
+    (part,) = reader.response(finished=False).message.parts
+    assert part.parsed() == block

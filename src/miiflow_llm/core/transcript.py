@@ -186,6 +186,6 @@ def _filled(opaque: Opaque, joined: str, values: dict[str, str]) -> bytes:
     try:
         whole = msgspec.json.decode(payload)
         whole.update({key: msgspec.json.decode(value) for key, value in later.items()})
-    except (msgspec.DecodeError, TypeError):
+    except (msgspec.DecodeError, TypeError, RecursionError):
         return payload
     return msgspec.json.encode(whole)
