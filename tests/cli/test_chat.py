@@ -161,6 +161,7 @@ def test_a_broken_answer_keeps_what_came(server: ReplayServer, as_json: list[str
         (["-m", "openai:m", "x", "--schema", "/nowhere.json"], 2, "No such file"),
         (["-m", "openai:m", "x", "--image", "/nowhere.png"], 2, "/nowhere.png"),
         (["-m", "openai:m", "x", "--bogus"], 2, "No such option"),
+        (["-m", "openai:m", "x", "--config", "c.toml", "--base-url", "http://h/v1"], 2, "leave out --base-url"),
         (["-m", "openai:m", "x", "--base-url", "http://127.0.0.1:9/v1", "--timeout", "2"], 1, "NetworkError"),
     ],
 )
@@ -217,6 +218,32 @@ def test_the_model_may_come_from_an_env_file(server: ReplayServer, tmp_path: Pat
     (tmp_path / ".env").write_text(f"MIIFLOW_LLM_MODEL=openai:{model('text')}\nOPENAI_API_KEY=other\n")
     ran = run("chat", "Hello", "--base-url", server.url_for("openai", "text"), folder=tmp_path)
     assert ran.out == said("text").rstrip("\n") + "\n"
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "model of it"])
+def test_a_configuration_says_whom_to_ask(server: ReplayServer, tmp_path: Path, how: str) -> None:
+    """With a configuration no model need be named, and one that is named must be among its models."""
+    entry = {"models": ["m", model("text")], "base_url": server.url_for("openai", "text"), "default_seed": 7}
+    config = {"default_model": model("text"), "default_provider": "openai", "providers": {"openai": entry}}
+    (tmp_path / "llm.json").write_bytes(msgspec.json.encode(config))
+    given = ["--config", str(tmp_path / "llm.json")] if how != "variable" else []
+    given += ["-m", f"openai:{model('text')}"] if how == "model of it" else []
+    ran = run("chat", "Hello", *given, **({} if given else {"MIIFLOW_LLM_CONFIG": str(tmp_path / "llm.json")}))
+    assert (ran.code, ran.out, ran.err) == (0, said("text").rstrip("\n") + "\n", "")
+    assert server.requests[-1].body["seed"] == 7
+    other = run("chat", "Hello", "--config", str(tmp_path / "llm.json"), "-m", "openai:gpt-9")
+    assert (other.code, other.err.count("\n")) == (2, 1)
+    assert "gpt-9" in other.err
+
+
+def test_a_limit_holds_with_a_configuration_too(server: ReplayServer) -> None:
+    """`--timeout` counts wherever the client comes from."""
+    server.pace = 5.0
+    entry = {"models": [model("text")], "base_url": server.url_for("openai", "text"), "max_retries": 0}
+    config = msgspec.json.encode({"providers": {"openai": entry}}).decode()
+    ran = run("chat", "Hello", "--timeout", "0.3", MIIFLOW_LLM_CONFIG=config)
+    assert ran.code == 1
+    assert "TimeoutError" in ran.err
 
 
 def test_a_terminal_is_drawn_on_and_keeps_the_answer(server: ReplayServer) -> None:

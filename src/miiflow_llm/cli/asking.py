@@ -11,7 +11,7 @@ import msgspec
 
 from .. import providers
 from ..client import LLMClient
-from ..client_base import DEFAULT_TIMEOUT
+from ..config import VARIABLE
 from ..core.exceptions import ConfigurationError
 from ..core.messages import Block, ImageBlock, Message, TextBlock
 from ..env import load_env
@@ -50,14 +50,19 @@ class Ask(msgspec.Struct, kw_only=True):
             return SyncLLMClient.from_config(self.config, model=model)
         if self.configured:
             return SyncLLMClient.from_config(self.config, provider, model)
-        timeout = DEFAULT_TIMEOUT if self.timeout is None else self.timeout
-        return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect, timeout=timeout)
+        return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect)
 
     @property
     def configured(self) -> bool:
-        """Whether the configuration says where requests go."""
-        named = self.config is not None or "MIIFLOW_LLM_CONFIG" in os.environ
-        return named and self.base_url is None and self.dialect is None
+        """Whether the configuration says where requests go.
+
+        Raises:
+            ConfigurationError: an option says something else than the configuration that is named beside it.
+        """
+        elsewhere = self.base_url is not None or self.dialect is not None
+        if self.config is not None and elsewhere:
+            raise ConfigurationError("--config says where requests go: leave out --base-url and --dialect")
+        return not elsewhere and (self.config is not None or VARIABLE in os.environ)
 
     def chosen(self) -> tuple[str | None, str | None]:
         """Provider and model; neither where the configuration has a default.
@@ -90,6 +95,7 @@ class Ask(msgspec.Struct, kw_only=True):
             "max_tokens": self.max_tokens,
             "reasoning": int(self.reasoning) if self.reasoning and self.reasoning.isdigit() else self.reasoning,
             "schema": self._schema(),
+            "timeout": self.timeout,
         }
         return {name: value for name, value in found.items() if value is not None}
 
