@@ -61,7 +61,7 @@ def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatReq
     """The request that asks for the shape, and by which way.
 
     The prompt is the way where the model's own cannot be gone: its field cannot say this schema, or is refused beside
-    tools, or the forced tool would stand beside others.
+    tools, or the tool cannot be forced or would stand beside others.
     """
     # A strict wire closes every object, and one with free names closed could only be empty.
     strict = shape.strict and free_names(shape.schema, anything=True) is None
@@ -77,7 +77,8 @@ def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatReq
 def _way(request: ChatRequest, output: OutputSchema, dialect: Dialect) -> Structured:
     way: Structured = choose(dialect.structured, request.model) or "prompt"
     if way == "tool":
-        return "prompt" if request.tools else way
+        forced = _by_tool(request, output)
+        return "prompt" if request.tools or refusal(dialect, forced, "tool_choice") else way
     subset = dialect.output_subset
     beyond = subset is not None and not can_say(output.schema, subset)
     return "prompt" if beyond or refusal(dialect, request, "schema") else way

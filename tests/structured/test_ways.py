@@ -131,6 +131,13 @@ def test_beside_tools(provider: str, model: str) -> None:
 CALLING = [("openai", "gpt-4.1", "openai_chat"), ("anthropic", "claude-haiku-4-5", "anthropic_messages")]
 
 
+def test_beside_thinking() -> None:
+    """Where no tool can be forced while the model thinks, a thinking one is asked in the prompt."""
+    client = LLMClient.create("anthropic", "claude-3-7-sonnet-latest", "k")
+    assert not asked_in_prompt(client.plan("x", schema=Tide))
+    assert asked_in_prompt(client.plan("x", schema=Tide, reasoning="high"))
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(("provider", "model", "dialect"), CALLING)
 async def test_calls_come_before_the_answer(provider: str, model: str, dialect: str) -> None:
