@@ -210,6 +210,30 @@ async def test_roles_and_blocks_are_kept() -> None:
         assert piece in sent[0]
 
 
+async def test_what_comes_together_goes_together() -> None:
+    """Chunks that one read of the provider brought are one piece for the browser, not a write each."""
+    frames = b"".join(b'data: {"choices":[{"index":0,"delta":{"content":"w"}}]}\n\n' for _ in range(50))
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    app = create_app(replaying(200, frames + end, {"content-type": "text/event-stream"}))
+    body = msgspec.json.encode({"messages": HELLO})
+    sent: list[Any] = []
+    received = [{"type": "http.request", "body": body}]
+
+    async def receive() -> Any:
+        if not received:
+            await anyio.sleep_forever()
+        return received.pop()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/chat/stream", "headers": headers}
+    await app(scope, receive, send)
+    pieces = [message.get("body", b"") for message in sent]
+    assert [piece.count(b'"seq"') for piece in pieces] == [0, 50, 1, 0]
+
+
 class Tide(msgspec.Struct):
     """A type of the service's own."""
 
