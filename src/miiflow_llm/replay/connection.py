@@ -116,6 +116,9 @@ class Connection:
         raw = self._stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610  anyio's, not Django's
         # Lingering for no time makes the close a reset.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport = getattr(self._stream, "_transport", None)
+        if transport is not None:  # anyio up to 4.13 ends asyncio's streams in good order first, which is no reset
+            transport.abort()
         await anyio.aclose_forcefully(self._stream)
 
     async def _refuse(self, status: int, message: str, **details: object) -> None:
