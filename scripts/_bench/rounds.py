@@ -7,16 +7,16 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import relay
 from cases import SLOW, Case
 from crew import Failed, Server, Worker, environment, python_of, workers
 from results import Result
+from rivals import PACKAGES
 
 ENOUGH = 3
-"""Rounds after which a case ends when its time is over, and those of a client that is many times slower."""
-TOO_LATE = 1.3
-"""Times its share of the time after which a case ends at once."""
+"""Rounds that a case has whatever its time, but for rivals, and the most that a client has that is much slower."""
 TRIES = 2
 """Servers of one case: one may be ended from outside."""
 
@@ -28,8 +28,8 @@ def measured(case: Case) -> Result:
     result = Result(case)
     if case.measure in APART:
         with APART[case.measure](case) as one:
-            for done in rounds(case):
-                play(dict.fromkeys(case.clients, one), result, done)
+            for turn in rounds(case):
+                play(dict.fromkeys(case.clients, one), result, turn)
         return result
     for _ in range(TRIES):
         result = Result(case)
@@ -40,20 +40,31 @@ def measured(case: Case) -> Result:
     return result
 
 
-def rounds(case: Case) -> Iterator[int]:
-    """The numbers of the rounds that there is time for, one at least."""
-    began = time.monotonic()
+class Turn(NamedTuple):
+    """A round: how many were before it, and whether the case's time is over."""
+
+    done: int
+    late: bool
+
+    def has(self, client: str) -> bool:
+        """Whether the client takes part: all do in the first round, and in three where there is time."""
+        return not self.done or not ((self.late and client in PACKAGES) or (self.done >= ENOUGH and client in SLOW))
+
+
+def rounds(case: Case) -> Iterator[Turn]:
+    """The rounds of a case."""
+    ends = time.monotonic() + case.seconds
     for done in range(case.rounds):
-        late = (time.monotonic() - began) / case.seconds
-        if done and late > (1 if done >= ENOUGH else TOO_LATE):
+        late = time.monotonic() > ends
+        if late and done >= ENOUGH:
             return
-        yield done
+        yield Turn(done, late)
 
 
 def in_turn(case: Case, server: Server, result: Result) -> None:
     """Each client in one process for all rounds, after one that only warms it up."""
-    numbers = rounds(case)  # the time begins here: starting counts
-    first = next(numbers)
+    turns = rounds(case)  # the time begins here: starting counts
+    first = next(turns)
     with workers(list(case.clients), case.backend, server) as (started, missing):
         result.missing.update(missing)
         for client, worker in started.items():
@@ -61,17 +72,17 @@ def in_turn(case: Case, server: Server, result: Result) -> None:
                 worker.measure(case.measure, **case.order_for(client, warm=True))
         orders = {client: ordered(case, client, worker) for client, worker in started.items()}
         play(orders, result, first)
-        for done in numbers:
-            play(orders, result, done)
+        for turn in turns:
+            play(orders, result, turn)
 
 
 def freshly(case: Case, server: Server, result: Result) -> None:
     """New processes in each round."""
-    for done in rounds(case):
+    for turn in rounds(case):
         alive = [client for client in case.clients if client not in result.missing]
         with workers(alive, case.backend, server) as (started, missing):
             result.missing.update(missing)
-            play({client: ordered(case, client, worker) for client, worker in started.items()}, result, done)
+            play({client: ordered(case, client, worker) for client, worker in started.items()}, result, turn)
 
 
 def ordered(case: Case, client: str, worker: Worker) -> Measured:
@@ -79,10 +90,10 @@ def ordered(case: Case, client: str, worker: Worker) -> Measured:
     return lambda _: worker.measure(case.measure, **case.order_for(client))
 
 
-def play(clients: dict[str, Measured], result: Result, done: int) -> None:
-    """One round: each client once. A client that fails is out; one that is slow has enough of some rounds."""
+def play(clients: dict[str, Measured], result: Result, turn: Turn) -> None:
+    """One round: each client once. A client that fails is out."""
     for client, measure in clients.items():
-        if client not in result.missing and not (client in SLOW and done >= ENOUGH):
+        if client not in result.missing and turn.has(client):
             with kept_out(client, result):
                 result.samples.setdefault(client, []).append(measure(client))
 
