@@ -314,6 +314,8 @@ def test_blocks_from_bytes(tmp_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="cannot read"):
         ImageBlock.from_path(tmp_path / "none.png")
     assert DocumentBlock.from_url("https://x/y.txt").document_type == "text"
+    assert DocumentBlock("data:text/csv;base64,YSxi").document_type == "text"
+    assert DocumentBlock("data:application/pdf;base64,JVBERi0=").document_type == "pdf"
 
 
 @pytest.mark.anyio

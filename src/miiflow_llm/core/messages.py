@@ -80,6 +80,10 @@ class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
     cache: Cache = False
     citations: bool = False
 
+    def __post_init__(self) -> None:
+        if self.document_type == "pdf" and self.document_url.startswith("data:text/"):
+            self.document_type = "text"
+
     @classmethod
     def from_bytes(cls, data: bytes, *, filename: str | None = None) -> DocumentBlock:
         """A document from its bytes: a PDF or UTF-8 text.

@@ -6,7 +6,6 @@ came from.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import msgspec
@@ -23,7 +22,6 @@ from ..core.messages import (
     ToolResult,
 )
 from ..core.request import ChatRequest, ToolSpec
-from ..wire.media import Media
 from ..wire.table import (
     Dialect,
     Hints,
@@ -49,6 +47,7 @@ from ..wire.table import (
     when,
 )
 from ._effort import budget, is_on
+from ._media import document_text
 from ._tools import ARGUMENTS, runs_none
 
 NEVER_REASONS = r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai"
@@ -73,18 +72,20 @@ def any_strict(tools: Sequence[ToolSpec]) -> bool | None:
     return True if any(tool.strict for tool in tools) else None
 
 
-def plain_text(document: Media) -> str:
-    """The text of a document.
-
-    Raises:
-        UnsupportedParameterError: it is a link, or no text.
-    """
-    if document.data is None or not (document.type or "").startswith("text/"):
-        raise error.UnsupportedParameterError(
-            "DocumentBlock: Cohere takes documents as text; give a text data URL (document_type='text')",
-            parameter="DocumentBlock",
-        )
-    return base64.b64decode(document.data).decode("utf-8", "replace")
+# in a user message neither the vendor's own type nor any recorded request has documents
+DOCUMENT = inside(
+    take(
+        "role",
+        values={
+            "tool": {
+                "type": "document",
+                "document": {"id": take("filename"), "data": {"text": take("media", through=document_text)}},
+            },
+            ...: {"type": "text", "text": take("media", through=document_text)},
+        },
+    )
+)
+NO_DOCUMENT = refused("Cohere takes documents as text; give a text data URL (DocumentBlock.from_text)")
 
 
 def usage(at: str, *on: str) -> Rule:
@@ -159,19 +160,7 @@ COHERE_V2 = Dialect(
         ImageBlock: by_role(
             user=inside({"type": "image_url", "image_url": {"url": take("image_url"), "detail": take("detail")}})
         ),
-        # in a user message neither the vendor's own type nor any recorded request has documents
-        DocumentBlock: by_value(
-            "role",
-            {
-                "tool": inside(
-                    {
-                        "type": "document",
-                        "document": {"id": take("filename"), "data": {"text": take("media", through=plain_text)}},
-                    }
-                ),
-                ...: inside({"type": "text", "text": take("media", through=plain_text)}),
-            },
-        ),
+        DocumentBlock: by_value("document_type", {"text": DOCUMENT, "txt": DOCUMENT, ...: NO_DOCUMENT}),
         AudioBlock: refused("Cohere takes no audio; send a transcript as text"),
         ReasoningBlock: by_value(
             "id",
