@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import threading
 import time
+from pathlib import Path
 
 import anyio
 import httpx
@@ -14,6 +16,7 @@ import pytest
 import trio
 import trio.testing
 
+import miiflow_llm
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import TimeoutError
 from miiflow_llm.core.response import ChatResponse
@@ -237,6 +240,15 @@ def test_only_virtual_loops_are_followed() -> None:
     assert seen[0] == 0.0
     assert seen[1:] == sorted(seen[1:])
     assert min(seen[1:]) > 0.0
+
+
+def test_the_client_has_one_clock() -> None:
+    """No module of the asynchronous client or its engine asks another clock than the one that can be made virtual."""
+    package = Path(miiflow_llm.__file__).parent
+    modules = [*package.glob("*.py"), *(package / "wire").rglob("*.py")]
+    asking = re.compile(r"\b(?:time\.(?:monotonic|perf_counter)\(|from time import|perf_counter)")
+    own = {path.stem for path in modules if asking.search(path.read_text())}
+    assert own <= {"sync_io", "sync_streams", "transport_sync"}  # without an event loop time is real
 
 
 def test_an_unknown_backend() -> None:
