@@ -20,7 +20,9 @@ async function outcome(path) {
   return found;
 }
 
-for (const path of process.argv.slice(3)) console.log(JSON.stringify(await outcome(path)));
+const paths = process.argv.slice(3);
+for (let at = 0; at < paths.length; at += 32)
+  for (const found of await Promise.all(paths.slice(at, at + 32).map(outcome))) console.log(JSON.stringify(found));
 
 const controller = new AbortController();
 let name = "none";
