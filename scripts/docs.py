@@ -80,9 +80,9 @@ HEAD = """# Providers and features
 Made from the tables by `scripts/docs`; how each is asked for: [requests.md](requests.md). A feature without a mark
 raises `UnsupportedParameterError` (or is dropped with a warning, with `unsupported="drop"`); single models may refuse
 more, as the tables say. Under "documents" `text` means text documents alone, as parts of text. "schema" is how an
-answer is made to follow a type: the wire's field, a forced tool, or words in the prompt, by the model's name; a type or a
-request that the first cannot say is asked for in the prompt. "hosted tools" are those that the provider runs itself,
-"cache marks" the places of `cache=`; a mark without a place changes nothing.
+answer is made to follow a type: the wire's field, a forced tool, or words in the prompt, by the model's name; a type
+or a request that the first cannot say is asked for in the prompt. "hosted tools" are those that the provider runs
+itself, "cache marks" the places of `cache=`; a mark without a place changes nothing.
 
 """
 
