@@ -17,6 +17,7 @@ from .core.exceptions import ConfigurationError, MiiflowLLMError
 from .core.request import ChatRequest, Plan
 from .core.response import Attempt, ChatResponse, Embeddings
 from .core.timeout import Timeout
+from .core.usage import TokenCount
 from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
 from .target import Target
@@ -215,11 +216,11 @@ class Exchange:
         self.attempts[-1].total_ms = self._since(self.began)
         self.tell("finished", embeddings=embeddings)
 
-    def abandoned(self) -> None:
-        """The caller left before the end."""
+    def abandoned(self, usage: TokenCount | None = None) -> None:
+        """The caller left before the end; `usage` is what had been reported until then."""
         if not self._settled:
             self._settled = True
-            self.setup.metrics.abandoned(self.name, self.retries_made)
+            self.setup.metrics.abandoned(self.name, self.retries_made, usage)
             if self.attempts and self.attempts[-1].reason is None:
                 self.attempts[-1].total_ms = self._since(self.began)
                 self.attempts[-1].reason = "abandoned"

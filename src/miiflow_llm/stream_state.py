@@ -195,7 +195,7 @@ class StreamState:
         """The caller leaves."""
         if not self.over:
             self.over = True
-            self.call.abandoned()
+            self.call.abandoned(self._reader.fold.usage if self._reader is not None else None)
 
     def with_partial(self, error: MiiflowLLMError) -> MiiflowLLMError:
         """The error with what came."""

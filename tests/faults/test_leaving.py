@@ -17,7 +17,7 @@ from miiflow_llm.streams import ChatStream
 from .helpers import client_at, until
 from .server import HANG, LAST_CHUNK, FaultServer, Request, Steps, Wait, chunk
 from .wire import Wire
-from .wires import OPENAI_CHAT, WIRES
+from .wires import ANTHROPIC, OPENAI_CHAT, WIRES
 
 ENDLESS = [*OPENAI_CHAT.begun(OPENAI_CHAT.opening, OPENAI_CHAT.hel), HANG]
 
@@ -64,6 +64,19 @@ async def test_a_break_inside_async_with_closes_the_connection(transport: str) -
             await _gone(server)
             assert client.get_metrics().abandoned == 1
             await _works(client)
+
+
+@pytest.mark.anyio
+async def test_tokens_of_a_stream_that_is_left_are_counted(transport: str) -> None:
+    """What the provider had reported until then is in the response and in the metrics."""
+    with FaultServer([[*ANTHROPIC.begun(ANTHROPIC.opening, ANTHROPIC.hel), HANG]]) as server:
+        async with client_at(server.url, transport, ANTHROPIC) as client:
+            async with client.stream_chat("Hi") as stream:
+                await _first(stream)
+            assert stream.response.usage.prompt_tokens == 3
+            (target,) = client.get_metrics().targets.values()
+            assert target.tokens.prompt_tokens == 3
+            assert target.abandoned == 1
 
 
 @pytest.mark.anyio
