@@ -33,7 +33,7 @@ DIALECTS = (
 HELLO = [Message.user("Hello")]
 """The conversation that every capture answers: ids that a provider leaves out are made of it."""
 
-_SPOKEN_LIKE = {"vertex": "gemini", "azure": "openai"}
+_SPOKEN_LIKE = {"vertex": "gemini"}
 
 
 @cache

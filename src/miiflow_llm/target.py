@@ -70,7 +70,10 @@ class Target(msgspec.Struct):
         speaks = _spoken(self.provider, self.dialect, model)
         url = self.base_url or _from_env(speaks) or _from_env(self.provider) or speaks_at(self.provider, speaks)
         if url is None:
-            raise ConfigurationError(f"{self.name}: base_url is needed, for example http://localhost:8000/v1")
+            variables = " or ".join(row.name for row in self.provider.base_url_env)
+            raise ConfigurationError(
+                f"{self.name}: base_url is needed, for example http://localhost:8000/v1; or set {variables}"
+            )
         checked = checked_url(url, with_key=self.credential is not None, allow_http=self.allow_http)
         return Route(engine_for(self.provider, speaks), checked)
 

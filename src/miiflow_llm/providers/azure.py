@@ -1,0 +1,70 @@
+"""Azure OpenAI and Foundry: OpenAI's formats at a resource's own address. A model is named as its deployment is.
+
+What depends on a model's family is known by the name, so a deployment is best named after its model.
+"""
+
+from ..core import exceptions as error
+from ..core.messages import AudioBlock, DocumentBlock
+from ..dialects._media import text_or
+from ..dialects.openai_chat import OPENAI_CHAT
+from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
+from ..wire.table import Also, Auth, BaseUrlFrom, Hints, Provider, by_model, fault, refused
+from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
+
+HINTS = Hints(
+    request_id=("apim-request-id", "x-request-id", "x-ms-request-id"),
+    limits=OPENAI_CHAT.hints.limits,
+)
+ERRORS = (
+    fault(error.ModelNotFoundError, "DeploymentNotFound", status=404),
+    fault(error.PermissionDeniedError, "PermissionDenied"),
+    fault(error.RateLimitError, "RateLimitReached", "429", stands_for=429),
+    fault(error.ServiceUnavailableError, status=424, retry=True),
+)
+
+
+def at_resource(name: str) -> str:
+    """The address of the resource of that name."""
+    return f"https://{name.strip()}.openai.azure.com"
+
+
+PROVIDER = Provider(
+    name="azure",
+    dialect=OPENAI_CHAT,
+    base_url=None,
+    docs="https://learn.microsoft.com/azure/ai-foundry/openai/latest",
+    env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY", "AZURE_OPENAI_AD_TOKEN", "AZURE_AD_TOKEN"),
+    auth=Auth("api-key", ""),
+    auth_env={"AZURE_OPENAI_AD_TOKEN": Auth(), "AZURE_AD_TOKEN": Auth()},
+    base_url_env=(
+        BaseUrlFrom("AZURE_OPENAI_ENDPOINT", "/openai/v1"),
+        BaseUrlFrom("AZURE_API_BASE", "/openai/v1"),
+        BaseUrlFrom("AZURE_RESOURCE_NAME", "/openai/v1", through=at_resource),
+    ),
+    example_model="gpt-6-luna",
+    body={"reasoning_effort": efforts()},
+    media={AudioBlock: ("audio/wav", "audio/mp3")},
+    parts={
+        DocumentBlock: text_or(refused("Azure takes documents in Responses alone; pass dialect='openai_responses'")),
+    },
+    errors=ERRORS,
+    drops=CHAT_DROPS,
+    structured=STRUCTURED,
+    hints=HINTS,
+    also=(
+        Also(
+            dialect=OPENAI_RESPONSES,
+            models=RESPONSES_ONLY,
+            body={
+                "include": [by_model({REASONING: "reasoning.encrypted_content"}), LOGPROBS],
+                "reasoning": {"effort": efforts("max"), "summary": SUMMARY},
+                "truncation": by_model({"computer-use": "auto"}),
+            },
+            media={AudioBlock: ("audio/wav", "audio/mp3")},
+            errors=ERRORS,
+            drops=DROPS,
+            structured=STRUCTURED,
+            hints=HINTS,
+        ),
+    ),
+)
