@@ -81,6 +81,14 @@ async def test_heartbeats_do_not_break_the_read(read: Read) -> None:
 
 
 @both
+@pytest.mark.virtual_time
+async def test_heartbeats_in_virtual_time(read: Read) -> None:
+    """A model that thinks for a minute and a half brings its heartbeats at once where time is virtual."""
+    data = await read(to_sse(Scripted([HELLO[0], 91.0, HELLO[2], LAST]), heartbeat=15))
+    assert data.count(b": heartbeat\n\n") == 6
+
+
+@both
 @pytest.mark.parametrize("steps", [[*HELLO], [*HELLO, errors.StreamInterruptedError("cut")]], ids=["ends", "raises"])
 async def test_a_cut_answer_is_never_finished(steps: list[Any], read: Read) -> None:
     """Without a finish reason the one last frame is an error."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +15,8 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
+
+from ..wire import clock
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class Pump(Generic[T]):
             shared = self._shared = _Shared(self._source)
             _spawn(_read, shared, self._seconds)
         if not shared.items and not shared.over:
-            shared.since, shared.waiting = time.monotonic(), anyio.Event()
+            shared.since, shared.waiting = clock.monotonic(), anyio.Event()
             await shared.waiting.wait()
             shared.waiting = None
         return _drained(shared)
@@ -140,9 +141,9 @@ async def _fill(shared: _Shared[Any]) -> None:
 async def _watch(shared: _Shared[Any], seconds: float) -> None:
     """Wake the consumer whenever it has waited for so long."""
     while True:
-        rest = seconds if shared.waiting is None else shared.since + seconds - time.monotonic()
+        rest = seconds if shared.waiting is None else shared.since + seconds - clock.monotonic()
         if rest <= 0:
-            shared.since = time.monotonic()
+            shared.since = clock.monotonic()
             shared.wake()
         await anyio.sleep(rest if rest > 0 else seconds)
 

@@ -8,7 +8,6 @@ It knows no framework.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Self
 
@@ -16,6 +15,7 @@ import anyio
 
 from ..core.exceptions import ConfigurationError
 from ..core.response import StreamChunk
+from ..wire import clock
 from .framing import NDJSON, SSE, Frames, Framing
 from .pump import Pump, close
 from .safe_errors import SafeError, safe_error
@@ -141,7 +141,7 @@ class _Writer:
 
     def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         self._write = write
-        self._last = time.monotonic()
+        self._last = clock.monotonic()
         self._writing = False
         self._beating: anyio.Event | None = None
 
@@ -159,12 +159,12 @@ class _Writer:
         except OSError:
             raise _Gone from None
         self._writing = False
-        self._last = time.monotonic()
+        self._last = clock.monotonic()
 
     async def keep_alive(self, seconds: float, beat: bytes) -> None:
         """Write `beat` after each `seconds` of silence, until cancelled."""
         while True:
-            rest = self._last + seconds - time.monotonic()
+            rest = self._last + seconds - clock.monotonic()
             if rest > 0 or self._writing:  # a browser that reads slowly is not silence
                 await anyio.sleep(rest if rest > 0 else seconds)
                 continue
@@ -176,7 +176,7 @@ class _Writer:
             finally:
                 self._beating.set()
                 self._beating = None
-            self._last = time.monotonic()
+            self._last = clock.monotonic()
 
 
 def to_sse(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = HEARTBEAT) -> Relay:
