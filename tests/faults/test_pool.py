@@ -19,6 +19,7 @@ from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import ProviderError, TimeoutError
 from miiflow_llm.core.timeout import Timeout
 from miiflow_llm.wire import transport as wire_transport
+from miiflow_llm.wire import transport_sync
 
 from .helpers import LONG, client_at, sync_client_at, until
 from .server import HANG, Every, FaultServer, Request, Steps, chunk, whole
@@ -260,6 +261,31 @@ def test_a_child_process_works_after_the_import(method: str) -> None:
         assert answers.get() == "Hello"
         assert len(server.requests) == 1
         assert os.getpid() != process.pid
+
+
+def _hang(url: str, answers: multiprocessing.SimpleQueue[str]) -> None:
+    """A stream that stops, as the synchronous client tells of it."""
+    with sync_client_at(url, timeout=Timeout(idle=0.2)) as client:
+        with pytest.raises(TimeoutError) as raised:
+            list(client.stream_chat("Hi"))
+    answers.put(raised.value.phase)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_deadlines_hold_in_a_forked_child_without_a_loop() -> None:
+    """A fork copies no thread that watches deadlines, but the lock that it may hold: a child makes its own of both."""
+    context = multiprocessing.get_context("fork")
+    with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG]]) as server:
+        answers: multiprocessing.SimpleQueue[str] = context.SimpleQueue()
+        _hang(server.url, answers)
+        process = context.Process(target=_hang, args=(server.url, answers))
+        with transport_sync._watchdog._changed:
+            process.start()
+        process.join(10)
+        process.kill()
+        assert process.exitcode == 0
+        assert (answers.get(), answers.get()) == ("idle", "idle")
 
 
 @pytest.mark.anyio
