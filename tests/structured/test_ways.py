@@ -93,6 +93,15 @@ def test_what_is_too_much_for_a_strict_field(optional: int, unions: int, too_muc
     assert not asked_in_prompt(plan("openai", "gpt-6-luna", wide(optional, unions)))
 
 
+def test_lists_of_types_are_unions() -> None:
+    """A member of several types counts as a union in either spelling."""
+    members = {f"u{at}": {"type": ["string", "null"]} for at in range(17)}
+    schema = {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+    assert asked_in_prompt(plan("anthropic", "claude-sonnet-5-5", schema))
+    del schema["properties"]["u0"]
+    assert not asked_in_prompt(plan("anthropic", "claude-sonnet-5-5", {**schema, "required": list(members)[1:]}))
+
+
 def test_two_types_of_one_name() -> None:
     """Two types that cannot be told apart by their names are an error that names them."""
     both = msgspec.defstruct("Both", [("a", wide(1, 0)), ("b", wide(2, 0))])
