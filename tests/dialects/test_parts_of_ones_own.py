@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -40,7 +39,7 @@ def test_verbatim(provider: str, dialect: str, model: str, part: dict[str, Any])
     written = msgspec.json.encode(part).decode()
     message = Message.user([TextBlock("this"), OpaqueBlock.of(part, f"{provider}/{dialect}")])
     said = sent(provider, dialect, model, message)
-    assert re.search(rf'\{{[^{{}}]*"this"\}},{re.escape(written)}\]', said)  # an element behind the text
+    assert f'"text":"this"}},{written}]' in said  # an element behind the text
     for other in WAYS:
         if other[:2] != (provider, dialect):
             assert written not in sent(*other[:3], message)
