@@ -44,6 +44,9 @@ WIRES: dict[str, tuple[str, str, str]] = {
     "togetherai": ("togetherai", "openai_chat", "zai-org/GLM-5.2"),
     "xai": ("xai", "openai_chat", "grok-4.3"),
     "xai responses": ("xai", "openai_responses", "grok-4.3"),
+    "azure": ("azure", "openai_chat", "gpt-6-luna"),
+    "azure responses": ("azure", "openai_responses", "gpt-6-luna"),
+    "ai21": ("ai21", "openai_chat", "jamba-mini"),
     "compatible": ("openai-compatible", "openai_chat", "local"),
 }
 """Provider, dialect and model of each wire; more than one model where families are written differently."""
