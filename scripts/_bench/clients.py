@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -222,15 +223,9 @@ def ours(target: Target, transport: str = "auto") -> Stream:
     """This library, whole."""
     from miiflow_llm import LLMClient
 
-    options: dict[str, Any] = {"transport": transport}
     if target.ca:
-        import httpx
-
-        from miiflow_llm.wire.lean import LeanTransport
-
-        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=60.0)
-        lean = LeanTransport(ssl_context=target.context(), limits=limits, retry_stale=False)
-        options = {"http_client": httpx.AsyncClient(transport=lean)}
+        os.environ["SSL_CERT_FILE"] = target.ca  # the library's own transport, with its own context
+    options: dict[str, Any] = {"transport": transport}
     if target.dialect == "chat":
         client = LLMClient.create("openai", "m", "k", base_url=target.url, dialect="openai_chat", **options)
     else:
