@@ -115,7 +115,10 @@ def _cell(feature: str, dialect: Dialect) -> str:
         return ", ".join(dict.fromkeys(dialect.structured.values()))
     name = PARAMETERS[feature]
     refused_by_all = any(
-        name in row.parameters and not (row.models or row.unless or row.beside) for row in dialect.drops
+        name in row.parameters
+        and not (row.models or row.beside)
+        and all(lifts == name for lifts, _ in row.unless)  # only values that mean to do without it
+        for row in dialect.drops
     )
     return "✓" if name in parameters(dialect) and not refused_by_all else ""
 

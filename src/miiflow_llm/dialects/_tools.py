@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from ..core.exceptions import UnsupportedParameterError
-from ..core.request import HostedTool, ToolSpec
+from ..core.request import ChatRequest, HostedTool, ToolSpec
 from ..wire.table import take, when
 
 
@@ -50,3 +50,11 @@ def are_mixed(tools: Sequence[ToolSpec]) -> bool | None:
     """True where there are both functions and tools of the provider's own."""
     hosted = sum(isinstance(tool, HostedTool) for tool in tools)
     return True if 0 < hosted < len(tools) else None
+
+
+def choose_by_tools(request: ChatRequest) -> ChatRequest:
+    """Say `auto` and `none` without the field that this wire lacks: `none` is to have no tools."""
+    if request.tool_choice not in ("auto", "none"):
+        return request
+    tools = request.tools if request.tool_choice == "auto" else None
+    return msgspec.structs.replace(request, tool_choice=None, tools=tools)

@@ -6,8 +6,6 @@ says `done` and has the counters.
 
 from __future__ import annotations
 
-import msgspec
-
 from ..core import exceptions as error
 from ..core.messages import (
     AudioBlock,
@@ -19,7 +17,6 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..core.request import ChatRequest
 from ..wire.media import Media
 from ..wire.table import (
     Dialect,
@@ -46,7 +43,7 @@ from ..wire.table import (
 )
 from ._effort import effort, is_on
 from ._schema_tables import ollama_tool
-from ._tools import runs_none
+from ._tools import choose_by_tools, runs_none
 
 
 def bare(image: Media) -> str:
@@ -61,14 +58,6 @@ def bare(image: Media) -> str:
             parameter="ImageBlock",
         )
     return image.data
-
-
-def choose_by_tools(request: ChatRequest) -> ChatRequest:
-    """Say `auto` and `none` without the field that this wire lacks: `none` is to have no tools."""
-    if request.tool_choice not in ("auto", "none"):
-        return request
-    tools = request.tools if request.tool_choice == "auto" else None
-    return msgspec.structs.replace(request, tool_choice=None, tools=tools)
 
 
 LINE: tuple[RuleLike, ...] = (

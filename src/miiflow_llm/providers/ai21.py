@@ -1,14 +1,18 @@
 """AI21: the Jamba models over a part of the OpenAI Chat format, where content is always a string."""
 
+import msgspec
+
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, TextBlock, ToolResult
 from ..dialects._media import document_text
+from ..dialects._tools import choose_by_tools
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..wire.table import (
     BaseUrlFrom,
     Provider,
     apart,
     by_value,
+    drop,
     fault,
     joined,
     left_out,
@@ -23,7 +27,7 @@ WORDS = joined("content", take("media", through=document_text))
 
 PROVIDER = Provider(
     name="ai21",
-    dialect=OPENAI_CHAT,
+    dialect=msgspec.structs.replace(OPENAI_CHAT, prepare=(choose_by_tools,)),
     base_url="https://api.ai21.com/studio/v1",
     docs="https://docs.ai21.com/reference/jamba-1-6-api-ref",
     env=("AI21_API_KEY",),
@@ -42,7 +46,7 @@ PROVIDER = Provider(
         "frequency_penalty": None,
         "logprobs": None,
         "top_logprobs": None,
-        "reasoning_effort": None,
+        "reasoning_effort": take("reasoning", values={"off": None, 0: None}),
         "response_format": when("json_mode", {"type": "json_object"}),
         "stream_options": None,
         "user": None,
@@ -61,5 +65,9 @@ PROVIDER = Provider(
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),
     },
     errors=(fault(error.ServiceUnavailableError, status=424, retry=True),),
+    drops=(
+        drop("tool_choice", reason="AI21 has no such field; give only the tool that is wanted, and say so"),
+        drop("reasoning", unless={"reasoning": ("off", 0)}, reason="the Jamba models do not reason"),
+    ),
     structured={"": "prompt"},
 )
