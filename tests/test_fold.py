@@ -351,3 +351,15 @@ def test_an_opaque_part_without_end() -> None:
         reader.feed(b"data: " + msgspec.json.encode(event) + b"\n\n")
     (part,) = reader.response(finished=False).message.parts
     assert part.parsed() == block
+
+
+@pytest.mark.parametrize("names", ["abc", ["", "a", "b"]])
+def test_the_first_name_stands(names: Any) -> None:
+    """An answer that changes its id on the way keeps the first, however many of its frames come at once."""
+    first = {"model": "m", "choices": [{"index": 0, "delta": {"content": "x"}}]}
+    frames = [b"data: " + msgspec.json.encode({**first, "id": name}) + b"\n\n" for name in names]
+    for pieces in (frames, [b"".join(frames)]):
+        reader = engine("openai-compatible").stream("m")
+        for piece in pieces:
+            reader.feed(piece)
+        assert reader.response(finished=False).id == "a"

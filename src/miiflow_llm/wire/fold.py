@@ -240,10 +240,11 @@ class Fold:
         return True
 
     def _name(self, piece: Meta) -> None:
-        self.meta.id = piece.id or self.meta.id
-        self.meta.model = piece.model or self.meta.model
-        self.meta.request_id = piece.request_id or self.meta.request_id
-        self.named = self.meta.model is not None
+        self.meta.request_id = self.meta.request_id or piece.request_id
+        if not self.named:  # from then on names are read only in frames that come in the same piece: they do not count
+            self.meta.id = piece.id or self.meta.id
+            self.meta.model = piece.model or self.meta.model
+            self.named = bool(self.meta.model) and piece.id != ""
 
     def _finish(self, piece: Finish) -> None:
         self.finished = True
