@@ -13,6 +13,7 @@ from miiflow_llm.core.pieces import Failure, Finish
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.target import engine_for
+from miiflow_llm.wire import fold
 from miiflow_llm.wire.fold import Fold, count_tokens
 from miiflow_llm.wire.table import count, count_unless_in_total
 
@@ -83,6 +84,24 @@ def test_tool_calls(deltas: list[dict[str, Any]], calls: list[tuple[str, str]]) 
     """A piece goes to its call by index, then id, then the call last open; another id, or a whole call, is another."""
     found = streamed(*deltas).tool_calls
     assert [(one.name, one.arguments) for one in found] == calls
+
+
+def test_names_said_with_every_piece_cost_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that repeats the name with each piece of long arguments does not make them parsed again and again."""
+    parsed: list[str] = []
+    parse = fold._is_json
+
+    def counted(text: str) -> bool:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(fold, "_is_json", counted)
+    pieces = ['{"x": [', *(f"{number}, " for number in range(500)), "0]", "} "]
+    (found,) = streamed(*(call(index=0, name="f", arguments=piece) for piece in pieces)).message.tool_calls or []
+    assert found.arguments == "".join(pieces)
+    assert len(parsed) < 3
+    twice = streamed(*(call(index=0, name="f", arguments=piece) for piece in [*pieces, '{"x": 1}']))
+    assert [one.arguments for one in twice.message.tool_calls or []] == ["".join(pieces), '{"x": 1}']
     assert len({one.id for one in found}) == len(found)
     assert all(one.id for one in found)
 

@@ -86,8 +86,9 @@ class Fold:
         self._opaque: dict[BlockKey, str] = {}
         self._last_call: int | None = None
         self._closed: set[int] = set()
-        self._argued: set[int] = set()
         self._id_of: list[str | None] = []
+        self._name_of: list[str | None] = []
+        self._argued: list[list[str]] = []
         self._held: StreamChunk | None = None
         self._run: object = _NO_RUN
         """The block of the text that the log ends with."""
@@ -149,7 +150,7 @@ class Fold:
         entries = self.transcript.entries
         custom = {entry.index for entry in entries if type(entry) is ToolCallPiece and entry.custom}
         for ordinal in range(self.transcript.calls):
-            if ordinal not in self._argued and ordinal not in custom:
+            if not self._argued[ordinal] and ordinal not in custom:
                 entries.append(ToolCallPiece(ordinal, arguments="{}"))
                 chunk.tool_call_deltas = [*chunk.tool_call_deltas, ToolCallDelta(ordinal, arguments="{}")]
                 chunk._seen = len(entries)
@@ -305,17 +306,18 @@ class Fold:
 
     def _begins_again(self, piece: ToolCallPiece, known: int) -> bool:
         """Whether a name without an id is another call: some servers repeat the name, others number all calls 0."""
-        so_far = [e for e in self.transcript.entries if type(e) is ToolCallPiece and e.index == known]
-        if not so_far:  # a call that is the answer
+        if self._answer_in_call:
             return False
-        if piece.index is None and piece.name != so_far[0].name:
+        if piece.index is None and piece.name != self._name_of[known]:
             return True
-        return bool(piece.arguments) and _is_json("".join(e.arguments or "" for e in so_far))
+        return bool(piece.arguments) and _are_whole(self._argued[known])
 
     def _open(self, piece: ToolCallPiece) -> int:
         ordinal = self.transcript.calls
         self.transcript.calls += 1
         self._id_of.append(piece.id or None)
+        self._name_of.append(piece.name)
+        self._argued.append([])
         if piece.index is not None:
             self._calls[piece.index] = ordinal
             self._opaque.pop(piece.index, None)
@@ -332,9 +334,9 @@ class Fold:
         if opens and identity is None:
             identity = f"call_{self._salt()}{ordinal}"
         name = piece.name if opens else None
-        arguments = piece.arguments or (piece.in_full if ordinal not in self._argued else "") or ""
+        arguments = piece.arguments or (piece.in_full if not self._argued[ordinal] else "") or ""
         if arguments:
-            self._argued.add(ordinal)
+            self._argued[ordinal].append(arguments)
         if self._answer_in_call:
             return ordinal == 0 and self._text(Text(arguments), chunk)
         said = opens or bool(arguments)
@@ -394,6 +396,17 @@ class Fold:
             logprobs=self.logprobs or None,
             citations=self.citations or None,
         )
+
+
+def _are_whole(arguments: list[str]) -> bool:
+    """Whether pieces of arguments are all of them; parsed only where an object may end, since some servers repeat the
+    name with every piece."""
+    if not arguments:
+        return False
+    last = arguments[-1].rstrip()
+    if last and not last.endswith("}") and arguments[0].lstrip().startswith("{"):
+        return False
+    return _is_json("".join(arguments))
 
 
 def _is_json(text: str) -> bool:
