@@ -84,6 +84,8 @@ def test_tool_calls(deltas: list[dict[str, Any]], calls: list[tuple[str, str]]) 
     """A piece goes to its call by index, then id, then the call last open; another id, or a whole call, is another."""
     found = streamed(*deltas).tool_calls
     assert [(one.name, one.arguments) for one in found] == calls
+    assert len({one.id for one in found}) == len(found)
+    assert all(one.id for one in found)
 
 
 def test_names_said_with_every_piece_cost_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +104,6 @@ def test_names_said_with_every_piece_cost_their_bytes(monkeypatch: pytest.Monkey
     assert len(parsed) < 3
     twice = streamed(*(call(index=0, name="f", arguments=piece) for piece in [*pieces, '{"x": 1}']))
     assert [one.arguments for one in twice.message.tool_calls or []] == ["".join(pieces), '{"x": 1}']
-    assert len({one.id for one in found}) == len(found)
-    assert all(one.id for one in found)
 
 
 @pytest.mark.parametrize(
