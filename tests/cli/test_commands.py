@@ -176,3 +176,9 @@ def test_serve_without_a_key_replays() -> None:
     """With no key at all the page works on replayed answers, and says so."""
     with served(OPENAI_API_KEY="") as (_, address):
         assert list(offered(address)) == ["replay"]
+
+
+@pytest.mark.parametrize("words", [("replay",), ("captures", "show")])
+def test_help_calls_a_command_by_its_name(words: tuple[str, ...]) -> None:
+    """What another module parses is called by the name that was typed."""
+    assert run(*words, "--help").out.startswith(f"usage: {' '.join(('miiflow-llm', *words))} [")

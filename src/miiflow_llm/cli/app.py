@@ -37,6 +37,7 @@ Settings = Annotated[str, typer.Option("--parameters", help='More of the call, a
 Seconds = Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for each single wait.")]
 EnvFile = Annotated[str, typer.Option("--env-file", help="Read for variables that are not set.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, one value a line.")]
+PROGRAM = "miiflow-llm"
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -183,7 +184,7 @@ def capture(context: typer.Context) -> int:
     from ..replay.__main__ import main
 
     load_env()
-    return main(["capture", *context.args])
+    return main(["capture", *context.args], PROGRAM)
 
 
 @app.command("replay", context_settings=PASSED_ON, add_help_option=False)
@@ -192,7 +193,7 @@ def replay(context: typer.Context) -> int:
     """Serve a folder of captures on a loopback socket, as their providers would."""
     from ..replay.__main__ import main
 
-    return main(["serve", *context.args])
+    return main(["replay", *context.args], PROGRAM)
 
 
 @app.command("fake", context_settings=PASSED_ON, add_help_option=False)
@@ -201,7 +202,7 @@ def fake(context: typer.Context) -> int:
     """Serve an answer of your own in every dialect on a loopback socket."""
     from ..replay.__main__ import main
 
-    return main(["fake", *context.args])
+    return main(["fake", *context.args], PROGRAM)
 
 
 @app.command("captures", context_settings=PASSED_ON, add_help_option=False)
@@ -210,7 +211,7 @@ def captures(context: typer.Context) -> int:
     """Look at captures: show, compare or check them, or import VCR.py cassettes."""
     from ..replay.__main__ import main
 
-    return main(context.args)
+    return main(context.args, f"{PROGRAM} captures")
 
 
 @app.command("serve", epilog=EPILOG)

@@ -32,9 +32,9 @@ from .store import captures_of, load
 from .vcr import cassettes_at, import_cassette
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, program: str = "python -m miiflow_llm.replay") -> int:
+    """Run the command; its exit status. `program` is what help and errors call it."""
+    options = _parser(program).parse_args(arguments)
     try:
         return anyio.run(options.run, options) or 0
     except (ReplayError, MiiflowLLMError) as error:
@@ -44,17 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m miiflow_llm.replay", description=__doc__)
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     commands = parser.add_subparsers(required=True)
-    serve = commands.add_parser("serve", help="serve captures on a loopback socket; the first line printed is its URL")
-    serve.set_defaults(run=_serve)
-    serve.add_argument("folder", help="a folder of captures, or one capture's file")
-    serve.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
-    serve.add_argument("--cut", type=_cut, default="frames", help=f"{', '.join(CUTS)}, or a number of bytes")
-    serve.add_argument("--pace", type=float, default=0.0, help="seconds between pieces; for recorded cuts a factor")
-    serve.add_argument("--seed", type=int, default=0, help="chooses the sizes of random cuts")
-    serve.add_argument("--match", default=",".join(ASPECTS), help="what must agree where the URL names no capture")
+    _add_serve(commands.add_parser("serve", help="serve captures on a loopback socket; its URL is printed first"))
+    _add_serve(commands.add_parser("replay"))
     _add_fake(commands.add_parser("fake", help="serve an answer of your own in every dialect; base URLs are printed"))
     _add_capture(commands.add_parser("capture", help="record a live answer as a capture; the key is read as always"))
     _add_looking(commands)
@@ -80,6 +74,16 @@ def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     cassette.add_argument("--provider", help="whose answers they are, where the addresses do not say it")
     cassette.add_argument("--dialect", help="their format, where the paths do not say it")
     cassette.add_argument("--redact", action="append", default=[], help="a text that must not be written; repeatable")
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.set_defaults(run=_serve)
+    serve.add_argument("folder", help="a folder of captures, or one capture's file")
+    serve.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    serve.add_argument("--cut", type=_cut, default="frames", help=f"{', '.join(CUTS)}, or a number of bytes")
+    serve.add_argument("--pace", type=float, default=0.0, help="seconds between pieces; for recorded cuts a factor")
+    serve.add_argument("--seed", type=int, default=0, help="chooses the sizes of random cuts")
+    serve.add_argument("--match", default=",".join(ASPECTS), help="what must agree where the URL names no capture")
 
 
 def _add_fake(fake: argparse.ArgumentParser) -> None:
