@@ -26,7 +26,7 @@ from .coding import ACCEPTED
 from .faults import clean
 from .transport_body import Body, body_of
 from .transport_loops import LoopClient, LoopClients
-from .transport_send import ClientSender, LeanSender, Sender, is_replaced
+from .transport_send import ClientSender, LeanSender, Order, Sender, is_replaced
 
 if TYPE_CHECKING:
     from .lean import LeanTransport
@@ -185,7 +185,7 @@ class Transport:
             with anyio.fail_after(limit):
                 if loop is not None:
                     give_back = await loop.place(limits.pool)
-                response = await sender.send(method, url, headers, body, credential, limits)
+                response = await sender.send(Order(method, url, headers, body, credential, limits))
                 answer = Answer(response.status_code, lower_headers(response.headers), body_of(response, give_back))
                 give_back = None
         except builtins.TimeoutError:
@@ -263,10 +263,7 @@ def _mocked() -> bool:
         return True
     core = sys.modules.get("httpcore")  # httpx loads it late: what is not loaded is not replaced
     pooled = getattr(core, "AsyncConnectionPool", None)
-    if pooled is None:
-        return False
-    code = getattr(pooled.handle_async_request, "__code__", None)
-    return code is None or code.co_name != "handle_async_request"
+    return pooled is not None and is_replaced(pooled, "handle_async_request")
 
 
 def _lean_works() -> bool:

@@ -8,30 +8,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import httpx
 
 if TYPE_CHECKING:
     from .lean import LeanTransport
 
-_HTTPX = str(Path(httpx.__file__).parent)
+
+class Order(NamedTuple):
+    """A request to be sent; a `body` of `None` is none at all, `timeout` are httpx's limits for each phase."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    auth: httpx.Auth | None
+    timeout: httpx.Timeout
 
 
 class Sender(Protocol):
     """Sends one request; the response's body is still to be read."""
 
-    async def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        auth: httpx.Auth | None,
-        timeout: httpx.Timeout,
-    ) -> httpx.Response:
+    async def send(self, order: Order) -> httpx.Response:
         """Raises httpx's exceptions; redirects are not followed."""
 
 
@@ -41,19 +41,13 @@ class ClientSender:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        auth: httpx.Auth | None,
-        timeout: httpx.Timeout,
-    ) -> httpx.Response:
-        request = self._client.build_request(method, url, headers=headers, content=body, timeout=timeout)
-        if body is not None:
-            request.stream = _Content(body)
-        return await self._client.send(request, stream=True, auth=auth, follow_redirects=False)
+    async def send(self, order: Order) -> httpx.Response:
+        request = self._client.build_request(
+            order.method, order.url, headers=order.headers, content=order.body, timeout=order.timeout
+        )
+        if order.body is not None:
+            request.stream = _Content(order.body)
+        return await self._client.send(request, stream=True, auth=order.auth, follow_redirects=False)
 
 
 class LeanSender:
@@ -62,25 +56,19 @@ class LeanSender:
     def __init__(self, transport: LeanTransport) -> None:
         self._transport = transport
 
-    async def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        auth: httpx.Auth | None,
-        timeout: httpx.Timeout,
-    ) -> httpx.Response:
-        parsed, host = _parsed(url)
-        fields = [(b"host", host)] if "host" not in headers else []
-        fields += [(name.encode(), value.encode()) for name, value in headers.items()]
+    async def send(self, order: Order) -> httpx.Response:
+        url, host = _parsed(order.url)
+        body = order.body
+        fields = [(b"host", host)] if "host" not in order.headers else []
+        fields += [(name.encode(), value.encode()) for name, value in order.headers.items()]
         if body is not None:
             fields.append((b"content-length", b"%d" % len(body)))
+        timeout = order.timeout.as_dict()
         request = httpx.Request(
-            method, parsed, headers=fields, stream=_Content(body or b""), extensions={"timeout": timeout.as_dict()}
+            order.method, url, headers=fields, stream=_Content(body or b""), extensions={"timeout": timeout}
         )
-        if auth is not None:
-            next(auth.auth_flow(request))
+        if order.auth is not None:
+            next(order.auth.auth_flow(request))
         response = await self._transport.handle_async_request(request)
         response.request = request
         return response
@@ -115,6 +103,10 @@ def _parsed(url: str) -> tuple[httpx.URL, bytes]:
 
 
 def is_replaced(kind: type, method: str) -> bool:
-    """Whether the method of an httpx class is not what httpx ships: a mock's, or a tracer's around it."""
+    """Whether the method of a class of httpx's or httpcore's is not theirs: a mock's, or a tracer's around it."""
     found = kind.__dict__.get(method)
-    return not isinstance(found, FunctionType) or not found.__code__.co_filename.startswith(_HTTPX)
+    return not isinstance(found, FunctionType) or _package(found.__globals__["__name__"]) != _package(kind.__module__)
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
