@@ -9,7 +9,7 @@ import msgspec
 
 from ..core.exceptions import UnsupportedParameterError
 from ..core.request import ChatRequest, HostedTool, ToolSpec
-from ..wire.table import take, when
+from ..wire.table import Take, take, when
 
 
 class Functions(msgspec.Struct, frozen=True):
@@ -28,6 +28,17 @@ def runs_none(payload: dict[str, Any]) -> NoReturn:
     raise UnsupportedParameterError(
         f"tools: this provider runs no tools itself, so {name!r} is not taken; give a function", parameter="HostedTool"
     )
+
+
+def functions(parameters: Take) -> Take:
+    """The tools of wires that run none and know no `strict`; `parameters` is how a function's schema is written."""
+    function = {"name": take("name"), "description": take("description"), "parameters": parameters}
+    hosted = take("payload", through=runs_none)
+    return take("tools", each=when("payload", hosted, {"type": "function", "function": function}))
+
+
+NO_PARAMETERS = {"type": "object", "properties": {}}
+"""The schema of a function that takes nothing."""
 
 
 def as_text(arguments: dict[str, Any]) -> str:

@@ -48,7 +48,7 @@ from ..wire.table import (
 )
 from ._effort import budget, is_on
 from ._media import document_text
-from ._tools import ARGUMENTS, runs_none
+from ._tools import ARGUMENTS, NO_PARAMETERS, functions
 
 NEVER_REASONS = r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai"
 
@@ -121,21 +121,7 @@ COHERE_V2 = Dialect(
         "presence_penalty": take("presence_penalty"),
         "frequency_penalty": take("frequency_penalty"),
         "logprobs": take("logprobs"),
-        "tools": take(
-            "tools",
-            each=when(
-                "payload",
-                take("payload", through=runs_none),
-                {
-                    "type": "function",
-                    "function": {
-                        "name": take("name"),
-                        "description": take("description"),
-                        "parameters": take("parameters", default={"type": "object", "properties": {}}),
-                    },
-                },
-            ),
-        ),
+        "tools": functions(take("parameters", default=NO_PARAMETERS)),
         "strict_tools": take("tools", through=any_strict),
         "tool_choice": take("tool_choice", values={"auto": None, "none": "NONE", "required": "REQUIRED"}),
         "thinking": by_model(

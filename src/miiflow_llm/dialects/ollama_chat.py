@@ -43,7 +43,7 @@ from ..wire.table import (
 )
 from ._effort import effort, is_on
 from ._schema_tables import ollama_tool
-from ._tools import choose_by_tools, runs_none
+from ._tools import NO_PARAMETERS, choose_by_tools, functions
 
 
 def bare(image: Media) -> str:
@@ -101,23 +101,7 @@ OLLAMA_CHAT = Dialect(
         "model": take("model"),
         "messages": take("messages"),
         "stream": take("stream"),
-        "tools": take(
-            "tools",
-            each=when(
-                "payload",
-                take("payload", through=runs_none),
-                {
-                    "type": "function",
-                    "function": {
-                        "name": take("name"),
-                        "description": take("description"),
-                        "parameters": take(
-                            "parameters", through=ollama_tool, default={"type": "object", "properties": {}}
-                        ),
-                    },
-                },
-            ),
-        ),
+        "tools": functions(take("parameters", through=ollama_tool, default=NO_PARAMETERS)),
         "think": by_model(
             {
                 "(.*/)?gpt-oss": take("reasoning", through=effort("low", "medium", "high")),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..dialects._effort import effort
+from ..dialects.openai_responses import LOGPROBS, SUMMARY
 from ..wire.table import ByModel, Drop, Structured, Take, by_model, drop, take
 
 UNREASONING = r"(ft:)?(gpt-[34]|chatgpt|gpt-5-chat|gpt-5-search|gpt-audio|gpt-realtime)"
@@ -56,6 +57,14 @@ def efforts(*more: str) -> ByModel:
 
 def _nearest(*levels: str, off: str | None = None) -> Take:
     return take("reasoning", through=effort(*levels, off=off))
+
+
+RESPONSES_BODY: Mapping[str, Any] = {
+    "include": [by_model({REASONING: "reasoning.encrypted_content"}), LOGPROBS],
+    "reasoning": {"effort": efforts("max"), "summary": SUMMARY},
+    "truncation": by_model({"computer-use": "auto"}),
+}
+"""What of a Responses body depends on the family."""
 
 
 def _sampling(

@@ -7,9 +7,9 @@ from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects._media import text_or
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
-from ..wire.table import Also, Auth, BaseUrlFrom, Hints, Provider, by_model, fault, refused
-from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
+from ..dialects.openai_responses import OPENAI_RESPONSES
+from ..wire.table import Also, Auth, BaseUrlFrom, Hints, Provider, fault, refused
+from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
 
 HINTS = Hints(
     request_id=("apim-request-id", "x-request-id", "x-ms-request-id"),
@@ -55,11 +55,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
-            body={
-                "include": [by_model({REASONING: "reasoning.encrypted_content"}), LOGPROBS],
-                "reasoning": {"effort": efforts("max"), "summary": SUMMARY},
-                "truncation": by_model({"computer-use": "auto"}),
-            },
+            body=RESPONSES_BODY,
             media={AudioBlock: ("audio/wav", "audio/mp3")},
             errors=ERRORS,
             drops=DROPS,

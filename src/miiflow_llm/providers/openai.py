@@ -10,7 +10,7 @@ from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, To
 from ..dialects._cache import lifetime
 from ..dialects._media import embedded, file_name, text_or
 from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
-from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES, SUMMARY
+from ..dialects.openai_responses import OPENAI_RESPONSES
 from ..wire.table import (
     Also,
     BaseUrlFrom,
@@ -26,7 +26,7 @@ from ..wire.table import (
     take,
     when,
 )
-from ._openai_models import CHAT_DROPS, DROPS, REASONING, RESPONSES_ONLY, STRUCTURED, efforts
+from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
 
 BREAKPOINT = {"mode": "explicit", "ttl": take("cache", through=lifetime("30m", "12h"))}
 MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": BREAKPOINT}))}
@@ -91,11 +91,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
-            body={
-                "include": [by_model({REASONING: "reasoning.encrypted_content"}), LOGPROBS],
-                "reasoning": {"effort": efforts("max"), "summary": SUMMARY},
-                "truncation": by_model({"computer-use": "auto"}),
-            },
+            body=RESPONSES_BODY,
             media={AudioBlock: ("audio/wav", "audio/mp3")},
             parts={
                 TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),

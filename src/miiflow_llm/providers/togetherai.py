@@ -4,7 +4,7 @@ from ..core import exceptions as error
 from ..core.messages import DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
 from ..dialects._effort import always_on, effort, is_on
 from ..dialects._media import text_or
-from ..dialects._tools import runs_none
+from ..dialects._tools import functions
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..wire.table import (
     BaseUrlFrom,
@@ -44,21 +44,7 @@ PROVIDER = Provider(
         "top_k": take("top_k"),
         "logprobs": take("top_logprobs", default=when("logprobs", 1)),
         "top_logprobs": None,
-        "tools": take(
-            "tools",
-            each=when(
-                "payload",
-                take("payload", through=runs_none),
-                {
-                    "type": "function",
-                    "function": {
-                        "name": take("name"),
-                        "description": take("description"),
-                        "parameters": take("parameters"),
-                    },
-                },
-            ),
-        ),
+        "tools": functions(take("parameters")),
         "reasoning_effort": by_model(
             {
                 "openai/gpt-oss": take("reasoning", through=effort("low", "medium", "high")),

@@ -100,7 +100,8 @@ class Fold:
             len(pieces) == 1
             and type(piece := pieces[0]) is Text
             and piece.text
-            and (piece.block == self._run and (piece.signature or piece.item_id or piece.phase) is None)
+            and piece.block == self._run
+            and (piece.signature or piece.item_id or piece.phase) is None
         ):
             entries = self.transcript.entries  # what most frames of a long answer are
             entries.append(piece.text)
