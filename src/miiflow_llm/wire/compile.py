@@ -16,6 +16,9 @@ from .event_words import PIECES, Absent, Condition, Const, Each, Exists, Json, O
 from .paths import steps
 from .shapes import Node, paths_of, shape
 
+READ_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a compiled function raises for a payload that is not for it."""
+
 
 class Reader(msgspec.Struct):
     """A compiled list of rules: `read(payload)` gives the pieces; `source` is its generated text."""
@@ -30,14 +33,16 @@ def compile_rules(name: str, rules: tuple[RuleLike, ...]) -> Reader:
     root = shape(rules)
     writer = _Writer(root)
     source = writer.write(rules)
+    return Reader(name, source, defined(name, source, writer.constants))
+
+
+def defined(name: str, source: str, constants: dict[str, Any]) -> Any:
+    """The function `read` of a source; `name` shows in tracebacks as `<table name>`."""
     filename = f"<table {name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    scope: dict[str, Any] = dict(writer.constants)
+    scope = dict(constants)
     exec(compile(source, filename, "exec"), scope)  # noqa: S102  the source holds no wire text, only neutral names
-    return Reader(name, source, scope["read"])
-
-
-_NONE = "None"
+    return scope["read"]
 
 
 class _Writer:

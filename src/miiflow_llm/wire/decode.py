@@ -14,16 +14,14 @@ import msgspec
 
 from ..core.exceptions import StreamProtocolError
 from ..core.pieces import Piece
-from .compile import Reader, compile_rules
+from .compile import READ_ERRORS, Reader, compile_rules
 from .faults import clean, plain
 from .frames import Frame
+from .more_text import MoreText, more_text
 from .table import Dialect, Each, Rule, RuleLike
 from .walk import Mismatch, decode_leniently, walk
 
 log = logging.getLogger("miiflow_llm.wire")
-
-READ_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a compiled reader raises."""
 
 WHOLE = "whole answer"
 """The name of the event that a non-streamed answer is."""
@@ -33,7 +31,8 @@ class Decoder:
     """The compiled reading side of one dialect; safe to share, holds no stream's state.
 
     `unknown` counts the events that neither a rule nor `ignored` names. `readers[meta][event]` is the function that
-    makes an event's payload into pieces; what it raises goes to `again`.
+    makes an event's payload into pieces; what it raises goes to `again`. `more_text[meta][event]` reads the payloads
+    that say nothing but more text, and is `None` for events that never do.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -44,6 +43,7 @@ class Decoder:
             dialect.done,
         }
         self.readers = (_Readers(self, meta=False), _Readers(self, meta=True))
+        self.more_text = (_MoreTexts(self, meta=False), _MoreTexts(self, meta=True))
         self._peek = _peeker(dialect.event) if dialect.event else None
 
     def event_of(self, frame: Frame) -> str:
@@ -84,6 +84,10 @@ class Decoder:
     def compiled(self, event: str, *, meta: bool) -> Reader:
         """A reader made afresh from the table."""
         return compile_rules(f"{self.dialect.name}:{event or 'any'}", self.rules_for(event, meta=meta))
+
+    def compiled_more_text(self, event: str, *, meta: bool) -> MoreText | None:
+        """What reads the payloads of an event that say nothing but more text; `None` where none do."""
+        return more_text(f"{self.dialect.name}:{event or 'any'}", self.rules_for(event, meta=meta))
 
     def _event_in(self, frame: Frame) -> str:
         assert self._peek is not None  # noqa: S101  the caller looked
@@ -143,6 +147,25 @@ class _Readers(dict[str, Callable[[bytes], list[Piece]]]):
 
     def __missing__(self, event: str) -> Callable[[bytes], list[Piece]]:
         read = self[event] = self._decoder.compiled(event, meta=self._meta).read
+        return read
+
+
+class _MoreTexts(dict[str, MoreText | None]):
+    """What reads more text, by event; no event is kept that no rule names."""
+
+    def __init__(self, decoder: Decoder, *, meta: bool) -> None:
+        dialect = decoder.dialect
+        self._decoder = decoder
+        self._meta = meta
+        self._events = decoder.named.difference(dialect.complete, dialect.end) if dialect.event else {""}
+
+    def __missing__(self, event: str) -> MoreText | None:
+        if event not in self._events:
+            return None
+        decoder = self._decoder
+        read = self[event] = more_text(
+            f"{decoder.dialect.name}:{event or 'any'}", decoder.rules_for(event, meta=self._meta)
+        )
         return read
 
 

@@ -23,14 +23,19 @@ from ..core.pieces import Failure, Piece
 from ..core.request import ChatRequest
 from ..core.response import ChatResponse, StreamChunk
 from . import faults
-from .decode import READ_ERRORS, Decoder
+from .compile import READ_ERRORS
+from .decode import Decoder
 from .encode import Encoded, Unsupported, encode
-from .fold import Fold
+from .fold import NO_TEXT, Fold
 from .frames import FRAMINGS, MAX_FRAME, Frame, too_large
 from .table import Dialect
 
 _BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
 Raised = TypeVar("Raised", bound=MiiflowLLMError)
+
+MAX_MISSES = 4
+"""Reads in a row that may begin with no frame of mere text, before a stream is not asked for them any more: some
+servers put usage into every frame."""
 
 FINISH = "finish"
 """The word of the `complete` and `end` rows for a finish reason having been read."""
@@ -201,6 +206,9 @@ class StreamReader:
         self._body: list[bytes] = []
         self._kept = 0
         self._why = ""
+        self._more_text = engine.decoder.more_text
+        self._by_event = engine.dialect.event is not None
+        self._misses = 0
         self._max = max_frame
 
     @property
@@ -258,6 +266,18 @@ class StreamReader:
         return self.fold.response(self.engine.provider, self.model, finished=finished)
 
     def _read(self, frames: list[Frame], out: list[StreamChunk]) -> None:
+        if self.fold.open_text is not NO_TEXT and frames and self._misses < MAX_MISSES:
+            read = self._more_text[not self.fold.named][frames[0].event or "" if self._by_event else ""]
+            if read is not None:
+                taken = self.fold.more_text(frames, read, out)
+                if taken == len(frames):
+                    self._misses = 0
+                    return
+                self._misses = 0 if taken else self._misses + 1
+                frames = frames[taken:]
+        self._read_all(frames, out)
+
+    def _read_all(self, frames: list[Frame], out: list[StreamChunk]) -> None:
         fold, decoder, done, marks = self.fold, self.engine.decoder, self._done, self._marks
         readers = decoder.readers[not fold.named]
         event_of = decoder.event_of if self.engine.dialect.event else None

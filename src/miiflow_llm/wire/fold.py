@@ -32,14 +32,19 @@ from ..core.pieces import (
 from ..core.response import ChatResponse, FinishReason, StreamChunk, ToolCallDelta
 from ..core.transcript import Transcript
 from ..core.usage import TokenCount, as_count
+from .compile import READ_ERRORS
+from .frames import Frame
+from .more_text import MoreText
 from .table import Counter, Dialect
 
 ERROR = "error"
 """The word of a finish table for an answer that the provider reports as failed."""
 
 
+NO_TEXT = object()
+"""The log does not end with text, or nothing goes on with it."""
+
 _NO_VALUE: tuple[Any, ...] = (None, "", {})
-_NO_RUN = object()
 _NO_IDS = ("", "null")
 """What stands for a missing id: LM Studio and older gateways send the first, Mistral's the second."""
 
@@ -90,28 +95,33 @@ class Fold:
         self._name_of: list[str | None] = []
         self._argued: list[list[str]] = []
         self._held: StreamChunk | None = None
-        self._run: object = _NO_RUN
-        """The block of the text that the log ends with."""
+        self.open_text: object = NO_TEXT
+        """The block of the text that the log ends with, while the answer goes on."""
 
     def push(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
         """Take one frame's pieces; the chunk they make, `None` when they say nothing to hand out."""
-        chunk: StreamChunk | None
-        if (
-            len(pieces) == 1
-            and type(piece := pieces[0]) is Text
-            and piece.text
-            and piece.block == self._run
-            and (piece.signature or piece.item_id or piece.phase) is None
-        ):
-            entries = self.transcript.entries  # what most frames of a long answer are
-            entries.append(piece.text)
-            self.output += 1
-            chunk = StreamChunk(piece.text, raw=raw, _log=self.transcript, _seen=len(entries))
-        else:
-            chunk = self._taken(pieces, raw)
-            if chunk is None:
-                return None
+        chunk = self._taken(pieces, raw)
+        if chunk is None:
+            return None
         return self._hold(chunk) if self.finished or self._held is not None else chunk
+
+    def more_text(self, frames: list[Frame], read: MoreText, out: list[StreamChunk]) -> int:
+        """Take the frames that say nothing but more of `open_text`, up to the first that does not; how many."""
+        log, block, event = self.transcript, self.open_text, frames[0].event
+        entries = log.entries
+        before = len(entries)
+        for frame in frames:
+            try:
+                text = read(frame.data, block)
+            except READ_ERRORS:
+                break
+            if not text or frame.event != event or frame.stray:
+                break
+            entries.append(text)
+            out.append(StreamChunk(text, raw=frame.data, _log=log, _seen=len(entries)))
+        taken = len(entries) - before
+        self.output += taken
+        return taken
 
     def _taken(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
         chunk = StreamChunk(raw=raw)
@@ -120,7 +130,9 @@ class Fold:
             said = self._take(piece, chunk) or said
         entries = self.transcript.entries
         if entries and type(last := entries[-1]) is not str:
-            self._run = last.block if type(last) is Text and last.signature is None else _NO_RUN
+            self.open_text = last.block if type(last) is Text and last.signature is None else NO_TEXT
+        if self.finished:
+            self.open_text = NO_TEXT
         if not (said or self.keep_raw):
             return None
         chunk._log, chunk._seen = self.transcript, len(entries)

@@ -18,6 +18,7 @@ MAX_FRAME = 32 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"\r\n|\n|\r")
+_LF, _CR = b"\n\r"
 _JSON_START = (b"{", b"[")
 
 
@@ -93,19 +94,25 @@ class SSEFramer:
         Raises:
             StreamProtocolError: a frame is larger than `max_frame`.
         """
-        if not self._quiet or b"\r" in data:
+        if self._quiet and not self._held.size and len(data) <= self._max:
+            frame = _single(data)
+            if frame is not None:
+                self._started = True
+                return [frame]
+        if not self._quiet or _CR in data:
             return self._feed(data)
         end = data.rfind(b"\n\n") + 2
         if end < 2:  # a frame in the middle, most often: there is nothing to cut
             return self._feed(data)
-        rest = data[end:]
-        closed = self._released(data[:end])
+        closed = data[:end]
+        if self._held.size:
+            closed = self._held.take(closed)
         frames = _usual(closed) if len(closed) <= self._max else None
         if frames is None:
             frames = self._feed(closed)
         else:
             self._started = True
-        return frames + self._feed(rest) if rest else frames
+        return frames if end == len(data) else frames + self._feed(data[end:])
 
     def _feed(self, data: bytes) -> list[Frame]:
         frames = self._cut(data)
@@ -202,18 +209,33 @@ class SSEFramer:
         self._block = 0
 
 
+def _single(data: bytes) -> Frame | None:
+    """The frame when `data` is one whole event written in the usual way, as most reads of a live stream are."""
+    last = len(data) - 2
+    line = data.find(b"\n")
+    if line < 6 or last < line or data[-1] != _LF or _CR in data:
+        return None
+    if line == last:
+        return Frame(data[6:last]) if line > 6 and data.startswith(b"data: ") else None
+    start = line + 7
+    if start < last == data.find(b"\n", start) and data.startswith(b"data: ", line + 1) and data.startswith(b"event: "):
+        return Frame(data[start:last], data[7:line].decode("utf-8", "replace"))
+    return None
+
+
 def _usual(events: bytes) -> list[Frame] | None:
     """The frames of whole events written in the usual way, all of them cut in a few sweeps of the bytes.
 
     The usual way is one line of data, with a line of its name before every one of them or none; `None` for any other.
     """
+    lines = events.count(b"\n")
     if events.startswith(b"data: "):
         payloads = events[6:-2].split(b"\n\ndata: ")
-        if events.count(b"\n") == 2 * len(payloads) and b"" not in payloads:
+        if lines == 2 * len(payloads) and b"" not in payloads:
             return list(map(Frame, payloads))
     elif events.startswith(b"event: "):
         blocks = events[7:-2].split(b"\n\nevent: ")
-        if events.count(b"\n") == 3 * len(blocks):
+        if lines == 3 * len(blocks):
             return _named(blocks)
     return None
 

@@ -1,0 +1,207 @@
+"""Frames that say nothing but more text, of which a long answer consists: rules in, a function that reads these out.
+
+All rules but one are kept silent by the types alone: where another would fire, something must be absent, null or empty,
+or msgspec refuses the frame. So one decode in C replaces the reader's tests, and what it refuses the reader reads.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from types import NoneType
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from .compile import defined
+from .event_words import Absent, Each, Exists, Rule, RuleLike, Value
+from .paths import Step, steps
+from .shapes import paths_of
+
+MoreText: TypeAlias = Callable[[bytes, object], str]
+"""Gives the text of a payload that goes on with a block, `""` for another's; raises as a compiled reader does."""
+
+_ITEM: Step = "[]"
+"""The step into each element of a list; no key is written so."""
+
+_Path = tuple[Step, ...]
+_Kind = Literal["text", "key", "null", "empty", "false", "zero"] | tuple[str]
+"""What is allowed at a path: what a word names, a value where there is one in a tuple."""
+
+_TYPES: dict[_Kind, Any] = {
+    "text": str,
+    "key": int | float | str | None,
+    "null": NoneType,
+    "empty": Literal[""] | tuple[()] | None,
+    "false": bool | None,
+    "zero": Literal[0] | None,
+}
+
+
+class _UnfitError(Exception):
+    """No reading of text alone can be made of this rule."""
+
+
+class _Place(NamedTuple):
+    """A rule where it stands: `at` leads to what its paths begin at, `where` are the conditions around it."""
+
+    rule: RuleLike
+    at: _Path
+    where: tuple[tuple[_Path, Any], ...]
+
+    def path(self, path: str) -> _Path:
+        return self.at + steps(path)
+
+
+def more_text(name: str, rules: tuple[RuleLike, ...]) -> MoreText | None:
+    """The function for one kind of event, `None` where its rules allow none."""
+    places = list(_places(rules, (), ()))
+    for place in places:
+        if isinstance(place.rule, Rule) and place.rule.kind == "text":
+            try:
+                return _Alone(place, places).compiled(name)
+            except _UnfitError:
+                continue
+    return None
+
+
+def _places(rules: tuple[RuleLike, ...], at: _Path, where: tuple[tuple[_Path, Any], ...]) -> Iterator[_Place]:
+    for rule in rules:
+        inside = (*at, *steps(rule.path), _ITEM) if isinstance(rule, Each) else at
+        own = where if rule.where is None else (*where, (inside + steps(rule.where[0]), rule.where[1]))
+        yield _Place(rule, at, own)
+        if isinstance(rule, Each):
+            yield from _places(rule.rules, inside, own)
+
+
+class _Alone:
+    """The type of a frame in which one text rule fires and no other."""
+
+    def __init__(self, chosen: _Place, places: list[_Place]) -> None:
+        rule = chosen.rule
+        assert isinstance(rule, Rule)  # noqa: S101  the caller looked
+        self.text = _plain(chosen, rule.fields.get("text"))
+        self.block = _plain(chosen, rule.fields["block"]) if "block" in rule.fields else None
+        self.kinds: dict[_Path, _Kind] = {self.text: "text"}
+        self._flags = {path for place in places for path, wanted in place.where if isinstance(wanted, bool)}
+        for path, wanted in chosen.where:
+            self._allow(path, _only(wanted))
+        if self.block is not None:
+            self._allow(self.block, "key")
+        for field in rule.fields.keys() - {"text", "block"}:
+            self._allow(_plain(chosen, rule.fields[field]), "null")
+        for place in places:
+            if place is not chosen:
+                self._silence(place)
+
+    def compiled(self, name: str) -> MoreText:
+        """The function; its source shows in tracebacks as `<table name: more text>`."""
+        names: dict[_Path, str] = {}
+        frame = self._type((), "frame", names)
+        other = [names[path] for path, kind in self.kinds.items() if kind == "false"]
+        other.append("block is not None" if self.block is None else f"{names[self.block]} != block")
+        source = (
+            "def read(payload, block):\n"
+            "    frame = decode(payload)\n"
+            f"    if {' or '.join(other)}: return ''\n"
+            f"    return {names[self.text]}\n"
+        )
+        read: MoreText = defined(f"{name}: more text", source, {"decode": msgspec.json.Decoder(frame).decode})
+        return read
+
+    def _type(self, at: _Path, name: str, names: dict[_Path, str]) -> Any:
+        """The msgspec type of what is at a path; `names` gets the expression for each that has a kind."""
+        if at in self.kinds:
+            names[at] = name
+            kind = self.kinds[at]
+            return Literal[kind] if isinstance(kind, tuple) else _TYPES[kind]
+        below = dict.fromkeys(path[: len(at) + 1] for path in self.kinds if _begins(path, at))
+        if (*at, _ITEM) in below:
+            return tuple[self._type((*at, _ITEM), f"{name}[0]", names)]  # type: ignore[misc]
+        fields: list[Any] = []
+        for place, path in enumerate(below):
+            kind = self._type(path, f"{name}.f{place}", names)
+            key = str(path[-1])
+            if self._needed(path):
+                fields.append((f"f{place}", kind, msgspec.field(name=key)))
+            else:
+                fields.append((f"f{place}", kind | None, msgspec.field(name=key, default=None)))
+        return msgspec.defstruct("MoreText", fields, gc=False, module=__name__)
+
+    def _needed(self, path: _Path) -> bool:
+        return _begins(self.text, path) or isinstance(self.kinds.get(path), tuple)
+
+    def _allow(self, path: _Path, kind: _Kind) -> None:
+        """Let nothing else stand at `path`."""
+        if self.kinds.get(path, kind) != kind or _begins(self.text, path):
+            raise _UnfitError
+        self.kinds[path] = kind
+
+    def _silence(self, place: _Place) -> None:
+        """See to it that the rule does not fire where the chosen one does."""
+        rule = place.rule
+        if self._below_text(place.at) or any(self._excludes(path, wanted) for path, wanted in place.where):
+            return
+        if isinstance(rule, Each):
+            path = (*place.path(rule.path), _ITEM)
+            if not self._below_text(path) and not _begins(self.text, path):
+                self._quiet(path[:-1], "empty")
+        elif rule.when is None or (isinstance(rule.when, Absent) and not self._has_text(place, rule.when)):
+            self._by_flag(place)
+        elif not isinstance(rule.when, Absent):
+            for name in paths_of(rule.when):
+                self._quiet(place.path(name), "null" if isinstance(rule.when, Exists) else "empty")
+
+    def _quiet(self, path: _Path, kind: _Kind) -> None:
+        """Let what is at `path` be nothing that fires a rule."""
+        if self._below_text(path):
+            return
+        whole = tuple(itertools.takewhile(lambda step: isinstance(step, str), path))
+        if whole in self._flags:
+            kind = "false"
+        if self.kinds.get(whole) == "empty":
+            del self.kinds[whole]
+        if self.kinds.get(whole) != "null":
+            self._allow(whole, kind)
+
+    def _by_flag(self, place: _Place) -> None:
+        flags = [path for path, wanted in place.where if wanted is True]
+        if not flags:
+            raise _UnfitError
+        self._allow(flags[0], "false")
+
+    def _has_text(self, place: _Place, when: Absent) -> bool:
+        return self.text in map(place.path, when.paths)
+
+    def _below_text(self, path: _Path) -> bool:
+        """Whether the path leads into the text, where nothing is."""
+        return len(path) > len(self.text) and _begins(path, self.text)
+
+    def _excludes(self, path: _Path, wanted: Any) -> bool:
+        kind = self.kinds.get(path)
+        if wanted is True:
+            return kind == "false"
+        return isinstance(wanted, str) and isinstance(kind, tuple) and kind != (wanted,)
+
+
+def _plain(place: _Place, value: Value | None) -> _Path:
+    """The path of a value that is read from one place."""
+    path = place.path(value) if isinstance(value, str) else (0,)
+    if any(isinstance(step, int) for step in path):
+        raise _UnfitError
+    return path
+
+
+def _only(wanted: Any) -> _Kind:
+    """What a condition of the chosen rule allows."""
+    if wanted is False:
+        return "false"
+    if wanted == 0:
+        return "zero"
+    if not isinstance(wanted, str) or not wanted:
+        raise _UnfitError
+    return (wanted,)
+
+
+def _begins(path: _Path, start: _Path) -> bool:
+    return path[: len(start)] == start
