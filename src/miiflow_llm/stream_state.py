@@ -34,9 +34,31 @@ SLICE_BYTES = 32 * 1024
 class StreamState:
     """One streamed answer. `ready` are the chunks to hand out, `over` says that no more will be read.
 
-    `behind` are bytes that have come and are still to be read by `catch_up`, before any others. `given` says that
-    something was handed to the caller, after which nothing is tried again.
+    `behind` are bytes that have come and are still to be read by `catch_up`, before any others. `error` is to be raised
+    once the ready chunks are handed out, `ended` says that the answer is whole. `given` says that something was handed
+    to the caller, after which nothing is tried again; `resumed` that a chunk was, or output came, since the last wait.
     """
+
+    __slots__ = (
+        "_broke",
+        "_deadline",
+        "_idle",
+        "_mismatch",
+        "_output",
+        "_phase",
+        "_reader",
+        "_response",
+        "_shape",
+        "behind",
+        "call",
+        "ended",
+        "error",
+        "given",
+        "over",
+        "raw",
+        "ready",
+        "resumed",
+    )
 
     def __init__(self, call: Call, *, raw: bool) -> None:
         self.call = call
@@ -45,13 +67,17 @@ class StreamState:
         self.behind = _NOTHING
         self.over = False
         self.given = False
+        self.error: MiiflowLLMError | None = None
+        self.ended = False
+        self.resumed = False
         self._reader: StreamReader | None = None
         self._shape: ShapeReader | None = None
         self._response: ChatResponse | None = None
         self._mismatch: ParsingError | None = None
         self._phase: Literal["first_output", "idle"] = "first_output"
+        self._idle = call.timeout.idle
         self._deadline: float | None = None
-        self._resumed = False
+        self._output = 0
         self._broke = ""
 
     @property
@@ -63,26 +89,17 @@ class StreamState:
             raise ConfigurationError("the stream has not begun: iterate it first")
         return self._reader.response(finished=False)
 
-    @property
-    def error(self) -> MiiflowLLMError | None:
-        """What to raise once the ready chunks are handed out."""
-        return self._reader.error if self._reader is not None else None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the answer is whole."""
-        return self._reader is not None and self._reader.ended
-
     def opened(self) -> None:
         """An answer has begun."""
         self._reader = self.call.reader(raw=self.raw)
         self._shape = self.call.shape_reader()
+        self.error, self.ended, self._output = None, False, 0
         self._phase = "first_output"
         self._deadline = self.call.deadline(self.call.timeout.first_output, self.call.began)
 
     def dropped(self) -> None:
         """The answer failed and another attempt follows."""
-        self._reader = None
+        self._reader = self.error = None
         self.behind = _NOTHING
 
     def deadline(self) -> float | None:
@@ -91,61 +108,66 @@ class StreamState:
         Raises:
             httpx.ReadTimeout: it has passed while nothing but comments, pings and empty deltas came.
         """
-        if self._resumed and self._phase == "idle":
+        if self.resumed and self._phase == "idle":
             # counted from now: the consumer's own time is not the provider's silence
-            self._deadline = self.call.deadline(self.call.timeout.idle, clock.monotonic())
+            self._deadline = self.call.deadline(self._idle, clock.monotonic())
         elif self._deadline is not None and clock.monotonic() >= self._deadline:
             raise httpx.ReadTimeout("the deadline passed")
-        self._resumed = False
+        self.resumed = False
         return self._deadline
 
-    def broke(self, reason: BaseException) -> bytes:
-        """What reading on came to where it raised `reason`, one of `READ_ERRORS`: for the reader the bytes end here.
+    def broke(self, reason: BaseException) -> None:
+        """Reading on raised `reason`, one of `READ_ERRORS` or ours: for the reader the bytes end here.
 
         Silence after an answer that is complete ends it as its last byte would. That byte may never come: some servers
         keep the connection open and send no mark of the end.
 
         Raises:
+            MiiflowLLMError: `reason` is one of ours.
             TimeoutError: the answer was not complete, or `Timeout.total` has passed.
         """
         if not isinstance(reason, httpx.TimeoutException):
-            self._broke = self.call.read_error(reason, self._phase).message
-            return b""
+            error = self.call.read_error(reason, self._phase)
+            if error is reason:
+                raise error
+            self._broke = error.message
+        elif not self._may_end_silent():
+            raise self.with_partial(self.call.read_error(reason, self._phase))
+        if not self.over:
+            self.took(b"")
+
+    def _may_end_silent(self) -> bool:
         left = self.call.left()
-        if self._reader is not None and self._reader.complete and (left is None or left > 0):
-            return b""
-        raise self.with_partial(self.call.read_error(reason, self._phase))
+        return self._reader is not None and self._reader.complete and (left is None or left > 0)
 
     def took(self, data: bytes) -> None:
         """What a read brought; `b""` is the end of the bytes."""
         if len(data) > SLICE_BYTES:
             self.behind = memoryview(data)
             self.catch_up()
-        else:
-            self._feed(data)
-
-    def catch_up(self) -> None:
-        """Read on in what has come."""
-        data, self.behind = self.behind[:SLICE_BYTES], self.behind[SLICE_BYTES:]
-        self._feed(bytes(data))
-
-    def _feed(self, data: bytes) -> None:
+            return
         reader = self._reader
         assert reader is not None  # noqa: S101  nothing is read before an answer has begun
-        before = reader.output
         chunks = reader.feed(data) if data else reader.finish(self._broke)
         if self._shape is not None:
             for chunk in chunks:
                 self._shape.read(chunk)
         self.ready.extend(chunks)
-        if reader.output != before:
-            self._progressed(first=before == 0)
+        self.error, self.ended = reader.error, reader.ended
+        if reader.fold.output != self._output:
+            self._progressed(reader.fold.output)
 
-    def _progressed(self, *, first: bool) -> None:
-        if first:
+    def catch_up(self) -> None:
+        """Read on in what has come."""
+        data, self.behind = self.behind[:SLICE_BYTES], self.behind[SLICE_BYTES:]
+        self.took(bytes(data))
+
+    def _progressed(self, output: int) -> None:
+        if self._phase != "idle":
             self.call.note_first_output()
             self._phase = "idle"
-        self._resumed = True
+        self._output = output
+        self.resumed = True
 
     def settle(self, headers: Mapping[str, str]) -> None:
         """The answer is whole: make the response of it, of the caller's type where one was asked for."""
@@ -177,13 +199,12 @@ class StreamState:
             raise mismatch
         return self.over
 
-    def handing(self) -> None:
+    def check_total(self) -> None:
         """A chunk goes to the caller.
 
         Raises:
             TimeoutError: the whole call took longer than `Timeout.total`.
         """
-        self._resumed = self.given = True
         left = self.call.left()
         if left is not None and left <= 0 and not self.over:
             self.over = True

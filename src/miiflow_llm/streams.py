@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -47,11 +47,29 @@ class ChatStream(AsyncIterator[StreamChunk]):
         if ready and self._burst < self._most:
             self._burst += 1
             return ready.popleft()
-        return await self._next()
+        if ready and self._burst >= CHECKPOINT_EVERY:
+            await anyio.lowlevel.checkpoint()
+            self._burst = 0
+        if not ready:
+            await self._fill()
+            if not ready:
+                raise StopAsyncIteration
+        self._burst += 1
+        self._state.given = self._state.resumed = True
+        if not self._most:
+            self._check_total()
+        return ready.popleft()
 
     async def __aenter__(self) -> Self:
         if self._answer is None and not self._state.over:
-            await self._guarded(self._open)
+            self._alone()
+            try:
+                await self._open()
+            except BaseException as reason:
+                await self._broken_off(reason)
+                raise
+            finally:
+                self._busy = False
         return self
 
     async def __aexit__(
@@ -81,40 +99,56 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._waiting.cancel()
         await self._leave()
 
-    async def _next(self) -> StreamChunk:
-        """A chunk that is not ready yet, or one after other tasks had their turn."""
-        if self._ready and self._burst >= CHECKPOINT_EVERY:
-            await anyio.lowlevel.checkpoint()
-            self._burst = 0
-        if not self._ready:
-            await self._guarded(self._fill)
-            if not self._ready:
-                raise StopAsyncIteration
-        self._burst += 1
-        try:
-            self._state.handing()
-        except MiiflowLLMError:
-            self._abort()
-            raise
-        return self._ready.popleft()
+    async def _fill(self) -> None:
+        """Read until there is a chunk to hand out, or nothing more to read: one coroutine, since each costs its time.
 
-    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Take one step alone; whatever breaks it off lets the connection go."""
-        if self._busy:
-            raise ConfigurationError("two tasks read one stream; give each its own stream_chat()")
-        self._busy = True
+        Whatever breaks it off lets the connection go.
+        """
+        self._alone()
+        state = self._state
         try:
-            await step()
-        except MiiflowLLMError:
-            self._state.over = True
-            await self._leave()
-            raise
-        except BaseException:
-            self._state.abandoned()
-            self._abort()
+            while not (self._ready or (state.over and state.exhausted())):
+                answer = self._answer
+                if answer is None or state.error is not None:
+                    await self._advance()
+                    continue
+                try:
+                    if state.behind:
+                        state.catch_up()
+                    else:
+                        answer.body.deadline = state.deadline()
+                        data = await answer.body.read()
+                        if not state.over:  # closed by another task meanwhile
+                            state.took(data)
+                except (MiiflowLLMError, *READ_ERRORS) as reason:
+                    await self._broke(reason)
+                if state.ended and not state.over:
+                    await self._end(answer)
+        except BaseException as reason:
+            await self._broken_off(reason)
             raise
         finally:
             self._busy = False
+
+    def _alone(self) -> None:
+        if self._busy:
+            raise ConfigurationError("two tasks read one stream; give each its own stream_chat()")
+        self._busy = True
+
+    async def _broken_off(self, reason: BaseException) -> None:
+        if isinstance(reason, MiiflowLLMError):
+            self._state.over = True
+            await self._leave()
+        else:
+            self._state.abandoned()
+            self._abort()
+
+    def _check_total(self) -> None:
+        try:
+            self._state.check_total()
+        except MiiflowLLMError:
+            self._abort()
+            raise
 
     def _closable(self) -> anyio.CancelScope:
         """Around the wait for a head or for the next attempt, which another task's `aclose` ends."""
@@ -126,36 +160,20 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._answer = await send(self._transport, self._state.call)
             self._state.opened()
 
-    async def _fill(self) -> None:
-        """Read until there is a chunk to hand out, or nothing more to read."""
-        while not self._ready and not self._state.exhausted():
-            await self._advance()
-
     async def _advance(self) -> None:
-        """Read a little and keep the chunks it brings; raise what the reader found once those are handed out."""
-        state, answer = self._state, self._answer
-        if state.error is not None:
-            await self._failed(state.error)
-        elif answer is None:
-            await self._open()
+        """Raise what the reader found, now that all chunks before it are handed out, or make an attempt."""
+        error = self._state.error
+        if error is not None:
+            await self._failed(error)
         else:
-            try:
-                if state.behind:
-                    state.catch_up()
-                else:
-                    try:
-                        answer.body.deadline = state.deadline()
-                        data = await answer.body.read()
-                    except READ_ERRORS as reason:
-                        data = state.broke(reason)
-                    if state.over:  # closed by another task meanwhile
-                        return
-                    state.took(data)
-            except MiiflowLLMError as error:
-                await self._failed(error)
-                return
-            if state.ended:
-                await self._end(answer)
+            await self._open()
+
+    async def _broke(self, reason: BaseException) -> None:
+        """Reading on raised `reason`."""
+        try:
+            self._state.broke(reason)
+        except MiiflowLLMError as error:
+            await self._failed(error)
 
     async def _failed(self, error: MiiflowLLMError) -> None:
         """Try again where nothing was handed out, else raise."""

@@ -38,8 +38,9 @@ class SyncChatStream(Iterator[StreamChunk]):
             if self._state.exhausted():
                 raise StopIteration
             self._guarded(self._advance)
+        self._state.given = self._state.resumed = True
         try:
-            self._state.handing()
+            self._state.check_total()
         except MiiflowLLMError:
             self._leave()
             raise
@@ -104,17 +105,19 @@ class SyncChatStream(Iterator[StreamChunk]):
                 if state.behind:
                     state.catch_up()
                 else:
-                    try:
-                        answer.body.deadline = state.deadline()
-                        data = answer.body.read()
-                    except READ_ERRORS as reason:
-                        data = state.broke(reason)
-                    state.took(data)
-            except MiiflowLLMError as error:
-                self._failed(error)
-                return
+                    answer.body.deadline = state.deadline()
+                    state.took(answer.body.read())
+            except (MiiflowLLMError, *READ_ERRORS) as reason:
+                self._broke(reason)
             if state.ended:
                 self._end(answer)
+
+    def _broke(self, reason: BaseException) -> None:
+        """Reading on raised `reason`."""
+        try:
+            self._state.broke(reason)
+        except MiiflowLLMError as error:
+            self._failed(error)
 
     def _failed(self, error: MiiflowLLMError) -> None:
         """Try again where nothing was handed out, else raise."""

@@ -61,13 +61,13 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
             return
         response.feed(data)
         waiter = self._waiter
-        if waiter is None or not self._streaming:
+        if waiter is None or not self._streaming or waiter.done():
             self._hold_back(response, len(data))
             self._wake()
         elif response.pieces or response.ended:
             self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+            self._timer.waiting = False
+            waiter.set_result(None)
         if response.error is not None:
             self.abort()
 
@@ -101,7 +101,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         self._timer.follow(deadline)
 
     def more(self, stream: ResponseStream) -> Awaitable[None]:
-        return self._wait(stream.read_timeout, httpx.ReadTimeout, stream.deadline)
+        return self._future(stream.read_timeout, httpx.ReadTimeout, stream.deadline)
 
     def drained(self) -> None:
         self.backlog = 0
@@ -161,7 +161,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
                 return False
             self._put(view[start : start + _SLICE])
             while self._write_paused and self._is_wanted():
-                await self._wait(timeout, httpx.WriteTimeout, None)
+                await self._future(timeout, httpx.WriteTimeout, None)
         return self._is_wanted()
 
     def _put(self, data: memoryview) -> None:
@@ -176,25 +176,26 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         if self._lost:
             response.feed_eof()  # the end came before the request: nobody else will tell
         while not response.head_done and not response.ended:
-            await self._wait(timeout, httpx.ReadTimeout, None)
+            await self._future(timeout, httpx.ReadTimeout, None)
         self._streaming = True
 
-    async def _wait(self, seconds: float | None, error: type[httpx.TimeoutException], deadline: float | None) -> None:
-        if self._waiter is not None:
+    def _future(
+        self, seconds: float | None, error: type[httpx.TimeoutException], deadline: float | None
+    ) -> asyncio.Future[None]:
+        """Done when there is something to look at; whoever waits and is cancelled leaves it done."""
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("another task is already waiting on this response")
         self._waiter = waiter = self._loop.create_future()
-        if seconds is not None or deadline is not None:
+        if seconds is None and deadline is None:
+            self._timer.waiting = False
+        else:
             self._wait_error = error
             self._timer.begin(seconds, deadline)
-        try:
-            await waiter
-        finally:
-            self._timer.waiting = False
-            if self._waiter is waiter:
-                self._waiter = None
+        return waiter
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
+        self._timer.waiting = False
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

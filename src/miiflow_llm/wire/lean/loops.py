@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import anyio.lowlevel
 import httpx
 
-from . import anyio_dial, asyncio_dial
+from . import asyncio_dial
 from .connection import Connection
 from .origin import Origin
 from .pool import Pool
@@ -78,8 +78,7 @@ class LoopPools:
         return pools
 
     def _add(self, loop: object) -> LoopPool:
-        backend = asyncio_dial if isinstance(loop, asyncio.AbstractEventLoop) else anyio_dial
-        added = LoopPool(Pool(self._limits), backend.open_connection, weakref.ref(loop), threading.get_ident())
+        added = LoopPool(Pool(self._limits), _opener(loop), weakref.ref(loop), threading.get_ident())
         with self._lock:
             self._drop_stale()
             self._pools[id(loop)] = added
@@ -97,6 +96,14 @@ class LoopPools:
         self._pid = os.getpid()
         for found in inherited.values():
             found.pool.abandon(inherited=True)
+
+
+def _opener(loop: object) -> Opener:
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        return asyncio_dial.open_connection
+    from . import trio_dial  # trio may not be installed
+
+    return trio_dial.open_connection
 
 
 def _nothing() -> None:

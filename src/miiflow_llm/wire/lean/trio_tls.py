@@ -7,17 +7,18 @@ import ssl
 
 import anyio
 import anyio.abc
+import trio
 
-from .anyio_connection import AnyioConnection
 from .buffers import LoopBuffers
 from .origin import Origin
 from .response import ResponseReader
 from .tls_channel import PLAIN_BYTES, TlsChannel
+from .trio_connection import TrioConnection
 
 _decrypted = LoopBuffers(PLAIN_BYTES)
 
 
-class AnyioTlsConnection(AnyioConnection):
+class TrioTlsConnection(TrioConnection):
     """One TLS connection over an anyio socket stream; of no use before `handshake` has returned."""
 
     def __init__(self, stream: anyio.abc.SocketStream, origin: Origin, context: ssl.SSLContext) -> None:
@@ -49,11 +50,8 @@ class AnyioTlsConnection(AnyioConnection):
         try:
             while not self._tls.handshake():
                 await self._flush()
-                data = await self._read()
-                if data is not None and not data:
-                    raise ConnectionResetError("the server hung up during the TLS handshake")
-                if data:
-                    self._tls.feed(data)
+                await trio.lowlevel.wait_readable(self._socket)
+                self._feed()
         except ssl.SSLError:
             await self._flush()  # the alert that says why
             raise
@@ -72,18 +70,23 @@ class AnyioTlsConnection(AnyioConnection):
         if ciphertext:
             await self._stream.send(ciphertext)
 
-    async def _receive(self, response: ResponseReader) -> None:
-        await super()._receive(response)
-        if self._tls.owes and not self._sending:
-            await self._flush()
+    def _feed(self) -> None:
+        try:
+            size = self._socket.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        if not size:
+            raise ConnectionResetError("the server hung up during the TLS handshake")
+        self._tls.feed(self._buffer[:size])
 
-    def _take(self, response: ResponseReader, data: memoryview) -> None:
+    def _take(self, response: ResponseReader, data: memoryview) -> bool:
         tls, plain = self._tls, self._plain
         tls.feed(data)
         while count := tls.read(plain):
             response.feed(plain[:count])
         if tls.ended:
             response.feed_eof()
+        return tls.owes and not self._sending
 
     def _is_closed_by_peer(self) -> bool:
         try:

@@ -1,7 +1,8 @@
-"""The connection for trio: anyio says when the socket has something, which is then read at once and parsed.
+"""The connection for trio, which says when the socket has something; that is then read at once and parsed.
 
-anyio's stream serves to write. A body's reads are timed by one lazy timer, and broken off by closing the socket; the
-waits that come once in a request (to connect, write, or see the head) by anyio's cancel scopes.
+anyio's stream serves to write: to read by it takes a new buffer each time. A body's reads are timed by one lazy timer,
+and broken off by closing the socket; the waits that come once in a request (to connect, write, or see the head) by
+anyio's cancel scopes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 import httpx
+import trio
 
 from .buffers import LoopBuffers
 from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
@@ -34,7 +36,7 @@ _received = LoopBuffers(RECEIVE_BYTES)
 _SLICE = 64 * 1024  # up to here a body is sent without listening for an early answer
 
 
-class AnyioConnection(Connection):
+class TrioConnection(Connection):
     """One connection over an anyio socket stream."""
 
     def __init__(self, stream: anyio.abc.SocketStream, origin: Origin) -> None:
@@ -51,11 +53,10 @@ class AnyioConnection(Connection):
 
     async def more(self, stream: ResponseStream) -> None:
         response = stream.response
+        if stream.read_timeout is not None or stream.deadline is not None:
+            self._timer.begin(stream.read_timeout, stream.deadline)
         try:
-            while not response.pieces and not response.ended:
-                if stream.read_timeout is not None or stream.deadline is not None:
-                    self._timer.begin(stream.read_timeout, stream.deadline)
-                await self._receive(response)
+            await self._receive(response)
         finally:
             self._timer.waiting = False
         if self._expired:
@@ -84,7 +85,7 @@ class AnyioConnection(Connection):
             self.response.fail(read_error(None))
         if self.fileno >= 0:
             try:
-                anyio.notify_closing(self._socket)
+                trio.lowlevel.notify_closing(self._socket)
             except RuntimeError:
                 pass  # called from outside the event loop: no task of it can be waiting in this thread
             self._socket.close()
@@ -162,24 +163,24 @@ class AnyioConnection(Connection):
     async def _receive(self, response: ResponseReader) -> None:
         """Wait for bytes, and parse those that have come; the response hears of an end or a break."""
         try:
-            data = await self._read()
-            if data:
-                self._take(response, data)
-            elif data is not None:
+            await trio.lowlevel.wait_readable(self._socket)
+            size = self._socket.recv_into(self._buffer)
+            if not size:
                 response.feed_eof()
-        except (anyio.ClosedResourceError, OSError) as exc:
+            elif self._take(response, self._buffer[:size]):
+                await self._flush()
+        except BlockingIOError:
+            pass  # the wait was in vain
+        except (trio.ClosedResourceError, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError) as exc:
             response.fail(read_error(exc.__cause__ or exc))
 
-    def _take(self, response: ResponseReader, data: memoryview) -> None:
+    def _take(self, response: ResponseReader, data: memoryview) -> bool:
+        """Parse; whether the peer is owed an answer, which `_flush` sends."""
         response.feed(data)
+        return False
 
-    async def _read(self) -> memoryview | None:
-        """What the socket has, in the loop's buffer; nothing at the end, `None` where the wait was in vain."""
-        await anyio.wait_readable(self._socket)
-        try:
-            return self._buffer[: self._socket.recv_into(self._buffer)]
-        except BlockingIOError:
-            return None
+    async def _flush(self) -> None:
+        """Send what is owed."""
 
     def _expire(self) -> None:
         self._expired = True
