@@ -103,7 +103,7 @@ def cases(rivals: list[str]) -> list[Case]:
         case("first", first, (*both, "httpx_sse", *chat), FIRST, 24),
         case("first, TLS", first, both, {**FIRST, **TLS}, 5),
         case("idle", idle, IDLE, MANY, 15),
-        case("idle, TLS", idle, IDLE, {**MANY, **TLS}, 20),
+        case("idle, TLS", idle, ("bare_tls", *IDLE), {**MANY, **TLS}, 20, floor="bare_tls"),
         case("1000 streams", many, both, {**MANY, "chunks": 15, "gap": 100}, 25),
         case("200 streams, TLS", paced, (*both, "httpx_bytes"), {**PACED, **TLS}, 28),
         case("200 streams, trio", paced, TRIO, PACED, 28, **trio),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -150,6 +151,35 @@ def floor_buffered(target: Target) -> Stream:
     return floor(target, RawBuffered)
 
 
+def bare_tls(target: Target) -> Stream:
+    """A TLS socket and nothing else, one for each stream: the memory that OpenSSL takes by itself."""
+    secure, request, frames_of = target.context(), target.request(), reader(target.dialect)
+    assert secure is not None  # noqa: S101  a client of the TLS cases alone
+    buffer = memoryview(bytearray(65536))
+
+    async def stream(seen: Seen) -> None:
+        loop, frames = asyncio.get_running_loop(), frames_of(seen)
+        plain = socket.create_connection(("127.0.0.1", target.port))
+        with secure.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False) as tls:
+            tls.setblocking(False)
+            await retried(loop, tls, tls.do_handshake)
+            tls.sendall(request)
+            while not frames.feed(bytes(buffer[: await retried(loop, tls, lambda: tls.recv_into(buffer))])):
+                pass
+
+    async def retried(loop: asyncio.AbstractEventLoop, tls: ssl.SSLSocket, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                readable = loop.create_future()
+                loop.add_reader(tls, readable.set_result, None)
+                await readable
+                loop.remove_reader(tls)
+
+    return stream
+
+
 def floor_trio(target: Target) -> Stream:
     """The floor through trio's streams."""
     import trio
@@ -249,6 +279,7 @@ CLIENTS: dict[str, Callable[[Target], Stream]] = {
     "floor": floor,
     "floor_buffered": floor_buffered,
     "floor_trio": floor_trio,
+    "bare_tls": bare_tls,
     "httpx_bytes": httpx_bytes,
     "httpx_keeping": httpx_keeping,
     "httpx_sse": httpx_sse,
