@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -150,10 +151,14 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._abort()
             raise
 
-    def _closable(self) -> anyio.CancelScope:
+    @contextlib.contextmanager
+    def _closable(self) -> Iterator[None]:
         """Around the wait for a head or for the next attempt, which another task's `aclose` ends."""
-        self._waiting = anyio.CancelScope()
-        return self._waiting
+        with anyio.CancelScope() as self._waiting:
+            try:
+                yield
+            finally:
+                self._waiting = None
 
     async def _open(self) -> None:
         with self._closable():

@@ -30,21 +30,26 @@ def fill(template: Any, view: View) -> Any:
     Raises:
         ConfigurationError: a value has no place in the hole's `values`.
     """
-    if isinstance(template, Take):
-        return _take(template, view)
-    if isinstance(template, When):
-        return fill(template.template if view(template.name) else _or_nothing(template.otherwise), view)
-    if isinstance(template, ByModel):
-        return fill(_or_nothing(choose(template.templates, view("model"))), view)
-    if isinstance(template, Mapping):
-        filled = {
-            key: value for key, value in ((k, fill(v, view)) for k, v in template.items()) if value is not NOTHING
-        }
-        return filled if filled or not template else NOTHING
-    if isinstance(template, list):
-        items = [value for value in (fill(item, view) for item in template) if value is not NOTHING]
-        return items if items or not template else NOTHING
-    return template
+    filler = _FILLERS.get(type(template))
+    return template if filler is None else filler(template, view)
+
+
+def _when(template: When, view: View) -> Any:
+    return fill(template.template if view(template.name) else _or_nothing(template.otherwise), view)
+
+
+def _by_model(template: ByModel, view: View) -> Any:
+    return fill(_or_nothing(choose(template.templates, view("model"))), view)
+
+
+def _object(template: dict[str, Any], view: View) -> Any:
+    filled = {key: value for key, inner in template.items() if (value := fill(inner, view)) is not NOTHING}
+    return filled if filled or not template else NOTHING
+
+
+def _list(template: list[Any], view: View) -> Any:
+    items = [value for item in template if (value := fill(item, view)) is not NOTHING]
+    return items if items or not template else NOTHING
 
 
 def _or_nothing(template: Any) -> Any:
@@ -67,6 +72,15 @@ def _take(take: Take, view: View) -> Any:
     if take.each is not None:
         return [fill(take.each, item_view(item, view)) for item in value]
     return value if take.values is None else _mapped(take, value, view)
+
+
+_FILLERS: dict[type, Callable[[Any, View], Any]] = {
+    Take: _take,
+    When: _when,
+    ByModel: _by_model,
+    dict: _object,
+    list: _list,
+}
 
 
 def _mapped(take: Take, value: Any, view: View) -> Any:
@@ -96,7 +110,7 @@ def attribute(value: Any, name: str) -> Any:
     for part in name.split("."):
         if value is None:
             return None
-        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+        value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
     return value
 
 
