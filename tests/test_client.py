@@ -410,6 +410,7 @@ async def test_what_traces_httpx_goes_on_working(monkeypatch: pytest.MonkeyPatch
             deltas = [chunk.delta async for chunk in one.stream_chat("x")]
     assert deltas == untraced
     assert [answer.extensions.get("miiflow_stream") is not None for answer in seen] == [True]
+    assert [answer.is_closed for answer in seen] == [True]
 
 
 @pytest.mark.anyio

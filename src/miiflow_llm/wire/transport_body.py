@@ -41,10 +41,7 @@ def body_of(response: httpx.Response, give_back: Callable[[], None] | None = Non
     `give_back` is called when the connection is let go.
     """
     response.request.extensions.get("timeout", {})["read"] = None
-    lean = response.extensions.get("miiflow_stream")
-    if lean is not None:
-        lean.read_timeout = None
-    body: Body = HttpxBody(response, give_back) if lean is None else lean
+    body = _lean_body(response) or HttpxBody(response, give_back)
     coded = response.headers.get("content-encoding")
     if not coded or response.is_stream_consumed:
         return body
@@ -53,6 +50,40 @@ def body_of(response: httpx.Response, give_back: Callable[[], None] | None = Non
     except CodingError as reason:
         return UnreadableBody(body, reason)
     return body if coding is None else DecodedBody(body, coding)
+
+
+def _lean_body(response: httpx.Response) -> Body | None:
+    """The lean transport's own stream: no timer, no copy and no layer between."""
+    lean = response.extensions.get("miiflow_stream")
+    if lean is None:
+        return None
+    lean.read_timeout = None
+    wrapped = response.stream is not lean
+    return WrappedBody(response, lean) if wrapped else lean
+
+
+class WrappedBody:
+    """The lean transport's stream where an httpx client stands around it, which hears of the end."""
+
+    __slots__ = ("_response", "_stream", "abort", "read")
+
+    def __init__(self, response: httpx.Response, stream: Any) -> None:
+        self._response = response
+        self._stream = stream
+        self.read = stream.read
+        self.abort = stream.abort
+
+    @property
+    def deadline(self) -> float | None:
+        value: float | None = self._stream.deadline
+        return value
+
+    @deadline.setter
+    def deadline(self, when: float | None) -> None:
+        self._stream.deadline = when
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 class HttpxBody:
