@@ -17,7 +17,8 @@ from miiflow_llm.core.pieces import Failure, Opaque
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.wire.decode import WHOLE, Decoder
 from miiflow_llm.wire.event_words import PIECES
-from miiflow_llm.wire.frames import FRAMINGS
+from miiflow_llm.wire.eventstream import BrokenStreamError
+from miiflow_llm.wire.framings import FRAMINGS
 from miiflow_llm.wire.walk import Mismatch, walk
 
 from .captured import engine_of, own, sample, shared
@@ -31,7 +32,11 @@ def frames(capture: Capture, decoder: Decoder) -> Iterator[tuple[str, bytes]]:
         yield WHOLE, capture.body.strip()
         return
     framer = FRAMINGS[decoder.dialect.framing]()
-    for frame in (*framer.feed(capture.body), *framer.finish()):
+    try:
+        found = framer.feed(capture.body)
+    except BrokenStreamError as broken:
+        found = broken.frames
+    for frame in (*found, *framer.finish()):
         if frame.data != (decoder.dialect.done or "").encode():
             yield decoder.event_of(frame), frame.data
 

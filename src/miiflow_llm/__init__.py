@@ -11,6 +11,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .client import LLMClient
     from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
+    from .core.access_key import AccessKey
     from .env import load_env
     from .inline import inline
     from .normalize import ProviderStreamNormalizer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
 
 __all__ = [
+    "AccessKey",
     "ChatResponse",
     "ClientPool",
     "LLMClient",
@@ -38,6 +40,7 @@ __all__ = [
 
 # each name is imported when first used: `import miiflow_llm` alone costs nothing, not even httpx
 _HOMES = {
+    "AccessKey": "core.access_key",
     "ClientPool": "pool",
     "LLMClient": "client",
     "ChatResponse": "core",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from .calls import Call
+from .core.access_key import AccessKey
 from .core.exceptions import ConfigurationError
 from .core.request import Plan
 from .core.timeout import Timeout
@@ -47,9 +48,10 @@ class BaseClient(Generic[HttpClient, Sender]):
         cls,
         provider: str | Provider,
         model: str | None = None,
-        api_key: str | None = None,
+        api_key: str | AccessKey | None = None,
         *,
         base_url: str | None = None,
+        region: str | None = None,
         dialect: str | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
         max_retries: int = 2,
@@ -67,8 +69,10 @@ class BaseClient(Generic[HttpClient, Sender]):
         Args:
             provider: a name (`openai`, `anthropic`, ...), or a `Provider` of your own.
             model: the model's name as the provider spells it; a call may name another.
-            api_key: the key; where `None`, the provider's environment variables are looked at.
+            api_key: the key, or an `AccessKey` where requests are signed; where `None`, the provider's environment
+                variables are looked at.
             base_url: replaces the provider's address; the dialect's path is joined to it as it stands.
+            region: where the provider has an address in each; where `None`, its environment variables are looked at.
             dialect: another wire format that the provider speaks, such as `openai_responses`.
             timeout: a `Timeout`, a number of seconds for each single wait, or `None` for no limit.
             max_retries: further attempts after the first, while nothing was handed out.
@@ -87,15 +91,21 @@ class BaseClient(Generic[HttpClient, Sender]):
                 each called with a `CallEvent`, never per chunk. What one raises is logged and never breaks a call.
 
         Raises:
-            ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
+            ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
         if max_retries < 0:
             raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
         if unsupported not in ("raise", "drop"):
             raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
-        api_key = Secret(api_key) if api_key is not None else None
+        api_key = Secret(api_key) if isinstance(api_key, str) else api_key
         target = Target.of(
-            provider, api_key=api_key, base_url=base_url, dialect=dialect, headers=headers, allow_http=allow_http
+            provider,
+            api_key=api_key,
+            base_url=base_url,
+            region=region,
+            dialect=dialect,
+            headers=headers,
+            allow_http=allow_http,
         )
         setup = Setup(
             target,

@@ -43,6 +43,7 @@ class ProviderConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     models: list[str] = []
     base_url: str | None = None
+    region: str | None = None
     api_key_env: str | None = None
     headers: dict[str, str] = {}
     dialect: str | None = None
@@ -94,6 +95,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "provider": _provider(name, entry),
             "api_key": _key(name, entry),
             "base_url": entry.base_url,
+            "region": entry.region,
             "dialect": entry.dialect,
             "headers": entry.headers or None,
             "timeout": _timeout(entry.timeout if entry.timeout is not None else self.timeout),

@@ -6,16 +6,20 @@ import os
 import re
 from collections.abc import Mapping
 from threading import Lock
+from typing import NoReturn
 
 import msgspec
 
 from . import providers
 from ._version import __version__
+from .core.access_key import AccessKey
 from .core.exceptions import ConfigurationError
 from .wire.engine import Engine
+from .wire.framings import MEDIA_TYPES
 from .wire.rows import with_rows
-from .wire.table import Also, BaseUrlFrom, Dialect, Provider
+from .wire.table import Also, BaseUrlFrom, Dialect, Provider, Signing
 from .wire.transport import Credential, Secret, checked_headers, checked_url
+from .wire.transport_signing import SigningCredential
 
 _engines: dict[tuple[int, str], tuple[Provider, Engine]] = {}
 _lock = Lock()
@@ -36,6 +40,7 @@ class Target(msgspec.Struct):
     credential: Credential | None
     dialect: str | None
     base_url: str | None
+    region: str | None
     allow_http: bool
 
     @classmethod
@@ -43,8 +48,9 @@ class Target(msgspec.Struct):
         cls,
         provider: str | Provider,
         *,
-        api_key: str | None = None,
+        api_key: str | AccessKey | None = None,
         base_url: str | None = None,
+        region: str | None = None,
         dialect: str | None = None,
         headers: Mapping[str, str] | None = None,
         allow_http: bool = False,
@@ -52,11 +58,12 @@ class Target(msgspec.Struct):
         """The target that the settings describe, checked.
 
         Raises:
-            ConfigurationError: unknown provider or dialect, no key, an unusable address or header.
+            ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
         found = providers.get(provider) if isinstance(provider, str) else provider
         named = checked_headers({**_headers_from_env(found), **(headers or {})})
-        target = cls(found, named, _credential(found, api_key), dialect, base_url, allow_http)
+        region = _region(found, region)
+        target = cls(found, named, _credential(found, api_key, region), dialect, base_url, region, allow_http)
         target.route("")
         return target
 
@@ -69,6 +76,9 @@ class Target(msgspec.Struct):
         """The dialect for `model`, and where it is spoken."""
         speaks = _spoken(self.provider, self.dialect, model)
         url = self.base_url or _from_env(speaks) or _from_env(self.provider) or speaks_at(self.provider, speaks)
+        regions = self.provider.regions
+        if url is None and regions is not None:
+            url = regions.url(self.region or _no_region(self.provider))
         if url is None:
             variables = " or ".join(row.name for row in self.provider.base_url_env)
             raise ConfigurationError(
@@ -79,11 +89,8 @@ class Target(msgspec.Struct):
 
     def request_headers(self, dialect: Dialect, *, stream: bool, extra: Mapping[str, str] | None) -> dict[str, str]:
         """Every header of a request but the key's."""
-        kind = "application/json"
-        if stream:
-            kind = "application/x-ndjson" if dialect.framing == "ndjson" else "text/event-stream"
         return {
-            "accept": kind,
+            "accept": MEDIA_TYPES[dialect.framing] if stream else "application/json",
             "content-type": "application/json",
             "user-agent": f"miiflow-llm/{__version__}",
             **{name.lower(): value for name, value in dialect.headers.items()},
@@ -124,16 +131,47 @@ def engine_for(provider: Provider, speaks: Provider | Also) -> Engine:
         return _engines[key][1]
 
 
-def _credential(provider: Provider, api_key: str | None) -> Credential | None:
+def _credential(provider: Provider, api_key: str | AccessKey | None, region: str | None) -> Credential | None:
+    if isinstance(api_key, AccessKey):
+        if provider.sign is None:
+            raise ConfigurationError(f"{provider.name}: requests are not signed here; pass api_key as text")
+        return _signing(provider, provider.sign, api_key, region)
     name = next(filter(os.environ.get, provider.env), None) if api_key is None else None
     key = Secret(os.environ[name]) if name else api_key
     if key:
         auth = provider.auth_env.get(name, provider.auth) if name else provider.auth
         return Credential(auth.header, auth.prefix, Secret(key.strip()))
+    access_key = _access_key(provider.sign) if provider.sign and api_key is None else None
+    if provider.sign and access_key:
+        return _signing(provider, provider.sign, access_key, region)
     if provider.key == "optional":
         return None
-    looked = " or ".join(provider.env)
+    looked = " or ".join([*provider.env, *([" and ".join(provider.sign.env[:2])] if provider.sign else [])])
     raise ConfigurationError(f"{provider.name}: no API key; pass api_key=..." + (f" or set {looked}" if looked else ""))
+
+
+def _access_key(sign: Signing) -> AccessKey | None:
+    """The key of several parts that the environment holds; `None` where it does not hold it whole."""
+    identity, secret, token = (os.environ.get(name, "").strip() for name in sign.env)
+    return AccessKey(identity, secret, token or None) if identity and secret else None
+
+
+def _signing(provider: Provider, sign: Signing, key: AccessKey, region: str | None) -> Credential:
+    return SigningCredential(sign, key, region or _no_region(provider))
+
+
+def _region(provider: Provider, region: str | None) -> str | None:
+    """The caller's region, or that of the environment."""
+    if provider.regions is None:
+        if region is not None:
+            raise ConfigurationError(f"{provider.name} has no regions: leave region out, or pass base_url")
+        return None
+    return region or next((value for name in provider.regions.env if (value := os.environ.get(name, "").strip())), None)
+
+
+def _no_region(provider: Provider) -> NoReturn:
+    variables = " or ".join(provider.regions.env) if provider.regions else ""
+    raise ConfigurationError(f"{provider.name}: no region; pass region=..." + f" or set {variables}" * bool(variables))
 
 
 def _from_env(speaks: Provider | Also) -> str | None:

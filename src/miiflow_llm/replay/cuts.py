@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from .capture import Capture
+from .eventstream import ends
 
 Cut = Literal["whole", "frames", "bytes", "recorded", "random"] | int
 """A way of cutting: the whole body at once, after each event or line, byte by byte, as it was read when recorded
@@ -66,17 +67,9 @@ def _random(length: int, seed: int) -> Iterator[int]:
 def _frames(capture: Capture) -> Iterator[int]:
     kind = capture.content_type
     if "eventstream" in kind:
-        return _messages(capture.body)
+        return ends(capture.body)
     if not capture.streaming or (capture.status >= 400 and "event-stream" not in kind):
         return iter(())
     if "ndjson" in kind or capture.dialect.startswith("ollama"):
         return (found.end() for found in re.finditer(rb"\n", capture.body))
     return (found.end() for found in _BLANK_LINE.finditer(capture.body))
-
-
-def _messages(body: bytes) -> Iterator[int]:
-    """Ends of the messages of AWS's binary event stream, whose first four bytes are the message's length."""
-    offset = 0
-    while len(body) - offset >= 16:
-        offset += max(int.from_bytes(body[offset : offset + 4], "big"), 16)
-        yield offset

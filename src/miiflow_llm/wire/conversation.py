@@ -22,7 +22,7 @@ from ..core.request import ChatRequest
 from .media import Media, media
 from .results import with_media_after
 from .table import Dialect, Own, Place, PlaceBy
-from .template import NOTHING, attribute, fill
+from .template import NOTHING, attribute, fill, neighbours
 from .tool_names import wire_name
 
 Note = Callable[[str], None]
@@ -38,9 +38,9 @@ class _Shell(msgspec.Struct):
     beside: dict[str, Any]
     plain: bool = True
 
-    def put(self, block: Block, value: Any, *, marked: bool) -> None:
+    def put(self, block: Block, value: list[Any], *, marked: bool) -> None:
         """Put the block's wire form into the content; text that bears no mark can stay a bare string."""
-        self.inside.append(value)
+        self.inside += value
         if isinstance(block, TextBlock):
             self.texts.append(block.text)
         self.plain = self.plain and isinstance(block, TextBlock) and not marked
@@ -114,7 +114,7 @@ class _Writer:
         if place.where == "beside":
             _put_beside(shell.beside, place, value)
         else:
-            shell.put(block, value, marked=marked)
+            shell.put(block, neighbours(place.template, value), marked=marked)
         return shell
 
     def _weigh(self, block: ImageBlock | DocumentBlock | AudioBlock) -> None:
@@ -224,7 +224,7 @@ class _Writer:
                 raise UnsupportedParameterError(f"{name} is not taken in a tool's result here", parameter=name)
             if isinstance(block, (ImageBlock, DocumentBlock)):
                 self._weigh(block)
-            values.append(fill(place.template, self._view(block, inner)))
+            values += neighbours(place.template, fill(place.template, self._view(block, inner)))
         return values
 
     def _rendered(self, item: _Shell | Any) -> Any:

@@ -26,8 +26,10 @@ from . import faults
 from .compile import READ_ERRORS
 from .decode import Decoder
 from .encode import Encoded, Unsupported, encode
+from .eventstream import BrokenStreamError
 from .fold import NO_TEXT, Fold
-from .frames import FRAMINGS, MAX_FRAME, Frame, too_large
+from .frames import MAX_FRAME, Frame, too_large
+from .framings import FRAMINGS
 from .table import Dialect
 
 _BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
@@ -202,7 +204,7 @@ class StreamReader:
         self._framer = FRAMINGS[engine.dialect.framing](max_frame)
         self._done = engine.dialect.done.encode() if engine.dialect.done else None
         self._marks = frozenset((*engine.dialect.complete, *engine.dialect.end))
-        self._page: bool | None = None if engine.dialect.framing == "sse" else False
+        self._page: bool | None = False if engine.dialect.framing == "ndjson" else None
         self._body: list[bytes] = []
         self._kept = 0
         self._why = ""
@@ -230,6 +232,8 @@ class StreamReader:
             self._read(self._framer.feed(data), out)
         except StreamProtocolError as raised:
             self._fail(raised, out)
+        except BrokenStreamError as broken:
+            self._break(broken, out)
         return out
 
     def finish(self, why: str = "") -> list[StreamChunk]:
@@ -246,6 +250,15 @@ class StreamReader:
             return out
         self._read_tail(out)
         return out
+
+    def _break(self, broken: BrokenStreamError, out: list[StreamChunk]) -> None:
+        """Fail after what came before the breach, however the bytes were cut."""
+        try:
+            self._read(broken.frames, out)
+        except StreamProtocolError as raised:
+            self._fail(raised, out)
+        if not self.ended and self.error is None:
+            self._fail(broken.error, out)
 
     def _read_tail(self, out: list[StreamChunk]) -> None:
         try:

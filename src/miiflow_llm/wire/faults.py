@@ -10,7 +10,7 @@ import msgspec
 
 from ..core import exceptions as error
 from ..core.pieces import Failure
-from .hints import request_id, retry_after, retry_flag, seconds
+from .hints import error_code, request_id, retry_after, retry_flag, seconds
 from .table import Dialect, Fault
 from .walk import Mismatch, decode_leniently, walk
 
@@ -42,6 +42,7 @@ def from_response(
 ) -> error.ProviderError:
     """The error that an HTTP answer with `status` means; `headers` are by lower-case name."""
     failure = read_failure(dialect, body) or Failure(message=plain(body))
+    failure.code = failure.code or error_code(headers, dialect.hints)
     raised = from_failure(dialect, failure, status=status, provider=provider, model=model)
     raised.body = body[:MAX_BODY]
     raised.request_id = request_id(headers, dialect.hints) or raised.request_id

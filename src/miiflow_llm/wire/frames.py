@@ -291,7 +291,3 @@ def too_large(limit: int) -> StreamProtocolError:
     return StreamProtocolError(
         f"a frame of the stream is larger than {limit} bytes; raise max_frame_bytes if this is expected"
     )
-
-
-FRAMINGS: dict[str, type[SSEFramer | NDJSONFramer]] = {"sse": SSEFramer, "ndjson": NDJSONFramer}
-"""The framings by the name that a dialect uses."""

@@ -74,6 +74,12 @@ def request_id(headers: Mapping[str, str], hints: Hints) -> str | None:
     return _UNPRINTABLE.sub("?", found[1])[:200] if found else None
 
 
+def error_code(headers: Mapping[str, str], hints: Hints) -> str | None:
+    """The provider's word for a failure, where a header says it."""
+    found = _header(headers, hints.error_code)
+    return found[1].partition(":")[0] if found else None
+
+
 def retry_after(headers: Mapping[str, str], hints: Hints) -> float | None:
     """How long the provider asks to wait, in seconds."""
     found = _header(headers, hints.retry_after)

@@ -55,7 +55,8 @@ def take(
     """A hole for `name`, which may be dotted (`schema.name`).
 
     `values` maps the value to a template; a value not among them is an error that lists them, unless there is the key
-    `...` for all others. `each` is a template for every element of a list. `default` is what the wire demands where
+    `...` for all others. `each` is a template for every element of a list; a list of templates gives as many elements
+    for each. `default` is what the wire demands where
     the caller said nothing; it may be a template.
     """
     return Take(name, through, values, each, default)
@@ -88,8 +89,8 @@ class Place(Word, frozen=True):
 def inside(template: Any, *, own: Own = False) -> Place:
     """In the message's content.
 
-    `own`: only where this provider and dialect made the block, or with `"model"` only this very model of theirs;
-    elsewhere it is left out.
+    A list of templates gives as many values side by side. `own`: only where this provider and dialect made the block,
+    or with `"model"` only this very model of theirs; elsewhere it is left out.
     """
     return Place("inside", template, origin=own)
 

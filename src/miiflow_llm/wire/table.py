@@ -6,7 +6,7 @@ The laws:
    left empty by that; what the caller gave is never pruned.
 2. A *part* is placed `inside` the message's content, `beside` it under a key (in a list, or `joined` into a string),
    `apart` as an item of its own, `left_out` on purpose, or `refused` with a reason. Every block type is listed: silence
-   is not an answer.
+   is not an answer. A template of a place inside, or of each element, that is a list gives several neighbours.
 3. A *rule* fires when its first path (or its `when`) is present: a string or list not empty, a number or object not
    null, a boolean true; and when `on` (the event's name) and `where` (one equality, or `other_than`; an absent value
    equals the empty one of its type) hold. `when=exists(path)` is content with anything but null, `when=absent(...)`
@@ -29,6 +29,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..core import exceptions
+from ..core.access_key import AccessKey
 from ..core.request import ChatRequest
 from .event_words import (
     PIECES,
@@ -80,6 +81,7 @@ __all__ = [
     "BLOCKS",
     "PIECES",
     "Absent",
+    "AccessKey",
     "Also",
     "Auth",
     "BaseUrlFrom",
@@ -96,15 +98,18 @@ __all__ = [
     "Hints",
     "Json",
     "Other",
+    "Outgoing",
     "Own",
     "Place",
     "PlaceBy",
     "Provider",
+    "Regions",
     "Rows",
     "Rule",
     "RuleLike",
     "SchemaSubset",
     "Side",
+    "Signing",
     "Structured",
     "Take",
     "Value",
@@ -223,12 +228,14 @@ def drop(
 class Hints(msgspec.Struct, frozen=True):
     """Where the headers hold what the caller may want. Each is a list of header names, the first found wins.
 
-    `retry_after` values are seconds, dates or durations, in milliseconds where the name ends in `-ms`.
+    `retry_after` values are seconds, dates or durations, in milliseconds where the name ends in `-ms`. `error_code` is
+    the word for a failure, up to a colon, where its body has none.
     """
 
     request_id: tuple[str, ...] = ("x-request-id", "request-id")
     retry_after: tuple[str, ...] = ("retry-after-ms", "x-ms-retry-after-ms", "retry-after")
     retry_flag: tuple[str, ...] = ("x-should-retry",)
+    error_code: tuple[str, ...] = ()
     limits: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -298,8 +305,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     `media` are the media types that a block's own bytes may have, any where it is not listed; `max_media` is the most
     that those of a request may have in all, in bytes of base64.
     `path` (and `stream_path`, where it differs) follows the base URL; `{model}` in it is filled in, escaped.
-    `framing` is `sse` or `ndjson`; `done` the payload that ends a stream without being JSON. `event` is the path of the
-    event's name in the payload, for streams whose events have names.
+    `framing` is `sse`, `ndjson` or `aws_eventstream`; `done` the payload that ends a stream without being JSON. `event`
+    is the path of the event's name in the payload, for streams whose events have names.
     `system` is `inline` (a message like others) or `hoist` (taken out, for a hole of the body). `merge` joins
     neighbouring messages of one wire role. `plain` says whether content of text alone is a bare string.
     `tool_names` is the pattern of the names that tools may have; others are renamed, and named back in answers.
@@ -323,7 +330,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     max_media: int | None = None
     stream_path: str | None = None
     headers: Mapping[str, str] = {}
-    framing: Literal["sse", "ndjson"] = "sse"
+    framing: Literal["sse", "ndjson", "aws_eventstream"] = "sse"
     done: str | None = None
     event: str | None = None
     system: Literal["inline", "hoist"] = "inline"
@@ -383,11 +390,40 @@ class Auth(msgspec.Struct, frozen=True):
     prefix: str = "Bearer "
 
 
+class Regions(msgspec.Struct, frozen=True):
+    """Regions with an address each: `url` makes it of a region's name, `env` are the variables looked at for one."""
+
+    url: Callable[[str], str]
+    env: tuple[str, ...]
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A request as it goes out, to be signed: `host` as the Host header has it, `target` the path with its query."""
+
+    method: str
+    host: str
+    target: str
+    content_type: str
+    body: bytes
+
+
+class Signing(msgspec.Struct, frozen=True):
+    """How requests are signed: `headers(outgoing, key, region)` are the headers that prove the key.
+
+    `env` are the variables of the key's id, its secret, and a session's token. `prefix` is how `authorization` begins.
+    """
+
+    headers: Callable[[Outgoing, AccessKey, str], Mapping[str, str]]
+    env: tuple[str, str, str]
+    prefix: str
+
+
 class Provider(Rows, kw_only=True):
     """Who speaks a dialect, and where: what a user writes to add one.
 
     `env` are the variables looked at for the key, in order, each sent as `auth` says, or as `auth_env` says of it;
     `key` says whether one is needed. `base_url_env` likewise for the address, and `headers_env` for optional headers.
+    `regions` says where the provider is by region, `sign` how requests are signed where there is no key to send.
     `also` are further dialects, chosen by `dialect=` or by the model's name.
     """
 
@@ -404,4 +440,5 @@ class Provider(Rows, kw_only=True):
     also: tuple[Also, ...] = ()
     headers_env: Mapping[str, tuple[str, ...]] = {}
     example_model: str = ""
-    sign: Callable[[str, str, dict[str, str], bytes, str], Mapping[str, str]] | None = None
+    regions: Regions | None = None
+    sign: Signing | None = None

@@ -70,7 +70,8 @@ def _take(take: Take, view: View) -> Any:
         if value is None:
             return NOTHING
     if take.each is not None:
-        return [fill(take.each, item_view(item, view)) for item in value]
+        filled = [fill(take.each, item_view(item, view)) for item in value]
+        return [one for some in filled for one in neighbours(take.each, some)]
     return value if take.values is None else _mapped(take, value, view)
 
 
@@ -81,6 +82,11 @@ _FILLERS: dict[type, Callable[[Any, View], Any]] = {
     dict: _object,
     list: _list,
 }
+
+
+def neighbours(template: Any, value: Any) -> list[Any]:
+    """What a template made, as the values that stand side by side: several where it is a list itself."""
+    return value if isinstance(template, list) and value is not NOTHING else [value]
 
 
 def _mapped(take: Take, value: Any, view: View) -> Any:
