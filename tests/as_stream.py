@@ -10,12 +10,16 @@ from typing import Any
 
 import msgspec
 
+from miiflow_llm.replay.eventstream import event as binary
+
 Json = dict[str, Any]
 
 
 def streamed(dialect: str, whole: Json) -> bytes:
     """The answer as a stream of its dialect."""
     events = list(_EVENTS[dialect](whole))
+    if dialect == "bedrock_converse":
+        return b"".join(binary(name, payload) for name, payload in events)
     if dialect == "ollama_chat":
         return b"".join(msgspec.json.encode(event) + b"\n" for event in events)
     frames = b"".join(b"data: " + msgspec.json.encode(event) + b"\n\n" for event in events)
@@ -196,7 +200,39 @@ def _cohere(whole: Json) -> Iterator[Json]:
     yield {"type": "message-end", "id": whole.get("id"), "delta": end}
 
 
-_EVENTS: dict[str, Callable[[Json], Iterator[Json]]] = {
+def _converse(whole: Json) -> Iterator[tuple[str, Json]]:
+    yield "messageStart", {"role": "assistant"}
+    for index, block in enumerate(whole["output"]["message"]["content"]):
+        at = {"contentBlockIndex": index}
+        for key in ("toolUse", "toolResult"):
+            if key in block:
+                opened = {name: value for name, value in block[key].items() if name not in ("input", "content")}
+                yield "contentBlockStart", {**at, "start": {key: opened}}
+        yield from (("contentBlockDelta", {**at, "delta": delta}) for delta in _converse_deltas(block))
+        yield "contentBlockStop", at
+    yield "messageStop", {"stopReason": whole["stopReason"]}
+    yield "metadata", {key: whole[key] for key in ("usage", "metrics")}
+
+
+def _converse_deltas(block: Json) -> Iterator[Json]:
+    for piece in halves(block.get("text") or ""):
+        yield {"text": piece}
+    for piece in halves(msgspec.json.encode(block["toolUse"]["input"]).decode()) if "toolUse" in block else []:
+        yield {"toolUse": {"input": piece}}
+    thought = block.get("reasoningContent") or {}
+    for piece in halves((thought.get("reasoningText") or {}).get("text") or ""):
+        yield {"reasoningContent": {"text": piece}}
+    if "signature" in (thought.get("reasoningText") or {}):
+        yield {"reasoningContent": {"signature": thought["reasoningText"]["signature"]}}
+    if "redactedContent" in thought:
+        yield {"reasoningContent": thought}
+    for part in (block.get("citationsContent") or {}).get("content") or []:
+        yield {"text": part["text"]}
+    for citation in (block.get("citationsContent") or {}).get("citations") or []:
+        yield {"citation": citation}
+
+
+_EVENTS: dict[str, Callable[[Json], Iterator[Any]]] = {
     "openai_chat": _chat,
     "mistral_chat": _chat,
     "openai_responses": _responses,
@@ -204,4 +240,5 @@ _EVENTS: dict[str, Callable[[Json], Iterator[Json]]] = {
     "gemini_generate": _gemini,
     "ollama_chat": _ollama,
     "cohere_v2": _cohere,
+    "bedrock_converse": _converse,
 }

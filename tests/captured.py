@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from miiflow_llm import providers
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamInterruptedError
 from miiflow_llm.core.messages import Message
 from miiflow_llm.core.response import ChatResponse, StreamChunk
+from miiflow_llm.replay import eventstream
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.store import load_folder, load_shared
 from miiflow_llm.target import engine_for
@@ -29,6 +32,7 @@ DIALECTS = (
     "mistral_chat",
     "ollama_chat",
     "cohere_v2",
+    "bedrock_converse",
 )
 HELLO = [Message.user("Hello")]
 """The conversation that every capture answers: ids that a provider leaves out are made of it."""
@@ -98,6 +102,22 @@ def read(capture: Capture, pieces: list[bytes] | None = None) -> Outcome:
         except MiiflowLLMError as error:
             return Outcome([], None, error)
     return read_stream(engine, capture, [capture.body] if pieces is None else pieces)
+
+
+def edited(capture: Capture, edit: Callable[[bytes], bytes]) -> Capture:
+    """The capture with another body; of binary messages with other payloads, their lengths and checksums made right."""
+    body = capture.body
+    if "eventstream" not in capture.content_type:
+        return msgspec.structs.replace(capture, body=edit(body))
+    ends = [0, *(end for end in eventstream.ends(body) if end <= len(body))]
+    made = b"".join(_edited(body[start:end], edit) for start, end in itertools.pairwise(ends))
+    return msgspec.structs.replace(capture, body=made + body[ends[-1] :])
+
+
+def _edited(message: bytes, edit: Callable[[bytes], bytes]) -> bytes:
+    begin = 12 + int.from_bytes(message[4:8])
+    payload = edit(message[begin:-4])
+    return eventstream.resealed((begin + len(payload) + 4).to_bytes(4) + message[4:begin] + payload + bytes(4))
 
 
 def read_stream(engine: Engine, capture: Capture, pieces: list[bytes]) -> Outcome:

@@ -22,9 +22,14 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in list(os.environ):
-        if name.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_API_BASE")) or name in (
-            "OLLAMA_HOST",
-            "CO_API_URL",
+        if (
+            name.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_API_BASE"))
+            or name.startswith("AWS_")
+            or name
+            in (
+                "OLLAMA_HOST",
+                "CO_API_URL",
+            )
         ):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):

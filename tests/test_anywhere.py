@@ -13,7 +13,7 @@ from miiflow_llm.core.response import ChatResponse, StreamChunk
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.cuts import cuts
 
-from .captured import HELLO, Outcome, engine_of, own, read, sample, shared, shown
+from .captured import HELLO, Outcome, edited, engine_of, own, read, sample, shared, shown
 from .test_two_readings import ODD, frames, places_in, replaced
 
 STREAMS = [capture for capture in own() if capture.streaming and capture.status < 400]
@@ -100,7 +100,7 @@ def check_odd_values(capture: Capture, seed: int, number: int) -> None:
             continue
         place = dice.choice(list(places_in(value)))
         odd = msgspec.json.encode(replaced(value, place, dice.choice(ODD)))
-        check_well_formed(read(capture, [capture.body.replace(data, odd, 1)]))
+        check_well_formed(read(edited(capture, lambda body, data=data, odd=odd: body.replace(data, odd, 1))))
 
 
 def check_well_formed(found: Outcome) -> None:

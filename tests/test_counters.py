@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from miiflow_llm.wire import side
 from miiflow_llm.wire.event_words import Each, RuleLike
 from miiflow_llm.wire.shapes import paths_of
 
-from .captured import DIALECTS, Outcome, engine_of, facts, own, read
+from .captured import DIALECTS, Outcome, edited, engine_of, facts, own, read
 
 ODD = ("1e400", "-1e400", "-1", str(2**70), "9" * 400, "1e30", '"many"', '"-1"', "true", "[1]", '{"a":1}', "[]")
 """What a counter may be instead of a number of tokens, as it stands on the wire."""
@@ -77,8 +78,7 @@ def test_an_odd_counter_is_lost_alone(capture: Capture, odd: str) -> None:
     """Text, finish reason and the other counters are those of the answer without it; what needs it is `None`."""
     wanted, lost = read(capture), set[str]()
     for key in present(capture):
-        body = number(key).sub(rb"\g<1>" + odd.encode(), capture.body)
-        found = read(msgspec.structs.replace(capture, body=body))
+        found = read(edited(capture, partial(number(key).sub, rb"\g<1>" + odd.encode())))
         assert spoken(found) == spoken(wanted), key
         lost |= changed(usage_of(found), usage_of(wanted), key)
     assert lost
@@ -112,7 +112,7 @@ def test_usage_that_is_no_object_is_not_reported(dialect: str, streaming: bool, 
     """Whatever stands where the counters' object was: the text is there, and no count."""
     capture = one_of(dialect, streaming)
     assert USAGE.search(capture.body)
-    found = read(msgspec.structs.replace(capture, body=USAGE.sub(rb"\g<1>" + odd.encode(), capture.body)))
+    found = read(edited(capture, partial(USAGE.sub, rb"\g<1>" + odd.encode())))
     assert spoken(found) == spoken(read(capture))
     if dialect != "ollama_chat" or odd != "7":
         assert not usage_of(found)

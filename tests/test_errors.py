@@ -67,6 +67,13 @@ def openai(code: Any, message: str = "x", kind: str | None = None) -> dict[str, 
         ("ollama", 404, {"error": "model 'x' not found"}, error.ModelNotFoundError, False),
         ("cohere", 429, {"message": "too many"}, error.RateLimitError, True),
         ("deepseek", 402, openai("invalid_request_error", "Insufficient Balance"), error.QuotaExceededError, False),
+        ("bedrock", 400, {"message": "Input Tokens Exceeded: Number of input tokens exceeds maximum length."},
+         error.ContextLengthError, False),
+        ("bedrock", 403, {"message": "The security token included in the request is invalid."},
+         error.AuthenticationError, False),
+        ("bedrock", 403, {"Message": "You don't have access to the model."}, error.PermissionDeniedError, False),
+        ("bedrock", 408, {"message": "x"}, error.ServiceUnavailableError, True),
+        ("bedrock", 424, {"message": "x"}, error.ServiceUnavailableError, True),
         ("openai-compatible", 401, {"error": "Unauthorized"}, error.AuthenticationError, False),
         ("openai-compatible", 503, {"error": {"code": 503, "message": "Loading model"}},
          error.ServiceUnavailableError, True),
@@ -82,6 +89,16 @@ def test_statuses_and_bodies(
     assert found.status_code == status
     assert (found.provider, found.model) == (provider, "m")
     assert found.message
+
+
+def test_a_code_in_a_header() -> None:
+    """Where the body has no code a header may: it says of what kind the error is, up to a colon."""
+    headers = {"x-amzn-errortype": "ServiceQuotaExceededException:http://x", "x-amzn-requestid": "r1"}
+    found = raised("bedrock", 400, {"message": "no more"}, headers)
+    assert type(found) is error.QuotaExceededError
+    assert (found.code, found.request_id) == ("ServiceQuotaExceededException", "r1")
+    assert raised("bedrock", 400, {"message": "no", "__type": "mine"}, headers).code == "mine"
+    assert raised("openai", 400, {"error": {"message": "no"}}, headers).code is None
 
 
 def test_facts() -> None:
@@ -114,7 +131,7 @@ def test_no_utf8() -> None:
     assert page.message == "caf\ufffd"
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral", "ollama", "cohere"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral", "ollama", "cohere", "bedrock"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_page_under_200(provider: str, stream: bool) -> None:
     """A web page under status 200 is told as one, in its words; asking again would bring the same, or be paid twice."""

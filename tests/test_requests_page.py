@@ -52,5 +52,6 @@ async def test_the_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert bodies[8]["inference_geo"] == "eu"
     assert bodies[9]["messages"][0]["content"][0]["source"]["file_id"] == "file_011"
     assert [one["role"] for one in bodies[10]["contents"]] == ["user", "model", "user"]
+    assert names["signed"] == "AWS4-HMAC-SHA256 ***"
     assert names["tide"] == names["Tide"]("Oban", ["06:10"])
     assert "{'port': 'Oban', 'high': ['06:10']}" in capsys.readouterr().out

@@ -11,6 +11,7 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.core.exceptions import MiiflowLLMError
+from miiflow_llm.core.messages import ReasoningBlock
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.replay.capture import Capture
@@ -100,6 +101,46 @@ def test_sans_io(part: int) -> None:
 def test_differences_are_of_captures() -> None:
     """What is listed as read otherwise is there to be read, so that the comparison above sees when it no longer is."""
     assert set(OTHERWISE) <= {capture.key for capture in SHARED}
+
+
+PLAIN = [capture for capture in shared() if capture.dialect == "bedrock_converse"]
+WORDS = {"end_turn": "stop", "tool_use": "tool_calls"}
+
+
+@pytest.mark.skipif(not PLAIN, reason="the shared captures are not here")
+def test_without_an_expectation() -> None:
+    """Bedrock's recordings have none: they read as their plain JSON does, with every block that is there."""
+    for capture in PLAIN:
+        found, said = read(capture), msgspec.json.decode(capture.body)
+        if capture.status >= 400:
+            kind = {400: error.ContextLengthError, 403: error.AuthenticationError}[capture.status]
+            assert type(found.error) is kind, capture.key
+            continue
+        blocks, usage = said["output"]["message"]["content"], said["usage"]
+        cited = [block["citationsContent"] for block in blocks if "citationsContent" in block]
+        thought = [block["reasoningContent"]["reasoningText"] for block in blocks if "reasoningContent" in block]
+        calls = [block["toolUse"] for block in blocks if "toolUse" in block]
+        text = [block["text"] for block in blocks if "text" in block]
+        text += [part["text"] for one in cited for part in one["content"]]
+        cache = usage.get("cacheReadInputTokens", 0) + usage.get("cacheWriteInputTokens", 0)
+        response = found.response
+        assert response is not None, capture.key
+        assert reading(found) == {
+            "text": "".join(text),
+            "reasoning": "".join(one["text"] for one in thought),
+            "tool_calls": [(call["name"], call["input"]) for call in calls],
+            "finish_reason": WORDS[said["stopReason"]],
+            "prompt_tokens": usage["inputTokens"] + cache,
+            "completion_tokens": usage["outputTokens"],
+            "refusal": False,
+        }, capture.key
+        assert response.usage.total_tokens == usage["totalTokens"]
+        assert response.usage.cache_read_tokens == usage.get("cacheReadInputTokens")
+        signed = [part.signature for part in response.message.parts if isinstance(part, ReasoningBlock)]
+        assert signed == [one.get("signature") for one in thought]
+        assert [call.id for call in response.message.tool_calls] == [call["toolUseId"] for call in calls]
+        assert (response.citations or []) == [one for block in cited for one in block["citations"]]
+    assert len(PLAIN) == 40
 
 
 KINDS: dict[int, tuple[type[MiiflowLLMError], ...]] = {

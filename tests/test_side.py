@@ -84,6 +84,7 @@ async def test_a_models_name_stays_in_its_place() -> None:
         ("anthropic", {"input_tokens": 7}, {}),
         ("gemini", {"totalTokens": 7}, {}),
         ("openai", {"input_tokens": 7}, {"dialect": "openai_responses"}),
+        ("bedrock", {"inputTokens": 7}, {"region": "us-east-1"}),
     ],
 )
 async def test_token_counts(provider: str, answer: Any, options: dict[str, Any]) -> None:
@@ -104,6 +105,8 @@ async def test_not_offered() -> None:
     for provider in ("xai", "deepseek"):
         with pytest.raises(ConfigurationError, match="embeds no texts"):
             await ask(provider, {}, lambda client: client.embed("x"), dialect="openai_responses")
+    with pytest.raises(ConfigurationError, match="at another address"):
+        await ask("bedrock", {}, lambda client: client.models(), region="us-east-1")
     with pytest.raises(ConfigurationError, match="usage comes with the answer"):
         await ask("mistral", {}, lambda client: client.count_tokens("x"))
     with pytest.raises(ConfigurationError, match="one text or more"):

@@ -212,7 +212,7 @@ def _check_keys(data: Mapping[str, Any], legal: tuple[str, ...], place: str) -> 
 def _provider(name: str, entry: ProviderConfig) -> Provider | str:
     if entry.like is None:
         return name
-    return msgspec.structs.replace(providers.get(entry.like), name=name, env=(), aliases=())
+    return msgspec.structs.replace(providers.get(entry.like), name=name, env=(), sign=None, aliases=())
 
 
 def _key(name: str, entry: ProviderConfig) -> str | None:

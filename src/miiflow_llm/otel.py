@@ -28,7 +28,7 @@ from ._version import __version__
 SCOPE = "miiflow_llm"
 """The name of the instrumentation scope."""
 
-PROVIDERS = {"gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
+PROVIDERS = {"bedrock": "aws.bedrock", "gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
 """Our names where the conventions have another word; every other name is written as it is."""
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

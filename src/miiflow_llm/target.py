@@ -146,8 +146,13 @@ def _credential(provider: Provider, api_key: str | AccessKey | None, region: str
         return _signing(provider, provider.sign, access_key, region)
     if provider.key == "optional":
         return None
-    looked = " or ".join([*provider.env, *([" and ".join(provider.sign.env[:2])] if provider.sign else [])])
+    looked = " or ".join(key_variables(provider))
     raise ConfigurationError(f"{provider.name}: no API key; pass api_key=..." + (f" or set {looked}" if looked else ""))
+
+
+def key_variables(provider: Provider) -> list[str]:
+    """The variables that are looked at for a key; those that hold one together are one entry."""
+    return [*provider.env, *([" and ".join(provider.sign.env[:2])] if provider.sign else [])]
 
 
 def _access_key(sign: Signing) -> AccessKey | None:

@@ -47,6 +47,9 @@ WIRES: dict[str, tuple[str, str, str]] = {
     "azure": ("azure", "openai_chat", "gpt-6-luna"),
     "azure responses": ("azure", "openai_responses", "gpt-6-luna"),
     "ai21": ("ai21", "openai_chat", "jamba-mini"),
+    "bedrock": ("bedrock", "bedrock_converse", "us.anthropic.claude-haiku-4-5-20251001-v1:0"),
+    "bedrock nova": ("bedrock", "bedrock_converse", "us.amazon.nova-2-lite-v1:0"),
+    "bedrock gpt-oss": ("bedrock", "bedrock_converse", "openai.gpt-oss-120b-1:0"),
     "compatible": ("openai-compatible", "openai_chat", "local"),
 }
 """Provider, dialect and model of each wire; more than one model where families are written differently."""

@@ -23,12 +23,13 @@ WAYS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("gemini", "gemini_generate", "gemini-3.8-flash", URI),
     ("mistral", "mistral_chat", "mistral-small-latest", {"type": "file", "file_id": "f1"}),
     ("cohere", "cohere_v2", "command-a-03-2025", {"type": "x"}),
+    ("bedrock", "bedrock_converse", "us.amazon.nova-2-lite-v1:0", {"guardContent": {"text": {"text": "x"}}}),
 ]
 
 
 def sent(provider: str, dialect: str, model: str, message: Message) -> str:
     """The messages that the provider would be sent, as JSON."""
-    client = LLMClient.create(provider, model, "k", dialect=dialect)
+    client = LLMClient.create(provider, model, "k", dialect=dialect, base_url="http://127.0.0.1:9")
     body = client.plan([Message.user("Look:"), message]).body or {}
     return msgspec.json.encode(body.get("messages") or body.get("contents") or body.get("input")).decode()
 
@@ -58,5 +59,5 @@ def test_citations_are_asked_for() -> None:
     asked = sent("anthropic", "anthropic_messages", "claude-haiku-4-5", Message.user([cited]))
     assert '"citations":{"enabled":true}' in asked
     for way in WAYS[2:]:
-        if way[0] != "anthropic":
+        if way[0] not in ("anthropic", "bedrock"):
             assert sent(*way[:3], Message.user([cited])) == sent(*way[:3], Message.user([plain]))

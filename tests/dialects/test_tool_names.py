@@ -22,7 +22,9 @@ DIALECTS = {
     "mistral_chat": ("mistral", "mistral-small-latest", "[A-Za-z0-9_-]{1,64}"),
     "ollama_chat": ("ollama", "qwen3", "[A-Za-z0-9_-]{1,64}"),
     "cohere_v2": ("cohere", "command-a-03-2025", "[A-Za-z_][A-Za-z0-9_]{0,63}"),
+    "bedrock_converse": ("bedrock", "us.amazon.nova-2-lite-v1:0", "[A-Za-z0-9_-]{1,64}"),
 }
+NOWHERE = "http://127.0.0.1:9"
 NAMES = ["now", "get-tide", "sea.tide/now", "3d_view", "x" * 100, "-", "a:b"]
 
 
@@ -41,7 +43,7 @@ def names_in(value: Any) -> list[str]:
 def test_names_fit(dialect: str, name: str) -> None:
     """A tool, its calls, their results and the choice of it have one name that the wire takes, its own where it can."""
     provider, model, pattern = DIALECTS[dialect]
-    client = LLMClient.create(provider, model, "k", dialect=dialect, unsupported="drop")
+    client = LLMClient.create(provider, model, "k", dialect=dialect, base_url=NOWHERE, unsupported="drop")
     call = ToolCall("c", name, "{}")
     messages = [Message.user("x"), Message.assistant(tool_calls=[call]), Message.tool("y", "c", name=name)]
     plan = client.plan(messages, tools=[Tool(name), Tool("other")], tool_choice=name)
@@ -75,8 +77,8 @@ def tide(port: str) -> str:
 async def test_the_caller_sees_its_own(dialect: str) -> None:
     """A call comes back under the caller's name, streamed and whole, and `run_tools` finds the function."""
     provider, model, _ = DIALECTS[dialect]
-    client = LLMClient.create(provider, model, "k", dialect=dialect)
-    sent = names_in((client.plan("x", tools=[tide]).body or {})["tools"])[0]
+    client = LLMClient.create(provider, model, "k", dialect=dialect, base_url=NOWHERE)
+    (sent,) = names_in(client.plan("x", tools=[tide]).body)
     assert sent != tide.name
     captures = fake_pair(dialect, provider=provider, tool_calls=[(sent, {"port": "Oban"})])
     async with ReplayServer(captures, match=("streaming",)) as server:

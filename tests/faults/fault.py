@@ -15,10 +15,12 @@ from miiflow_llm.core.timeout import Timeout
 from .helpers import LONG
 from .server import Steps
 from .wire import Wire
-from .wires import COHERE, OLLAMA, WIRES
+from .wires import BEDROCK, COHERE, OLLAMA, WIRES
 
 HTML = b"<html><head><title>502 Bad Gateway</title><style>b{}</style></head><body>nginx</body></html>"
-SSE = tuple(wire for wire in WIRES if wire is not OLLAMA)
+SSE = tuple(wire for wire in WIRES if wire not in (OLLAMA, BEDROCK))
+TEXT = tuple(wire for wire in WIRES if wire is not BEDROCK)
+"""The wires whose frames are lines."""
 CODED = tuple(wire for wire in WIRES if wire is not COHERE)
 """The wires whose errors say of what kind they are, even where no status does."""
 MAX_REQUESTS = 3

@@ -9,7 +9,7 @@ from miiflow_llm.core.timeout import Timeout
 
 from .fault import CODED, HTML, MAX_REQUESTS, Fault, always
 from .faults_at_first import BEFORE_THE_ANSWER, ERRORS_UNDER_200, HINTS, REFUSALS, STATUSES
-from .faults_of_bytes import CUTS, ODD_BYTES, SIZES, lone
+from .faults_of_bytes import CUTS, LONE, ODD_BYTES, SIZES
 from .faults_of_time import SILENCE
 from .helpers import SHORT
 from .server import CLOSE, HANG, RESET, Every, chunk, head, whole
@@ -35,7 +35,7 @@ WHOLE = [
             wires=CODED,
         ),
         Fault("error under 200", always(lambda wire: whole(wire.error)), error.ProviderError, "", wires=(COHERE,)),
-        Fault("lone surrogate", always(lambda wire: whole(lone(wire.answer))), text="H\ufffdllo"),
+        Fault("lone surrogate", always(lambda wire: whole(wire.answer.replace(*LONE))), text="H\ufffdllo"),
         Fault("refusal under 200", always(lambda wire: whole(wire.invalid)), error.ProviderError, ""),
         Fault("page under 200", always(lambda wire: whole(HTML, kind="text/html")), error.StreamProtocolError, ""),
         Fault("nothing under 200", always(lambda wire: whole(b"")), error.StreamProtocolError, ""),

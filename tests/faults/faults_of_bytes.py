@@ -11,12 +11,14 @@ from typing import Any
 
 from miiflow_llm.core import exceptions as error
 
-from .fault import MAX_REQUESTS, SSE, Fault, always
+from .fault import MAX_REQUESTS, SSE, TEXT, Fault, always
 from .server import CLOSE, LAST_CHUNK, RESET, Every, Steps, Wait, chunk, head, whole
 from .wire import Wire
-from .wires import OLLAMA, OPENAI_CHAT
+from .wires import BEDROCK, OLLAMA, OPENAI_CHAT
 
 FRAME_OF_20_MB = 20 * 1024 * 1024
+LONE = b"Hel", rb"H\ud83dl"
+"""A text, and the same with half a surrogate pair in it, as a server that cuts UTF-16 sends it."""
 
 
 def _cuts() -> Iterator[Fault]:
@@ -110,13 +112,38 @@ ODD_BYTES = [
         "byte by byte",
         always(lambda wire: [wire.head() + b"".join(chunk(bytes([b])) for b in wire.stream) + LAST_CHUNK]),
     ),
-    Fault("byte order mark", always(lambda wire: wire.streamed(b"\xef\xbb\xbf", wire.stream))),
+    Fault("byte order mark", always(lambda wire: wire.streamed(b"\xef\xbb\xbf", wire.stream)), wires=TEXT),
     Fault(
         "CR only",
         always(lambda wire: wire.streamed(wire.stream.replace(b"\r\n", b"\n").replace(b"\n", b"\r"))),
         wires=SSE,
     ),
-    Fault("CRLF", always(lambda wire: wire.streamed(wire.stream.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")))),
+    Fault(
+        "CRLF",
+        always(lambda wire: wire.streamed(wire.stream.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))),
+        wires=TEXT,
+    ),
+    Fault(
+        "a bit of a message",
+        always(lambda wire: wire.streamed(wire.opening + wire.hel, wire.lo[:-6] + b"!" + wire.lo[-5:], wire.finish)),
+        error.StreamProtocolError,
+        "Hel",
+        wires=(BEDROCK,),
+    ),
+    Fault(
+        "a bit of a message's length",
+        always(lambda wire: wire.streamed(wire.opening + wire.hel + wire.lo[:3] + b"!" + wire.lo[4:], wire.finish)),
+        error.StreamProtocolError,
+        "Hel",
+        wires=(BEDROCK,),
+    ),
+    Fault(
+        "events in place of messages",
+        always(lambda wire: wire.streamed(wire.opening + wire.hel, b"data: {}\n\n" * 2)),
+        error.StreamProtocolError,
+        "Hel",
+        wires=(BEDROCK,),
+    ),
     Fault(
         "unknown event",
         always(
@@ -137,7 +164,7 @@ ODD_BYTES = [
         "comments as data",
         always(
             lambda wire: wire.streamed(
-                _payload(wire, b": keepalive"), wire.text, _payload(wire, b": PROCESSING"), wire.finish, wire.end
+                wire.frame(b": keepalive"), wire.text, wire.frame(b": PROCESSING"), wire.finish, wire.end
             )
         ),
         wires=SSE,
@@ -160,13 +187,13 @@ ODD_BYTES = [
     ),
     Fault(
         "garbage frame",
-        always(lambda wire: wire.streamed(wire.opening + wire.hel, _payload(wire, b"{garbage"), wire.lo)),
+        always(lambda wire: wire.streamed(wire.opening + wire.hel, wire.frame(b"{garbage"), wire.lo)),
         error.StreamProtocolError,
         "Hel",
     ),
     Fault(
         "NUL in a frame",
-        always(lambda wire: wire.streamed(wire.opening + wire.hel, wire.lo.replace(b"lo", b"l\x00o"))),
+        always(lambda wire: wire.streamed(wire.opening + wire.hel, wire.swapped(wire.lo, b"lo", b"l\x00o"))),
         error.StreamProtocolError,
         "Hel",
     ),
@@ -174,19 +201,19 @@ ODD_BYTES = [
         "invalid UTF-8 in text",
         always(
             lambda wire: wire.streamed(
-                wire.opening, wire.hel.replace(b"Hel", b"H\xffl"), wire.lo, wire.finish, wire.end
+                wire.opening, wire.swapped(wire.hel, b"Hel", b"H\xffl"), wire.lo, wire.finish, wire.end
             )
         ),
         text="H\ufffdllo",
     ),
     Fault(
         "lone surrogate",
-        always(lambda wire: wire.streamed(wire.opening, lone(wire.hel), wire.lo, wire.finish, wire.end)),
+        always(lambda wire: wire.streamed(wire.opening, wire.swapped(wire.hel, *LONE), wire.lo, wire.finish, wire.end)),
         text="H\ufffdllo",
     ),
     Fault(
         "numbers out of range",
-        always(lambda wire: wire.streamed(wire.text, (wire.finish + wire.end).replace(b": 2", b": 2e999"))),
+        always(lambda wire: wire.streamed(wire.text, wire.swapped(wire.finish + wire.end, b": 2", b": 2e999"))),
     ),
     Fault(
         "null where a list was",
@@ -212,15 +239,6 @@ ODD_BYTES = [
 ]
 
 
-def lone(data: bytes) -> bytes:
-    """The text with half a surrogate pair in it, as a server that cuts UTF-16 sends it."""
-    return data.replace(b"Hel", rb"H\ud83dl")
-
-
-def _payload(wire: Wire, data: bytes) -> bytes:
-    return data + b"\n" if wire is OLLAMA else b"data: " + data + b"\n\n"
-
-
 def _null_list(wire: Wire) -> bytes:
     nulls: dict[str, Any] = {
         "openai_chat": {"choices": None},
@@ -230,8 +248,9 @@ def _null_list(wire: Wire) -> bytes:
         "cohere_v2": {"type": "content-delta", "index": None, "delta": None},
         "openai_responses": {"type": "response.output_text.delta", "delta": None, "logprobs": None},
         "ollama_chat": {"message": None, "done": None},
+        "bedrock_converse": {"contentBlockIndex": None, "delta": None},
     }
-    return _payload(wire, json.dumps(nulls[wire.name]).encode())
+    return wire.frame(json.dumps(nulls[wire.name]).encode())
 
 
 SIZES = [
@@ -239,7 +258,7 @@ SIZES = [
         "frame of 20 MB",
         always(
             lambda wire: wire.streamed(
-                wire.opening, wire.hel.replace(b"Hel", b"a" * FRAME_OF_20_MB), wire.finish, wire.end
+                wire.opening, wire.swapped(wire.hel, b"Hel", b"a" * FRAME_OF_20_MB), wire.finish, wire.end
             )
         ),
         text="a" * FRAME_OF_20_MB,
@@ -249,7 +268,7 @@ SIZES = [
         "frame above the limit",
         always(
             lambda wire: wire.streamed(
-                wire.opening, wire.hel, wire.lo.replace(b"lo", b"a" * (1 << 21)), wire.finish, wire.end
+                wire.opening, wire.hel, wire.swapped(wire.lo, b"lo", b"a" * (1 << 21)), wire.finish, wire.end
             )
         ),
         error.StreamProtocolError,

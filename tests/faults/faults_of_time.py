@@ -9,7 +9,7 @@ from miiflow_llm.core.timeout import Timeout
 
 from .fault import SSE, Fault, always
 from .server import HANG, LAST_CHUNK, Every, Wait, chunk
-from .wires import ANTHROPIC, COHERE, GEMINI, MISTRAL, OPENAI_CHAT, RESPONSES, WIRES
+from .wires import ANTHROPIC, BEDROCK, COHERE, GEMINI, MISTRAL, OPENAI_CHAT, RESPONSES, WIRES
 
 
 def _silences() -> Iterator[Fault]:
@@ -114,7 +114,7 @@ SILENCE = [
         "silence between finish and end",
         always(lambda wire: [*wire.begun(wire.text, wire.finish), HANG]),
         limits=Timeout(first_output=30, idle=0.3),
-        wires=(OPENAI_CHAT, GEMINI, MISTRAL),
+        wires=(OPENAI_CHAT, GEMINI, MISTRAL, BEDROCK),
     ),
     Fault(
         "silence between finish and end",
@@ -127,7 +127,7 @@ SILENCE = [
     Fault(
         "connection kept open after the end",
         always(lambda wire: [*wire.begun(wire.stream), HANG]),
-        wires=[wire for wire in WIRES if wire is not GEMINI],
+        wires=[wire for wire in WIRES if wire not in (GEMINI, BEDROCK)],
         slowest=8.0,
     ),
     Fault(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any, NamedTuple
+
+from miiflow_llm.replay import eventstream
+from miiflow_llm.replay.eventstream import message
 
 from .server import LAST_CHUNK, Step, chunk, head
 
 STREAM_MODEL = "test-model"
+NDJSON = "application/x-ndjson"
+BINARY = "application/vnd.amazon.eventstream"
+EVENT = {":event-type": "contentBlockDelta", ":content-type": "application/json", ":message-type": "event"}
 
 
 class Wire(NamedTuple):
@@ -47,6 +54,21 @@ class Wire(NamedTuple):
     def stream(self) -> bytes:
         return self.text + self.finish + self.end
 
+    def frame(self, payload: bytes) -> bytes:
+        """A frame with this payload."""
+        if self.kind == NDJSON:
+            return payload + b"\n"
+        return message(payload, EVENT) if self.kind == BINARY else b"data: " + payload + b"\n\n"
+
+    def swapped(self, frames: bytes, old: bytes, new: bytes) -> bytes:
+        """The frames with other words in them."""
+        if self.kind != BINARY:
+            return frames.replace(old, new)
+        ends = [0, *eventstream.ends(frames)]
+        return b"".join(
+            message(payload_of(frames[start:end]).replace(old, new), EVENT) for start, end in itertools.pairwise(ends)
+        )
+
     def head(self, *lines: str) -> bytes:
         """The head of a chunked stream."""
         return head(200, self.kind, "transfer-encoding: chunked", *lines)
@@ -58,6 +80,20 @@ class Wire(NamedTuple):
     def begun(self, *parts: bytes) -> list[Step]:
         """A chunked stream that goes on."""
         return [self.head() + b"".join(map(chunk, parts))]
+
+
+def binary(name: str, payload: Any) -> bytes:
+    return message(json.dumps(payload).encode(), {**EVENT, ":event-type": name})
+
+
+def failed(name: str, payload: Any) -> bytes:
+    headers = {":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}
+    return message(json.dumps(payload).encode(), headers)
+
+
+def payload_of(data: bytes) -> bytes:
+    """The payload of one binary message."""
+    return data[12 + int.from_bytes(data[4:8]) : -4]
 
 
 def sse(*payloads: Any, line: str = "\n") -> bytes:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .wire import STREAM_MODEL, Wire, lines, named, sse
+from .wire import BINARY, STREAM_MODEL, Wire, binary, failed, lines, named, sse
 
 
 def _openai(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
@@ -334,4 +334,45 @@ RESPONSES = Wire(
     answer=json.dumps(_DONE).encode(),
 )
 
-WIRES = (OPENAI_CHAT, ANTHROPIC, GEMINI, OLLAMA, MISTRAL, COHERE, RESPONSES)
+
+def _converse_delta(delta: dict[str, Any], index: int = 0) -> bytes:
+    return binary("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})
+
+
+def _aws_error(kind: str, message: str) -> bytes:
+    return json.dumps({"__type": kind, "message": message}).encode()
+
+
+_CONVERSE_USAGE = {"usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}, "metrics": {"latencyMs": 9}}
+
+BEDROCK = Wire(
+    name="bedrock_converse",
+    provider="bedrock",
+    kind=BINARY,
+    opening=binary("messageStart", {"role": "assistant"}),
+    hel=_converse_delta({"text": "Hel"}),
+    lo=_converse_delta({"text": "lo"}),
+    reasoning=_converse_delta({"reasoningContent": {"text": "hm"}}, 1),
+    tool=binary("contentBlockStart", {"contentBlockIndex": 1, "start": {"toolUse": {"toolUseId": "t1", "name": "f"}}})
+    + _converse_delta({"toolUse": {"input": "{"}}, 1),
+    finish=binary("contentBlockStop", {"contentBlockIndex": 0}) + binary("messageStop", {"stopReason": "end_turn"}),
+    end=binary("metadata", _CONVERSE_USAGE),
+    complete_at="finish",
+    silent=(binary("messageStart", {"role": "assistant"}), _converse_delta({"text": ""})),
+    unknown=binary("brandNew", {"x": [1]}),
+    overload=failed("serviceUnavailableException", {"message": "try later"}),
+    refusal=failed("validationException", {"message": "no such field"}),
+    error=_aws_error("ServiceUnavailableException", "try later"),
+    quota=_aws_error("ServiceQuotaExceededException", "pay first"),
+    quota_status=400,
+    invalid=_aws_error("ValidationException", "no such field"),
+    answer=json.dumps(
+        {
+            "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
+            "stopReason": "end_turn",
+            **_CONVERSE_USAGE,
+        }
+    ).encode(),
+)
+
+WIRES = (OPENAI_CHAT, ANTHROPIC, GEMINI, OLLAMA, MISTRAL, COHERE, RESPONSES, BEDROCK)

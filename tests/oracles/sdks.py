@@ -252,6 +252,45 @@ def _cohere_event(item: Any, said: Said, calls: dict[int, list[str]]) -> None:
             said.prompt, said.completion = int(counted.input_tokens), int(counted.output_tokens)
 
 
+@contextmanager
+def bedrock_converse() -> Iterator[Ask]:
+    """botocore, whose address is its client's; it tells the chunks apart by their events' names."""
+    session = importlib.import_module("botocore.session").Session()
+    session.set_credentials("AKIDEXAMPLE", "secret")
+    settings = importlib.import_module("botocore.config").Config(retries={"total_max_attempts": 1})
+
+    def ask(url: str, capture: Capture) -> Said:
+        said, calls = Said(), dict[int, list[str]]()
+        client = session.create_client("bedrock-runtime", "us-east-1", endpoint_url=url, config=settings)
+        try:
+            answer = client.converse_stream(modelId="m", messages=[{"role": "user", "content": [{"text": "Hello"}]}])
+            for item in answer["stream"]:
+                _converse_event(item, said, calls)
+        finally:
+            client.close()
+        said.calls = [(name, arguments(given)) for name, given in calls.values()]
+        return said
+
+    yield ask
+
+
+def _converse_event(item: Any, said: Said, calls: dict[int, list[str]]) -> None:
+    (kind, event), *_ = item.items()
+    if kind == "contentBlockStart" and event["start"].get("toolUse", {}).get("type") != "server_tool_use":
+        if "toolUse" in event["start"]:
+            calls[event["contentBlockIndex"]] = [event["start"]["toolUse"]["name"], ""]
+    elif kind == "contentBlockDelta":
+        said.text += event["delta"].get("text", "")
+        if event["contentBlockIndex"] in calls:
+            calls[event["contentBlockIndex"]][1] += event["delta"].get("toolUse", {}).get("input", "")
+    elif kind == "messageStop":
+        said.finish = event["stopReason"]
+    elif kind == "metadata":
+        used = event["usage"]
+        cached = used.get("cacheReadInputTokens", 0) + used.get("cacheWriteInputTokens", 0)
+        said.prompt, said.completion = used["inputTokens"] + cached, used["outputTokens"]
+
+
 class Sdk(msgspec.Struct):
     """How an SDK's reader is opened, the module that it needs, and the captures that are in its vendor's format.
 
@@ -277,4 +316,5 @@ SDKS = {
     "mistralai": Sdk(mistral_chat, "mistralai.client", "mistral_chat"),
     "ollama": Sdk(ollama_chat, "ollama", "ollama_chat"),
     "cohere": Sdk(cohere_v2, "cohere", "cohere_v2"),
+    "botocore": Sdk(bedrock_converse, "botocore", "bedrock_converse"),
 }

@@ -21,6 +21,7 @@ FINISH = {
     "mistral_chat": ("stop", "tool_calls"),
     "ollama_chat": ("stop", "stop"),
     "cohere_v2": ("COMPLETE", "TOOL_CALL"),
+    "bedrock_converse": ("end_turn", "tool_use"),
 }
 
 

@@ -86,6 +86,15 @@ def gemini(body: dict[str, Any], stream: bool) -> list[str]:
     return found + misfits(body["contents"], list[kinds.Content], "$.contents")
 
 
+def bedrock(body: dict[str, Any], stream: bool) -> list[str]:
+    """botocore's model of the service, which knows of every key but those inside what is the models' own."""
+    session = pytest.importorskip("botocore.session").Session()
+    validate = pytest.importorskip("botocore.validate")
+    operation = session.get_service_model("bedrock-runtime").operation_model("ConverseStream" if stream else "Converse")
+    found = validate.ParamValidator().validate({"modelId": "m", **body}, operation.input_shape)
+    return [found.generate_report()] if found.has_errors() else []
+
+
 CHECKS: dict[str, Check] = {
     "openai chat": openai_chat,
     "openai chat reasoning": openai_chat,
@@ -98,6 +107,9 @@ CHECKS: dict[str, Check] = {
     "cohere": cohere,
     "ollama": ollama,
     "groq": groq,
+    "bedrock": bedrock,
+    "bedrock nova": bedrock,
+    "bedrock gpt-oss": bedrock,
 }
 THEIRS = [
     (openai_responses, "detail is missing", "recorded requests without it were answered"),

@@ -20,7 +20,9 @@ from tests.captured import facts, read
 
 CALLS = [("get_tide", {"port": "Ob an", "deep": [1, {"a": None}]}), ("now", {})]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+CACHED_TOO = {"prompt_tokens", "completion_tokens", "total_tokens", "cache_read_tokens", "cache_write_tokens"}
 REPORTED = {
+    "bedrock_converse": CACHED_TOO,
     "ollama_chat": {"prompt_tokens", "completion_tokens"},
     "cohere_v2": {"prompt_tokens", "completion_tokens", "cache_read_tokens", "reasoning_tokens"},
     "openai_chat": {"prompt_tokens", "completion_tokens", "total_tokens", "cache_read_tokens", "reasoning_tokens"},

@@ -175,6 +175,12 @@ async def test_names(tmp_path: Path) -> None:
             "gemini_generate",
         ),
         ("https://api.mistral.ai/v1/chat/completions", "mistral", "mistral_chat"),
+        (
+            "https://bedrock-runtime.cn-north-1.amazonaws.com.cn/model/a%3Ab/converse-stream",
+            "bedrock",
+            "bedrock_converse",
+        ),
+        ("https://s3.us-east-1.amazonaws.com/x", "s3.us-east-1.amazonaws.com", "unknown"),
         ("http://127.0.0.1:11434/api/chat", "127.0.0.1", "ollama_chat"),
         ("https://llm.example.com/v1/chat/completions", "llm.example.com", "openai_chat"),
         ("https://llm.example.com/v1/other", "llm.example.com", "unknown"),

@@ -130,8 +130,11 @@ def asynchronous(spec: str, base_url: str | None) -> LLMClient:
 
 
 def key_variable(provider: Provider) -> str | None:
-    """The variable of the key that is set; `None` where none is."""
-    return next((name for name in provider.env if os.environ.get(name)), None)
+    """The variable of the key that is set, of a key of several parts the first; `None` where none is."""
+    found = next((name for name in provider.env if os.environ.get(name)), None)
+    if found is None and provider.sign is not None and all(map(os.environ.get, provider.sign.env[:2])):
+        return provider.sign.env[0]
+    return found
 
 
 def _image(place: str) -> ImageBlock:

@@ -9,6 +9,7 @@ from .. import providers as known
 from ..core.response import ModelInfo
 from ..env import load_env
 from ..sync_client import SyncLLMClient
+from ..target import key_variables
 from .asking import Ask, asynchronous, key_variable
 from .output import console, is_terminal, write, write_json, write_table
 
@@ -32,7 +33,9 @@ def row(name: str) -> Row:
     elif not provider.env:
         key = "needs none"
     else:
-        key = f"{' or '.join(provider.env)} is not set" + (" (optional)" if provider.key == "optional" else "")
+        key = f"{' or '.join(key_variables(provider))} is not set" + (
+            " (optional)" if provider.key == "optional" else ""
+        )
     dialects = [provider.dialect.name, *(also.dialect.name for also in provider.also)]
     return Row(name, dialects, provider.base_url, key, found is not None or provider.key == "optional")
 
@@ -52,7 +55,13 @@ def providers(env_file: str, *, as_json: bool) -> None:
 
 
 def _told(found: Row) -> list[str]:
-    return [found.name, ", ".join(found.dialects), found.base_url or "(--base-url)", found.key]
+    return [found.name, ", ".join(found.dialects), _address(found), found.key]
+
+
+def _address(found: Row) -> str:
+    """The address, or what says it."""
+    regions = known.get(found.name).regions
+    return found.base_url or (f"({regions.env[0]})" if regions is not None else "(--base-url)")
 
 
 def _drawn(found: Row) -> list[str]:
@@ -62,7 +71,7 @@ def _drawn(found: Row) -> list[str]:
     mark = "●" if variable else "○"
     note = " (optional)" if provider.key == "optional" and not variable else ""
     key = f"{mark} {variable or provider.env[0]}{note}" if provider.env else "needs none"
-    address = (found.base_url or "(--base-url)").removeprefix("https://")
+    address = _address(found).removeprefix("https://")
     return [found.name, key, f"{address}\n{', '.join(found.dialects)}"]
 
 

@@ -6,10 +6,6 @@ type; content may follow the finish reason.
 
 from __future__ import annotations
 
-import hashlib
-import re
-import string
-
 from ..core import exceptions as error
 from ..core.messages import (
     AudioBlock,
@@ -44,24 +40,12 @@ from ..wire.table import (
     when,
 )
 from ._effort import effort
+from ._ids import nine
 from ._media import text_or
 from ._schema_tables import openai_function, openai_output
 from ._tools import ARGUMENTS
 
 NEVER_REASONS = r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))"
-_ALPHABET = string.digits + string.ascii_letters
-
-
-def nine(identity: str) -> str:
-    """The id of a call as models that check it want it: nine letters and digits, always the same nine for one id."""
-    if re.fullmatch("[a-zA-Z0-9]{9}", identity):
-        return identity
-    number = int.from_bytes(hashlib.sha256(identity.encode()).digest())
-    out = ""
-    for _ in range(9):
-        number, digit = divmod(number, len(_ALPHABET))
-        out += _ALPHABET[digit]
-    return out
 
 
 def choices(said: str, *, whole: bool) -> Each:

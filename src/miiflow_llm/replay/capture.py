@@ -9,6 +9,9 @@ import msgspec
 
 Origin = Literal["recorded", "constructed"]
 
+_STREAMS = {"ollama_chat": "application/x-ndjson", "bedrock_converse": "application/vnd.amazon.eventstream"}
+"""What the streams of a dialect are sent as, where they are no server-sent events."""
+
 
 class Capture(msgspec.Struct, kw_only=True):
     """One exchange with a provider: the request as JSON for matching, the answer byte for byte.
@@ -58,4 +61,4 @@ class Capture(msgspec.Struct, kw_only=True):
 def _usual_content_type(capture: Capture) -> str:
     if not capture.streaming or capture.status >= 400:
         return "application/json"
-    return "application/x-ndjson" if capture.dialect.startswith("ollama") else "text/event-stream"
+    return _STREAMS.get(capture.dialect, "text/event-stream")

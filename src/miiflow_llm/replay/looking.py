@@ -6,10 +6,11 @@ Captures in, lines out; it prints nothing.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
+from ..wire.eventstream import BrokenStreamError, EventStreamFramer
 from .capture import Capture
 from .http_reader import json_of
 from .reading import Frame, is_spoken, outcome_lines, read, unread
@@ -31,7 +32,8 @@ def show(capture: Capture, *, width: int | None = WIDTH) -> Iterator[str]:
         frames, outcome = reading.frames, outcome_lines(reading)
     else:
         frames, outcome = unread(capture), iter([f"not read: nobody here speaks {capture.dialect!r}"])
-    for line in (*_head(capture), *_frames(frames), *outcome):
+    text = _message_text if "eventstream" in capture.content_type else _text
+    for line in (*_head(capture), *_frames(frames, text), *outcome):
         yield line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 
@@ -75,9 +77,9 @@ def _head(capture: Capture) -> Iterator[str]:
         yield "partial: the recording stopped before the body ended"
 
 
-def _frames(frames: list[Frame]) -> Iterator[str]:
+def _frames(frames: list[Frame], text: Callable[[bytes], str]) -> Iterator[str]:
     for frame in frames:
-        yield f"{_moment(frame)} | {_text(frame.data)}"
+        yield f"{_moment(frame)} | {text(frame.data)}"
         yield from (f"{'':>10} -> {line}" for line in chunk_lines(frame.chunks).splitlines())
 
 
@@ -87,6 +89,15 @@ def _moment(frame: Frame) -> str:
 
 def _text(data: bytes) -> str:
     return " ".join(data.decode("utf-8", "backslashreplace").split()) or "(end of the bytes)"
+
+
+def _message_text(data: bytes) -> str:
+    """A binary message as its event's name and its payload; as it stands, where it is broken or cut."""
+    try:
+        messages = EventStreamFramer().feed(data)
+    except BrokenStreamError:
+        messages = []
+    return " ".join(f"{message.event} {_text(message.data)}" for message in messages) or _text(data)
 
 
 def _said(capture: Capture) -> list[str]:

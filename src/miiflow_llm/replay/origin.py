@@ -7,7 +7,8 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from .. import providers
-from ..wire.table import Dialect
+from ..core.exceptions import ConfigurationError
+from ..wire.table import Dialect, Regions
 
 UNKNOWN_DIALECT = "unknown"
 """What a capture says where no dialect has this path; it can be replayed, but not read."""
@@ -15,7 +16,7 @@ UNKNOWN_DIALECT = "unknown"
 
 def provider_of(host: str) -> str:
     """The provider whose address is at `host`; the host itself, as a capture's name, where there is none."""
-    return _hosts().get(host) or re.sub(r"[^A-Za-z0-9.-]", "-", host).strip(".-") or "unknown"
+    return _hosts().get(host) or _regional(host) or re.sub(r"[^A-Za-z0-9.-]", "-", host).strip(".-") or "unknown"
 
 
 def dialect_of(provider: str, path: str) -> str:
@@ -32,6 +33,22 @@ def _hosts() -> dict[str, str]:
         if host and host not in ("localhost", "127.0.0.1"):
             hosts.setdefault(host, name)
     return hosts
+
+
+def _regional(host: str) -> str | None:
+    """The provider that has this address in a region, whose name is a label of the host."""
+    for name in providers.builtin_names():
+        regions = providers.get(name).regions
+        if regions is not None and any(_is_at(host, regions, label) for label in host.split(".")):
+            return name
+    return None
+
+
+def _is_at(host: str, regions: Regions, region: str) -> bool:
+    try:
+        return urlsplit(regions.url(region)).hostname == host
+    except ConfigurationError:
+        return False
 
 
 def _dialects(provider: str) -> list[Dialect]:

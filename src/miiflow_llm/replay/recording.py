@@ -15,6 +15,7 @@ from ..wire import clock
 from ..wire.coding import Coding, CodingError, coding_of
 from .capture import Capture
 from .errors import CaptureError
+from .eventstream import MEDIA_TYPE, resealed
 from .http_reader import json_of
 from .match import Received, canonical
 from .origin import dialect_of, provider_of
@@ -24,6 +25,7 @@ BodyHook = Callable[[bytes], bytes]
 
 _KEPT = {
     *("content-type", "retry-after", "retry-after-ms", "request-id", "x-request-id", "x-should-retry", "cf-ray"),
+    *("x-amzn-requestid", "x-amzn-errortype"),
     *("server", "openai-processing-ms", "openai-version", "openai-model", "x-groq-region"),
 }
 _KEPT_FAMILIES = ("x-ratelimit", "anthropic-ratelimit", "ratelimit")
@@ -124,11 +126,17 @@ class Recording:
     def _redacted(self, body: bytes) -> bytes:
         hook = self._settings.body_hook
         redacted = self._settings.redactor.redact(hook(body) if hook else body, cut=not self.ended)
+        if redacted != body and self._is_sealed():
+            redacted = resealed(redacted)
         if len(redacted) != len(body):
             raise CaptureError(
                 f"the body hook made {len(redacted)} bytes of {len(body)}; it must keep the size of every frame"
             )
         return redacted
+
+    def _is_sealed(self) -> bool:
+        """Whether the body has checksums of itself."""
+        return self._response is not None and self._response.headers.get("content-type", "").startswith(MEDIA_TYPE)
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         redact = self._settings.redactor.redact_text

@@ -16,6 +16,7 @@ from ...core.usage import TokenCount
 from ..capture import Capture
 from . import (
     anthropic_messages,
+    bedrock_converse,
     cohere_v2,
     gemini_generate,
     mistral_chat,
@@ -50,6 +51,7 @@ _FORMATS: dict[str, _Format] = {
         mistral_chat,
         ollama_chat,
         cohere_v2,
+        bedrock_converse,
     )
 }
 DIALECTS = tuple(_FORMATS)
