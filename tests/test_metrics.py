@@ -208,3 +208,19 @@ def test_threads() -> None:
     metrics = recorder.summary()
     assert counts(metrics) == (16_000, 8000, 0, 8000, 8000)
     assert metrics.total_tokens == 16_000
+
+
+def test_a_note_waits_for_no_lock() -> None:
+    """A stream that is dropped is counted by the collector, which may run while the same thread has the lock."""
+    recorder = MetricsRecorder()
+
+    def collected() -> None:
+        with recorder._lock:
+            recorder.abandoned("p/m", 1, TokenCount(total_tokens=3))
+
+    thread = threading.Thread(target=collected, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    summary = recorder.summary()
+    assert (summary.abandoned, summary.retries, summary.total_tokens) == (1, 1, 3)

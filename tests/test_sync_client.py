@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.faults import CutAt, Fault, Stall, StatusFirst
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.wire.transport_loops import tls_context
+from miiflow_llm.wire.transport_sync import _Watchdog
 
 from .captured import facts, line, own, read, sample
 from .test_captures import name
@@ -147,6 +149,55 @@ def test_leaving() -> None:
         with pytest.warns(ResourceWarning):
             del dropped
         assert one.get_metrics().abandoned == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_stream_is_dropped_while_the_pool_is_locked() -> None:
+    """The collector may end a stream inside httpcore's pool, which must not wait for itself; the place comes free."""
+    capture = CAPTURES["openai/text"]
+    with serving(capture, pace=0.01) as server, client(server, capture) as one:
+        pool = dropped_while_locked(one)
+        until = time.monotonic() + 5
+        while pool.connections and time.monotonic() < until:
+            time.sleep(0.01)
+        assert pool.connections == []
+        assert [chunk.delta for chunk in one.stream_chat("Hello")]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_dropped_streams_are_closed_before_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the watchdog has not come to it, the next request finds the place free."""
+    monkeypatch.setattr(_Watchdog, "wake", lambda _: None)
+    capture = CAPTURES["openai/text"]
+    with serving(capture, pace=0.01) as server, client(server, capture) as one:
+        pool = dropped_while_locked(one)
+        assert len(pool.connections) == 1
+        list(one.stream_chat("Hello"))
+        assert len(pool.connections) == 1
+
+
+def dropped_while_locked(one: SyncLLMClient) -> Any:
+    """Begin a stream, and have it collected as part of a cycle by a thread that has httpcore's lock; the pool."""
+    stream = one.stream_chat("Hello")
+    next(stream)
+    cycle: list[Any] = [stream]
+    cycle.append(cycle)
+    pool: Any = one._transport._client._transport._pool  # type: ignore[union-attr]
+    gc.collect()
+
+    def collect() -> None:
+        with pool._optional_thread_lock:
+            gc.collect()
+
+    del stream, cycle
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(5)
+    stuck = thread.is_alive()
+    if stuck:
+        pool._optional_thread_lock._lock.release()  # so that the test ends
+    assert not stuck, "the pool waits for itself"
+    return pool
 
 
 @pytest.mark.parametrize("how", ["chat", "stream"])

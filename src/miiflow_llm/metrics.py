@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from threading import Lock
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -81,19 +83,29 @@ class _Histogram:
         return Latency(self.at(0.5), self.at(0.9), self.at(0.99))
 
 
+class _Note(NamedTuple):
+    target: str
+    how: Literal["finished", "failed", "abandoned"]
+    retries: int
+    usage: TokenCount | None
+    latency_ms: float | None = None
+    first_token_ms: float | None = None
+
+
 class _Target:
     def __init__(self) -> None:
-        self.finished = self.failed = self.abandoned = self.retries = 0
+        self.ended: Counter[str] = Counter()
+        self.retries = 0
         self.tokens = TokenCount()
         self.latency = _Histogram()
         self.first_token = _Histogram()
 
     def summary(self) -> TargetMetrics:
         return TargetMetrics(
-            self.finished + self.failed + self.abandoned,
-            self.finished,
-            self.failed,
-            self.abandoned,
+            self.ended.total(),
+            self.ended["finished"],
+            self.ended["failed"],
+            self.ended["abandoned"],
             self.retries,
             self.tokens,
             self.latency.summary(),
@@ -102,10 +114,14 @@ class _Target:
 
 
 class MetricsRecorder:
-    """Takes one note at the end of each call; safe to use from several threads."""
+    """Takes one note at the end of each call; safe to use from several threads, and from the collector in any of them.
+
+    A note is written down without waiting for the lock, and taken into account by whoever has it.
+    """
 
     def __init__(self) -> None:
         self._targets: dict[str, _Target] = {}
+        self._notes: deque[_Note] = deque()
         self._lock = Lock()
         self._latency_sum = 0.0
 
@@ -113,39 +129,44 @@ class MetricsRecorder:
         self, target: str, usage: TokenCount, latency_ms: float, first_token_ms: float | None, retries: int
     ) -> None:
         """A call gave its whole answer."""
-        with self._lock:
-            entry = self._entry(target, retries)
-            entry.finished += 1
-            entry.tokens += usage
-            entry.latency.add(latency_ms)
-            self._latency_sum += latency_ms
-            if first_token_ms is not None:
-                entry.first_token.add(first_token_ms)
+        self._note(_Note(target, "finished", retries, usage, latency_ms, first_token_ms))
 
     def failed(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
         """A call raised; `usage` is what had been reported until then."""
-        with self._lock:
-            entry = self._entry(target, retries)
-            entry.failed += 1
-            entry.tokens += usage or TokenCount()
+        self._note(_Note(target, "failed", retries, usage))
 
     def abandoned(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
         """The caller left, or was cancelled."""
-        with self._lock:
-            entry = self._entry(target, retries)
-            entry.abandoned += 1
-            entry.tokens += usage or TokenCount()
+        self._note(_Note(target, "abandoned", retries, usage))
 
-    def _entry(self, target: str, retries: int) -> _Target:
-        if target not in self._targets and len(self._targets) >= MAX_TARGETS:
-            target = "other"
-        entry = self._targets.setdefault(target, _Target())
-        entry.retries += retries
-        return entry
+    def _note(self, note: _Note) -> None:
+        self._notes.append(note)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_notes()
+            finally:
+                self._lock.release()
+
+    def _take_notes(self) -> None:
+        while self._notes:
+            self._take(self._notes.popleft())
+
+    def _take(self, note: _Note) -> None:
+        known = note.target in self._targets or len(self._targets) < MAX_TARGETS
+        entry = self._targets.setdefault(note.target if known else "other", _Target())
+        entry.ended[note.how] += 1
+        entry.retries += note.retries
+        entry.tokens += note.usage or TokenCount()
+        if note.latency_ms is not None:
+            entry.latency.add(note.latency_ms)
+            self._latency_sum += note.latency_ms
+        if note.first_token_ms is not None:
+            entry.first_token.add(note.first_token_ms)
 
     def summary(self) -> Metrics:
         """The numbers now."""
         with self._lock:
+            self._take_notes()
             targets = {name: entry.summary() for name, entry in self._targets.items()}
             latency_sum = self._latency_sum
         finished = sum(target.finished for target in targets.values())

@@ -141,9 +141,11 @@ class SyncChatStream(Iterator[StreamChunk]):
             let_go(answer.body)
 
     def __del__(self) -> None:
-        if getattr(self, "_answer", None) is None:
+        answer = getattr(self, "_answer", None)
+        if answer is None:
             return
-        self.close()  # first: a warning may be an error
+        answer.body.abort()  # first: a warning may be an error
+        self._state.abandoned()
         warnings.warn(
             "a stream was dropped before its end without being closed; use `with`",
             ResourceWarning,

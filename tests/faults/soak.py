@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import sys
+import threading
 import time
 import warnings
 from collections import Counter
@@ -37,7 +38,7 @@ SLACK_MB = 24.0
 
 
 class Count(msgspec.Struct):
-    """What a process holds at one moment."""
+    """What a process holds at one moment; without an event loop threads stand for tasks."""
 
     sockets: int
     fds: int
@@ -77,9 +78,13 @@ def _tasks() -> int:
     try:
         return len(asyncio.all_tasks())
     except RuntimeError:
+        pass
+    try:
         import trio
 
         return trio.lowlevel.current_statistics().tasks_living
+    except RuntimeError:
+        return threading.active_count()
 
 
 def faulty(seed: int) -> tuple[FaultServer, list[bool]]:
@@ -246,7 +251,10 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.getLogger("miiflow_llm").setLevel(logging.WARNING)
     retry._FIRST = 0.01
+    from .soak_threads import soak_threads
+
     rows = [soak(loop, transport, arguments) for loop in arguments.loops for transport in arguments.transports]
+    rows.append(soak_threads(arguments))
     sys.stdout.write(table(rows) + "\n")
     leaks = [f"{row.backend}/{row.transport}: {leak}" for row in rows for leak in row.leaks()]
     for leak in leaks:

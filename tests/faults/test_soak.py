@@ -7,6 +7,7 @@ import argparse
 import pytest
 
 from .soak import soak
+from .soak_threads import soak_threads
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -17,3 +18,12 @@ def test_hundreds_of_streams_leave_nothing_behind(backend: str, transport: str) 
     assert row.leaks() == []
     assert row.streams == 300
     assert {"finished", "left", "cancelled", "typed error"} <= set(row.ended)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_threads_leave_nothing_behind() -> None:
+    """The same for the synchronous client, shared by threads."""
+    row = soak_threads(argparse.Namespace(streams=300, seconds=30.0, seed=11))
+    assert row.leaks() == []
+    assert row.streams == 300
+    assert {"finished", "left", "dropped", "left by exception", "typed error"} <= set(row.ended)

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ class SyncBody:
         self._deadline: float | None = None
         self._expired = False
         self._reading = False
+        _open.add(self)
 
     @property
     def deadline(self) -> float | None:
@@ -78,6 +80,18 @@ class SyncBody:
     def expire(self) -> None:
         """End a waiting read: shut the socket under it."""
         self._expired = True
+        self._shut()
+
+    def abort(self) -> None:
+        """Let go where no lock may be waited for, as in the collector, which may run inside the pool that has it.
+
+        The socket is shut now; the pool hears of it from the watchdog, or before the next request.
+        """
+        self._shut()
+        _dropped.append(self)
+        _watchdog.wake()
+
+    def _shut(self) -> None:
         stream = self._response.extensions.get("network_stream")
         connection = stream.get_extra_info("socket") if stream is not None else None
         if connection is not None:
@@ -86,6 +100,7 @@ class SyncBody:
 
     def close(self) -> None:
         """Let go: the connection is kept when the body is complete."""
+        _open.discard(self)
         self._response.close()
 
 
@@ -128,9 +143,21 @@ class _Watchdog:
             elif deadline < self._wakes:
                 self._changed.notify()
 
+    def wake(self) -> None:
+        """Have dropped bodies closed soon; where another thread is in the way, later."""
+        if self._changed.acquire(blocking=False):
+            self._changed.notify()
+            self._changed.release()
+
     def _run(self) -> None:
+        while True:
+            close_dropped()
+            self._wait()
+
+    def _wait(self) -> None:
+        """End what is overdue, and sleep until something may be."""
         with self._changed:
-            while True:
+            if not _dropped:
                 now = time.monotonic()
                 waiting = [body for body in self._bodies if body._reading and body.deadline is not None]
                 for body in waiting:
@@ -143,11 +170,26 @@ class _Watchdog:
 
 _watchdog = _Watchdog()
 
+_open: set[SyncBody] = set()
+"""Bodies not closed yet, kept from the collector: their generators would close themselves in it, and wait for locks."""
+_dropped: deque[SyncBody] = deque()
+_inherited: list[object] = []
+
+
+def close_dropped() -> None:
+    """Give back the connections of streams that were dropped without being closed."""
+    while _dropped:
+        with contextlib.suppress(IndexError, httpx.HTTPError, OSError):
+            _dropped.popleft().close()
+
 
 def _after_fork() -> None:
     """A child has no thread of its parent's, and maybe a lock that nobody will release."""
     global _watchdog  # noqa: PLW0603  the one watchdog of the process
     _watchdog = _Watchdog()
+    _inherited.append([*_open, *_dropped])  # the parent's, never to be touched
+    _open.clear()
+    _dropped.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -225,6 +267,7 @@ class SyncTransport:
             NetworkError: the connection could not be made, or broke.
         """
         client = self._opened()
+        close_dropped()
         request = client.build_request(
             method,
             url,
