@@ -9,6 +9,9 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 settings.register_profile("suite", deadline=None, derandomize=True)  # the same run everywhere, on busy machines too
 settings.load_profile("suite")
 
+ENDINGS = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_API_BASE")
+"""How the variables of keys and addresses end."""
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
@@ -22,15 +25,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
     for name in list(os.environ):
-        if (
-            name.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_API_BASE"))
-            or name.startswith("AWS_")
-            or name
-            in (
-                "OLLAMA_HOST",
-                "CO_API_URL",
-            )
-        ):
+        if name.endswith(ENDINGS) or name.startswith("AWS_") or name in ("OLLAMA_HOST", "CO_API_URL"):
             monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from miiflow_llm import AccessKey, LLMClient, SyncLLMClient
-from miiflow_llm.core.exceptions import AuthenticationError, ConfigurationError, MiiflowLLMError
+from miiflow_llm.core.exceptions import AuthenticationError, ConfigurationError, MiiflowLLMError, ProviderError
 from miiflow_llm.providers._sigv4 import signed
 from miiflow_llm.replay import ReplayServer, fake_body, fake_pair, load, record
 from miiflow_llm.replay.fake import FakeError
@@ -310,3 +310,29 @@ async def test_a_wrong_signature_is_a_wrong_key() -> None:
         with pytest.raises(AuthenticationError) as caught:
             await client.chat("Hi")
     assert (len(caught.value.attempts), caught.value.request_id) == (1, "r1")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("provider", "key", "secrets"),
+    [
+        ("bedrock", KEY, PARTS),
+        ("bedrock", "ABSK-of-the-tide", ("ABSK-of-the-tide",)),
+        ("openai", "sk-tide-1", ("sk-tide-1",)),
+    ],
+    ids=["signed", "sent", "elsewhere"],
+)
+async def test_a_key_that_is_repeated_does_not_show(provider: str, key: Any, secrets: tuple[str, ...]) -> None:
+    """A provider may repeat in an error what it was sent, as AWS does to show what it would have signed."""
+    words = f"the canonical string should have been x-amz-security-token:{' and '.join(secrets)} and no other"
+    body = msgspec.json.encode({"message": words, "error": {"message": words}})
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(403, content=body))) as http:
+        options: Any = {"region": "us-east-1"} if provider == "bedrock" else {}
+        client = LLMClient.create(provider, "m", key, http_client=http, **options)
+        with pytest.raises(ProviderError) as caught:
+            await client.chat("Hi")
+    error = caught.value
+    shown = [str(error), repr(error), error.message, error.body.decode(), str(error.__dict__)]
+    assert not [one for one in secrets for text in shown if one in text]
+    assert "x-amz-security-token:***" in error.message
+    assert "and no other" in error.body.decode()

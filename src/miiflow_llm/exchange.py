@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from .core.events import CallEvent, EventName, Operation
-from .core.exceptions import ConfigurationError, MiiflowLLMError
+from .core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError
 from .core.request import ChatRequest, Plan
 from .core.response import Attempt, ChatResponse, Embeddings
 from .core.timeout import Timeout
@@ -170,12 +170,23 @@ class Exchange:
         """Write down why the attempt did not serve."""
         error.provider = error.provider or self.setup.target.name
         error.model = error.model or self.model
+        self._hide_key(error)
         if not self.attempts:
             return
         attempt = self.attempts[-1]
         attempt.reason = type(error).__name__
         attempt.total_ms = self._since(self.began)
         self.log_attempt()
+
+    def _hide_key(self, error: MiiflowLLMError) -> None:
+        """Blot out the key where the provider's own words repeat it."""
+        credential = self.setup.target.credential
+        if credential is None:
+            return
+        error.message = credential.hide(error.message)
+        error.args = (error.message,)
+        if isinstance(error, ProviderError):
+            error.body = credential.hide(error.body.decode("latin-1")).encode("latin-1")
 
     def log_attempt(self) -> None:
         """Say in the log how the last attempt went: no content, no key."""

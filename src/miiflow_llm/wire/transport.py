@@ -39,6 +39,9 @@ MAX_CONNECTIONS = 1000
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+SHORTEST_KEY = 8
+"""A key of fewer characters, which a local server may have, is a word like others, and looked for in no text."""
+
 TransportName = Literal["auto", "lean", "httpx"]
 
 
@@ -76,9 +79,9 @@ class Credential(httpx.Auth):
         """The header's value as `plan()` shows it."""
         return f"{self.prefix}***"
 
-    def within(self, text: str) -> bool:
-        """Whether the key stands in `text`."""
-        return self._key in text
+    def hide(self, text: str) -> str:
+        """`text` without the key, which a provider may repeat to say what is wrong with it."""
+        return text if len(self._key) < SHORTEST_KEY else text.replace(self._key, "***")
 
 
 class Answer(msgspec.Struct):

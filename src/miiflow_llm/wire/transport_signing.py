@@ -9,7 +9,7 @@ import httpx
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
 from .table import Outgoing, Signing
-from .transport import Credential
+from .transport import SHORTEST_KEY, Credential
 
 AUTHORIZATION = "authorization"
 
@@ -30,9 +30,11 @@ class SigningCredential(Credential):
         request.headers.update(self._signing.headers(_outgoing(request), self._parts, self._region))
         yield request
 
-    def within(self, text: str) -> bool:
-        """Whether the secret, or the session's token, stands in `text`."""
-        return any(part in text for part in (self._parts.secret, self._parts.session_token) if part)
+    def hide(self, text: str) -> str:
+        """`text` without the secret and the session's token."""
+        for part in (self._parts.secret, self._parts.session_token or ""):
+            text = text.replace(part, "***") if len(part) >= SHORTEST_KEY else text
+        return text
 
 
 def _outgoing(request: httpx.Request) -> Outgoing:
