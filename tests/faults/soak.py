@@ -27,6 +27,7 @@ from miiflow_llm.core.exceptions import MiiflowLLMError
 from miiflow_llm.core.timeout import Timeout
 from miiflow_llm.wire import retry
 
+from ..lean import fuzz
 from .helpers import client_at
 from .server import CLOSE, HANG, LAST_CHUNK, RESET, FaultServer, Request, Steps, Wait, chunk, whole
 from .wires import OPENAI_CHAT
@@ -50,8 +51,7 @@ class Count(msgspec.Struct):
         """Count; `sockets` are the server's ends of connections that are still open."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1]) if sys.platform == "linux" else 0
-        fds = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208  names are wanted, not paths
-        return cls(server.open, fds, _tasks(), round(pages * 4096 / 2**20, 1))
+        return cls(server.open, _descriptors(), _tasks(), round(pages * 4096 / 2**20, 1))
 
 
 class Row(msgspec.Struct):
@@ -72,6 +72,10 @@ class Row(msgspec.Struct):
         if self.after.memory_mb > self.before.memory_mb + SLACK_MB:
             left.append(f"memory: {self.before.memory_mb} MB before, {self.after.memory_mb} MB after")
         return left + [name for name in self.ended if name.startswith("!")]
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0  # noqa: PTH208  names are wanted, not paths
 
 
 def _tasks() -> int:
@@ -222,6 +226,22 @@ def soak(backend: str, transport: str, arguments: argparse.Namespace) -> Row:
         return anyio.run(_run, server, faults, backend, transport, arguments, backend=backend)
 
 
+def malformed(backend: str, arguments: argparse.Namespace) -> list[str]:
+    """Play malformed HTTP to the lean transport; what is wrong, in words."""
+    before, began = _descriptors(), time.monotonic()
+    try:
+        outcomes = anyio.run(fuzz.run, arguments.seed, arguments.malformed, backend=backend)
+    except Exception as raised:
+        return [f"malformed/{backend}: {type(raised).__name__}: {raised}"]
+    ended = ", ".join(f"{number} {name}" for name, number in outcomes.most_common())
+    sys.stdout.write(f"malformed answers on {backend}: {ended}, in {time.monotonic() - began:.0f} s\n")
+    gc.collect()
+    wrong = sorted(set(outcomes) - {"whole", "RemoteProtocolError", "ReadError"})
+    if _descriptors() > before:
+        wrong.append(f"descriptors: {before} before, {_descriptors()} after")
+    return [f"malformed/{backend}: {what}" for what in wrong]
+
+
 def table(rows: list[Row]) -> str:
     """The rows as a table for people."""
     lines = ["| loop | transport | streams | s | sockets | fds | tasks | memory MB | ended |", "|---" * 9 + "|"]
@@ -245,6 +265,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--loops", nargs="+", default=["asyncio", "trio"])
     parser.add_argument("--transports", nargs="+", default=["lean", "httpx"])
+    parser.add_argument("--malformed", type=int, default=100_000, help="malformed answers on each event loop")
     parser.add_argument(
         "--captures", action="store_true", help="also every cut, truncation and 2 000 changes of captures"
     )
@@ -257,6 +278,7 @@ def main() -> int:
     rows.append(soak_threads(arguments))
     sys.stdout.write(table(rows) + "\n")
     leaks = [f"{row.backend}/{row.transport}: {leak}" for row in rows for leak in row.leaks()]
+    leaks += [wrong for loop in arguments.loops if arguments.malformed for wrong in malformed(loop, arguments)]
     for leak in leaks:
         sys.stdout.write(f"LEAK {leak}\n")
     if arguments.captures:
