@@ -133,6 +133,9 @@ def test_most_text_is_read_so() -> None:
         (b'{"t":""}', ""),
         (b'{"t":"a","t":null}', ""),
         (b'{"t":["a"]}', ""),
+        (b'{"t":"a","args":"","message":null}', "a"),
+        (b'{"t":"a","args":[]}', ""),
+        (b'{"t":"a","message":[]}', ""),
         (b"{}", ""),
         (b'"a"', ""),
         (b'{"t":"a"', ""),
@@ -147,8 +150,11 @@ def test_what_another_rule_would_say(payload: bytes, said: str) -> None:
         emit("finish", unified=const("stop"), when=absent("why"), where=("flag", True)),
         emit("finish", "why"),
         emit("tool_call", arguments=json("other")),
+        emit("tool_call", arguments="args"),
+        emit("failure", message="message"),
     )
     assert more_of(decoder, "", payload, None) == said
+    assert not said or mere_text(decoder, "", payload) == Text(said)
 
 
 @pytest.mark.parametrize(

@@ -162,10 +162,7 @@ class _MoreTexts(dict[str, MoreText | None]):
     def __missing__(self, event: str) -> MoreText | None:
         if event not in self._events:
             return None
-        decoder = self._decoder
-        read = self[event] = more_text(
-            f"{decoder.dialect.name}:{event or 'any'}", decoder.rules_for(event, meta=self._meta)
-        )
+        read = self[event] = self._decoder.compiled_more_text(event, meta=self._meta)
         return read
 
 

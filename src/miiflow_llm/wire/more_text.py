@@ -17,6 +17,7 @@ from .compile import defined
 from .event_words import Absent, Each, Exists, Rule, RuleLike, Value
 from .paths import Step, steps
 from .shapes import paths_of
+from .walk import JSON_AS_TEXT
 
 MoreText: TypeAlias = Callable[[bytes, object], str]
 """Gives the text of a payload that goes on with a block, `""` for another's; raises as a compiled reader does."""
@@ -25,7 +26,7 @@ _ITEM: Step = "[]"
 """The step into each element of a list; no key is written so."""
 
 _Path = tuple[Step, ...]
-_Kind = Literal["text", "key", "null", "empty", "false", "zero"] | tuple[str]
+_Kind = Literal["text", "key", "null", "empty", "blank", "false", "zero"] | tuple[str]
 """What is allowed at a path: what a word names, a value where there is one in a tuple."""
 
 _TYPES: dict[_Kind, Any] = {
@@ -33,9 +34,12 @@ _TYPES: dict[_Kind, Any] = {
     "key": int | float | str | None,
     "null": NoneType,
     "empty": Literal[""] | tuple[()] | None,
+    "blank": Literal[""] | None,
     "false": bool | None,
     "zero": Literal[0] | None,
 }
+_QUIET: tuple[_Kind, ...] = ("empty", "blank", "false", "null")
+"""What fires no rule, the strictest last."""
 
 
 class _UnfitError(Exception):
@@ -150,7 +154,7 @@ class _Alone:
             self._by_flag(place)
         elif not isinstance(rule.when, Absent):
             for name in paths_of(rule.when):
-                self._quiet(place.path(name), "null" if isinstance(rule.when, Exists) else "empty")
+                self._quiet(place.path(name), _quiet_for(rule))
 
     def _quiet(self, path: _Path, kind: _Kind) -> None:
         """Let what is at `path` be nothing that fires a rule."""
@@ -159,9 +163,10 @@ class _Alone:
         whole = tuple(itertools.takewhile(lambda step: isinstance(step, str), path))
         if whole in self._flags:
             kind = "false"
-        if self.kinds.get(whole) == "empty":
-            del self.kinds[whole]
-        if self.kinds.get(whole) != "null":
+        there = self.kinds.get(whole)
+        if there in _QUIET:
+            self.kinds[whole] = max(there, kind, key=_QUIET.index)
+        else:
             self._allow(whole, kind)
 
     def _by_flag(self, place: _Place) -> None:
@@ -190,6 +195,13 @@ def _plain(place: _Place, value: Value | None) -> _Path:
     if any(isinstance(step, int) for step in path):
         raise _UnfitError
     return path
+
+
+def _quiet_for(rule: Rule) -> _Kind:
+    """What is allowed where the rule would look whether it fires: an empty list is a value where JSON becomes text."""
+    if isinstance(rule.when, Exists):
+        return "null"
+    return "blank" if any(rule.fields.get(field) == rule.when for field in JSON_AS_TEXT) else "empty"
 
 
 def _only(wanted: Any) -> _Kind:

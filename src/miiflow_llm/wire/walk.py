@@ -22,6 +22,10 @@ _DECODER = msgspec.json.Decoder(float_hook=float)
 """Takes 1e400, which Python's float does too, as infinite."""
 
 
+JSON_AS_TEXT = ("arguments", "message")
+"""The fields that take a value which is no string as its JSON."""
+
+
 class Mismatch(Exception):
     """The value at `path` is of a kind that nothing can be made of."""
 
@@ -166,7 +170,7 @@ def _coerced(path: str, value: Any, kind: Kind, field: str) -> Any:
 def _text(path: str, value: Any, field: str) -> str | None:
     if isinstance(value, str):
         return value
-    if field in ("arguments", "message"):
+    if field in JSON_AS_TEXT:
         return msgspec.json.encode(value).decode()
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "".join(value)
