@@ -164,6 +164,8 @@ class ChatStream(AsyncIterator[StreamChunk]):
         with self._closable():
             self._answer = await send(self._transport, self._state.call)
             self._state.opened()
+        if self._state.over:  # closed by another task at the moment when the head came
+            await self._leave()
 
     async def _advance(self) -> None:
         """Raise what the reader found, now that all chunks before it are handed out, or make an attempt."""

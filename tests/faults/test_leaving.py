@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 
 from miiflow_llm import LLMClient
@@ -319,6 +320,45 @@ async def test_another_task_may_close_a_stream_that_has_not_begun(transport: str
             assert len(server.requests) == 1
             assert client.get_metrics().abandoned == 1
         await _gone(server)
+
+
+class _HeadOnDemand(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+    """Answers when `go` is set, with a body that never comes."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = anyio.Event(), anyio.Event()
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.set()
+        await self.go.wait()
+        return httpx.Response(200, stream=self)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.anyio
+async def test_another_task_may_close_a_stream_as_its_head_comes() -> None:
+    """The answer whose head came, but was not yet seen, when `aclose` was called is closed too."""
+    server = _HeadOnDemand()
+    async with httpx.AsyncClient(transport=server) as http, client_at("https://made", http_client=http) as client:
+        stream = client.stream_chat("Hi")
+
+        async def read() -> None:
+            assert [made async for made in stream] == []
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await server.asked.wait()
+            server.go.set()
+            await stream.aclose()
+        assert server.closed
+        assert client.get_metrics().abandoned == 1
 
 
 @pytest.mark.anyio
