@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -42,6 +44,7 @@ from miiflow_llm.wire.table import (
     take,
     when,
 )
+from miiflow_llm.wire.template import fill
 from miiflow_llm.wire.walk import Mismatch, walk
 
 from .captured import DIALECTS, engine_of, fresh_engine_of, own, read_stream, shared
@@ -280,6 +283,15 @@ async def test_a_provider_of_ones_own() -> None:
 def _in_harbours_words(body: bytes) -> bytes:
     musing = b'data: {"choices":[{"index":0,"delta":{"musing":"hm","sources":["chart"]}}]}\n\n'
     return musing + body.replace(b'"finish_reason":"stop"', b'"finish_reason":"done"')
+
+
+@pytest.mark.parametrize("frozen", [dict, OrderedDict, MappingProxyType])
+def test_a_body_may_be_any_mapping(frozen: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """A template's objects are filled, and vanish when that leaves them empty, whatever kind of mapping they are."""
+    body = frozen({"model": take("model"), "in": frozen({"side": [take("seed")]}), "kept": 1, "none": frozen({})})
+    values = {"model": "m", "seed": 7}
+    assert fill(body, values.get) == {"model": "m", "in": {"side": [7]}, "kept": 1, "none": {}}
+    assert fill(body, {}.get) == {"kept": 1, "none": {}}
 
 
 def test_refused_block() -> None:

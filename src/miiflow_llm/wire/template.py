@@ -30,7 +30,7 @@ def fill(template: Any, view: View) -> Any:
     Raises:
         ConfigurationError: a value has no place in the hole's `values`.
     """
-    filler = _FILLERS.get(type(template))
+    filler = _fillers[type(template)]
     return template if filler is None else filler(template, view)
 
 
@@ -42,7 +42,7 @@ def _by_model(template: ByModel, view: View) -> Any:
     return fill(_or_nothing(choose(template.templates, view("model"))), view)
 
 
-def _object(template: dict[str, Any], view: View) -> Any:
+def _object(template: Mapping[str, Any], view: View) -> Any:
     filled = {key: value for key, inner in template.items() if (value := fill(inner, view)) is not NOTHING}
     return filled if filled or not template else NOTHING
 
@@ -75,13 +75,19 @@ def _take(take: Take, view: View) -> Any:
     return value if take.values is None else _mapped(take, value, view)
 
 
-_FILLERS: dict[type, Callable[[Any, View], Any]] = {
-    Take: _take,
-    When: _when,
-    ByModel: _by_model,
-    dict: _object,
-    list: _list,
-}
+_Filler = Callable[[Any, View], Any]
+
+
+class _Fillers(dict[type, _Filler | None]):
+    """What fills a template, by its type, `None` for a constant: a look-up costs less than the tests it remembers."""
+
+    def __missing__(self, kind: type) -> _Filler | None:
+        known = ((Take, _take), (When, _when), (ByModel, _by_model), (Mapping, _object), (list, _list))
+        found = self[kind] = next((filler for base, filler in known if issubclass(kind, base)), None)
+        return found
+
+
+_fillers = _Fillers()
 
 
 def neighbours(template: Any, value: Any) -> list[Any]:
