@@ -7,6 +7,7 @@ import logging
 import pickle
 import traceback
 import warnings
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -213,6 +214,26 @@ async def test_no_retry_after_output() -> None:
                 async for _ in one.stream_chat("x"):
                     pass
         assert len(server.requests) == 1
+
+
+class Broken(httpx.AsyncByteStream):
+    """A body that breaks off."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b": begun\n\n"
+        raise httpx.ReadError("torn")
+
+
+@pytest.mark.anyio
+async def test_each_attempt_ends_for_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that ends early in good order does not say that the connection broke, as the one before it did."""
+    monkeypatch.setattr("backoff.full_jitter", lambda value: 0.0)
+    bodies = iter([httpx.Response(200, stream=Broken()), httpx.Response(200, content=b": begun\n\n")])
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: next(bodies))) as http:
+        one = LLMClient.create("openai", "m", api_key="k", http_client=http, max_retries=1)
+        with pytest.raises(error.StreamInterruptedError, match="no mark of completeness") as raised:
+            await anext(one.stream_chat("x"))
+    assert len(raised.value.attempts) == 2
 
 
 @pytest.mark.anyio
