@@ -160,16 +160,16 @@ def test_nothing_is_handed_out_for_nothing() -> None:
     reader = engine("openai").stream("m")
     empty = {"choices": [{"delta": {"content": "", "role": "assistant"}}]}
     assert reader.feed(b"data: " + msgspec.json.encode(empty) + b"\n\n") == []
-    assert reader.output == 0
+    assert reader.fold.output == 0
     opened = {"choices": [{"delta": call(index=0, id="a", name="f", arguments="")}]}
     assert len(reader.feed(b"data: " + msgspec.json.encode(opened) + b"\n\n")) == 1
-    before = reader.output
+    before = reader.fold.output
     again = {"choices": [{"delta": call(index=0, id="a", arguments="")}]}
     assert reader.feed(b"data: " + msgspec.json.encode(again) + b"\n\n") == []
-    assert reader.output == before
+    assert reader.fold.output == before
     beside = {"choices": [{"delta": {"content": "x", **call(index=0, id="a", arguments="")}}]}
     (chunk,) = reader.feed(b"data: " + msgspec.json.encode(beside) + b"\n\n")
-    assert (chunk.delta, chunk.tool_call_deltas, reader.output) == ("x", [], before + 1)
+    assert (chunk.delta, chunk.tool_call_deltas, reader.fold.output) == ("x", [], before + 1)
 
 
 def test_the_name_of_a_block() -> None:
@@ -180,9 +180,9 @@ def test_the_name_of_a_block() -> None:
     delta = {"type": "response.output_text.delta", "output_index": 0, "item_id": "msg_1", "delta": "Hm"}
     done = {"type": "response.output_item.done", "output_index": 0, "item": item}
     assert len(reader.feed(b"data: " + msgspec.json.encode(delta) + b"\n\n")) == 1
-    before = reader.output
+    before = reader.fold.output
     assert reader.feed(b"data: " + msgspec.json.encode(done) + b"\n\n") == []
-    assert reader.output == before
+    assert reader.fold.output == before
     (part,) = reader.response(finished=False).message.parts
     assert (part.text, part.item_id, part.phase) == ("Hm", "msg_1", "commentary")
 
@@ -274,7 +274,7 @@ def test_pieces_of_a_block_that_nothing_opened(same: Any) -> None:
     parts = reader.response(finished=False).message.parts
     assert chunks == []
     assert [part.parsed() for part in parts] == [{**start, "input": {"query": "x"}}]
-    assert reader.output > 0, "a server tool at work is progress"
+    assert reader.fold.output > 0, "a server tool at work is progress"
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -170,7 +170,7 @@ def test_work_is_progress() -> None:
     """A server tool at work is no output, yet counts against silence."""
     reader = OPENAI.stream(MODEL)
     assert reader.feed(b'data: {"type":"response.web_search_call.searching","output_index":0}\n\n') == []
-    assert reader.output == 1
+    assert reader.fold.output == 1
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ class StreamReader:
     """One streamed answer, sans-I/O: `feed` bytes, take chunks; `finish` at the end of the bytes.
 
     `ended` says that nothing more will come and reading may stop. `error` is the failure to raise once the chunks given
-    so far are handed out. `output` counts what was output or progress, for deadlines.
+    so far are handed out.
     """
 
     def __init__(self, engine: Engine, model: str, fold: Fold, max_frame: int) -> None:
@@ -212,11 +212,6 @@ class StreamReader:
         self._by_event = engine.dialect.event is not None
         self._misses = 0
         self._max = max_frame
-
-    @property
-    def output(self) -> int:
-        """How many pieces were output or progress so far."""
-        return self.fold.output
 
     def feed(self, data: bytes) -> list[StreamChunk]:
         """The chunks that `data` completes."""
