@@ -36,6 +36,23 @@ def test_providers_tell_which_key_is_set_and_never_the_key(tmp_path: Path) -> No
     assert "planted" not in ran.out
 
 
+def test_a_key_of_two_parts() -> None:
+    """A key that signs is set where both its parts are, and named by the first; the address is told by the region."""
+    keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}
+    said = {
+        "AWS_ACCESS_KEY_ID is set": keys,
+        "AWS_BEARER_TOKEN_BEDROCK is set": {**keys, "AWS_BEARER_TOKEN_BEDROCK": KEY},
+        "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is not set": {
+            "AWS_ACCESS_KEY_ID": KEY
+        },
+    }
+    for words, variables in said.items():
+        ran = run("providers", **variables)
+        (line,) = [line for line in ran.out.splitlines() if line.startswith("bedrock\t")]
+        assert line == f"bedrock\tbedrock_converse\t(AWS_REGION)\t{words}"
+        assert KEY not in ran.out
+
+
 def test_providers_on_a_terminal() -> None:
     """On 80 columns no name, variable or dialect is broken, and set keys are marked."""
     terminal = Terminal("providers", COLUMNS="80")

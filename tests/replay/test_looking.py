@@ -46,6 +46,26 @@ def test_frames_stand_beside_their_chunks() -> None:
     assert all(line.split(" | ")[0].strip() == "-" for line in show(timed(reads=None)) if " | " in line)
 
 
+def test_binary_messages_are_shown_in_words() -> None:
+    """A message is its event's name and its payload; one that is broken or cut is shown as it stands."""
+    capture = fake_body("bedrock_converse", text="Twice a")
+    lines = [line.split(" | ")[1] for line in show(capture, width=None) if " | " in line]
+    assert lines[:2] == ['messageStart {"role":"assistant"}', said(0, "Twice ")]
+    assert lines[-2].startswith('metadata {"usage":{')
+    assert " application/vnd.amazon.eventstream, " in "".join(show(capture))
+    broken = msgspec.structs.replace(capture, body=capture.body.replace(b"Twice", b"Never")[:-5])
+    shown = [line.split(" | ")[1] for line in show(broken, width=None) if " | " in line]
+    assert "\\x" in shown[1]
+    assert "Never" in shown[1]
+    assert shown[2] == said(0, "a")
+    assert ":event-type" in shown[-1]
+
+
+def said(index: int, text: str) -> str:
+    """How a piece of text is shown."""
+    return f'contentBlockDelta {{"contentBlockIndex":{index},"delta":{{"text":"{text}"}}}}'
+
+
 def test_a_frame_comes_with_the_read_that_ends_it() -> None:
     """A frame whose last byte is the last of a read has that read's time, not the next one's."""
     first = BODY.index(b"\n\n") + 2
