@@ -164,6 +164,16 @@ def test_each_byte_is_kept_once() -> None:
     assert peak < 5 << 20
 
 
+def test_a_message_is_looked_at_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pieces are kept and not looked through at each: the work grows with the bytes, not with their square."""
+    looked: list[int] = []
+    end = EventStreamFramer._end
+    monkeypatch.setattr(EventStreamFramer, "_end", lambda *given: looked.append(1) or end(*given))
+    body = message(b"x" * 5000, {}) + TEXT
+    assert len(frames(*(body[at : at + 1] for at in range(len(body))))) == 2
+    assert len(looked) < 12
+
+
 def test_headers_are_remembered_within_bounds() -> None:
     """A server that gives every message other headers does not fill the memory with them."""
     framer = EventStreamFramer()

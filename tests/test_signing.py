@@ -14,8 +14,14 @@ import msgspec
 import pytest
 
 from miiflow_llm import AccessKey, LLMClient, SyncLLMClient
-from miiflow_llm.core.exceptions import AuthenticationError, ConfigurationError, MiiflowLLMError, ProviderError
-from miiflow_llm.providers._sigv4 import signed
+from miiflow_llm.core.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    PermissionDeniedError,
+    ProviderError,
+    QuotaExceededError,
+)
+from miiflow_llm.providers._sigv4 import canonical_request, signed
 from miiflow_llm.replay import ReplayServer, fake_body, fake_pair, load, record
 from miiflow_llm.replay.fake import FakeError
 from miiflow_llm.target import Target
@@ -60,6 +66,15 @@ def test_published_signatures(method: str, target: str, content_type: str, body:
         "authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
         f"SignedHeaders={names}, Signature={signature}",
     }
+
+
+def test_the_path_is_escaped_twice() -> None:
+    """What is escaped on the wire is escaped once more to be signed, as AWS does for all services but one."""
+    target = "/model/arn%3Aaws%3Abedrock%2Fp%C3%A9/converse~-_."
+    headers = {"host": "h.example", "x-amz-date": "20261124T000000Z"}
+    lines = canonical_request(Outgoing("POST", "h.example", target, "", b""), headers, "host;x-amz-date").split("\n")
+    assert lines[:2] == ["POST", "/model/arn%253Aaws%253Abedrock%252Fp%25C3%25A9/converse~-_."]
+    assert lines[2:7] == ["", "host:h.example", "x-amz-date:20261124T000000Z", "", "host;x-amz-date"]
 
 
 OUTGOING = Outgoing("POST", "h.example", "/model/a%3Ab/converse?x=1", "application/json", b"{}")
@@ -209,6 +224,8 @@ def test_the_parts_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ({"api_key": "k"}, {}, "no region"),
         ({"api_key": "k", "region": "mars"}, {}, "'mars' is no region"),
         ({"api_key": "k", "region": "evil.example/x-1"}, {}, "is no region"),
+        ({"api_key": "k", "region": "us-east-1.evil.example/"}, {}, "is no region"),
+        ({"api_key": ""}, {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}, "no API key"),
         ({"api_key": AccessKey("", "s"), "region": "us-east-1"}, {}, "both the id and the secret"),
         ({"api_key": AccessKey("a\n", "s"), "region": "us-east-1"}, {}, "no header may hold"),
     ],
@@ -259,14 +276,14 @@ def texts(folder: Path) -> list[str]:
 @pytest.mark.anyio
 async def test_no_part_of_a_key_shows(tmp_path: Path) -> None:
     """Not in reprs, plans, errors with all their variables, recordings, or pickles."""
-    error = fake_body("bedrock_converse", error=FakeError("no", status=403), name="fake")
+    error = fake_body("bedrock_converse", error=FakeError("no", status=403), streaming=False)
     async with ReplayServer([error]) as server:
         with record(tmp_path, provider="bedrock") as transport:
             async with httpx.AsyncClient(transport=transport) as http:
                 client = LLMClient.create(
                     "bedrock", MODEL, KEY, base_url=server.url_for("bedrock"), region="eu-west-1", http_client=http
                 )
-                with pytest.raises(MiiflowLLMError) as caught:
+                with pytest.raises(PermissionDeniedError) as caught:
                     await client.chat("Hi")
     target = client._setup.target
     shown = [repr(KEY), repr(client), repr(target), repr(target.credential), str(client.plan("Hi"))]
@@ -297,6 +314,27 @@ async def test_a_recorded_stream_is_sealed_again(tmp_path: Path) -> None:
     async with ReplayServer([kept]) as server:
         async with LLMClient.create("bedrock", MODEL, "k", base_url=server.url_for("bedrock")) as client:
             assert await _text(client, True) == f"You sent {'x' * len(KEY.secret)} indeed."
+
+
+@pytest.mark.anyio
+async def test_a_recorded_error_stays_what_it_was(tmp_path: Path) -> None:
+    """The headers that say of what kind an error is, and its id, are kept: the recording is the same error."""
+    headers = {"x-amzn-errortype": "ServiceQuotaExceededException", "x-amzn-requestid": "r1", "x-amzn-account-id": "1"}
+    error = fake_body("bedrock_converse", error=FakeError("no more", status=400), streaming=False)
+    error.headers = {**headers, "content-type": "application/json"}
+    async with ReplayServer([error]) as server:
+        with record(tmp_path, provider="bedrock") as transport:
+            async with httpx.AsyncClient(transport=transport) as http:
+                client = LLMClient.create("bedrock", MODEL, "k", base_url=server.url_for("bedrock"), http_client=http)
+                with pytest.raises(QuotaExceededError):
+                    await client.chat("Hi")
+    kept = load(transport.written[0])
+    assert {name: kept.headers.get(name) for name in headers} == {**headers, "x-amzn-account-id": None}
+    async with ReplayServer([kept]) as server:
+        async with LLMClient.create("bedrock", MODEL, "k", base_url=server.url_for("bedrock")) as client:
+            with pytest.raises(QuotaExceededError) as caught:
+                await client.chat("Hi")
+    assert caught.value.request_id == "r1"
 
 
 @pytest.mark.anyio
