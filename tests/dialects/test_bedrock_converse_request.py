@@ -263,6 +263,27 @@ def test_ids_are_such_as_are_taken() -> None:
     assert nine.isalnum()
 
 
+def test_blank_text_is_not_sent() -> None:
+    """Text of white space alone, which models write before a call, is refused on the wire: it says nothing."""
+    call = ToolCall("a", "now", "{}")
+    messages = [
+        Message.system([TextBlock(" "), TextBlock("Be brief.")]),
+        Message.user([TextBlock("\n"), TextBlock("x")]),
+        Message("assistant", "\n\n", parts=[TextBlock("\n\n"), call]),
+        Message.tool([TextBlock(" "), TextBlock("6")], "a"),
+    ]
+    found = body(*messages, tools=[NOW])
+    assert [next(iter(block)) for block in found["messages"][1]["content"]] == ["toolUse"]
+    assert found["messages"][0]["content"] == [{"text": "x"}]
+    assert found["messages"][2]["content"][0]["toolResult"]["content"] == [{"text": "6"}]
+    blank = body(Message.system(" "), "x")
+    assert "system" not in blank
+    marked = body(Message.system([TextBlock(" "), TextBlock("y", cache=True)]), "x")["system"]
+    assert marked == [{"text": "y"}, CACHED]
+    with pytest.raises(ConfigurationError, match="nothing that could be sent"):
+        body(" ")
+
+
 def test_a_system_tool() -> None:
     """A tool that Bedrock runs goes as it is given, beside functions."""
     grounding = {"systemTool": {"name": "nova_grounding"}}

@@ -116,6 +116,11 @@ def never_none(choice: str) -> NoReturn:
     )
 
 
+def not_blank(text: str) -> str | None:
+    """The text, `None` where it is white space alone, which the wire refuses."""
+    return text if text.strip() else None
+
+
 def output_schema(output: OutputSchema) -> str:
     """The schema of the answer, which this wire has as text."""
     return msgspec.json.encode(anthropic_output(output)).decode()

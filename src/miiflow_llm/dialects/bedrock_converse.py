@@ -53,6 +53,7 @@ from ._bedrock_request import (
     marks_after_results,
     named_documents,
     never_none,
+    not_blank,
     output_schema,
 )
 from ._cache import first_and_last_marks, lifetime
@@ -69,6 +70,8 @@ CACHED = by_model(
         "": when("cache", {"cachePoint": {"type": "default", "ttl": take("cache", through=lifetime("5m", "1h"))}}),
     }
 )
+
+TEXT = {"text": take("text", through=not_blank)}
 
 ID = by_model({MISTRAL: take("id", through=nine), "": take("id", through=within_64)})
 
@@ -125,7 +128,7 @@ BEDROCK_CONVERSE = Dialect(
     roles={"tool": "user"},
     prepare=(claudes_budget, marks_after_results, first_and_last_marks, named_documents, declared_tools),
     body={
-        "system": take("system_blocks", each=[{"text": take("text")}, CACHED], default=[{"text": take("system")}]),
+        "system": take("system_blocks", each=[TEXT, CACHED], default=[{"text": take("system", through=not_blank)}]),
         "messages": take("messages"),
         "inferenceConfig": {
             "maxTokens": take("max_tokens"),
@@ -203,7 +206,7 @@ BEDROCK_CONVERSE = Dialect(
     message={"role": take("role"), "content": take("parts")},
     media={ImageBlock: ("image/png", "image/jpeg", "image/gif", "image/webp")},
     parts={
-        TextBlock: inside([{"text": take("text")}, CACHED]),
+        TextBlock: inside([TEXT, CACHED]),
         ImageBlock: inside([{"image": take("media", through=image)}, CACHED]),
         DocumentBlock: by_value(
             "document_type",

@@ -91,8 +91,10 @@ _fillers = _Fillers()
 
 
 def neighbours(template: Any, value: Any) -> list[Any]:
-    """What a template made, as the values that stand side by side: several where it is a list itself."""
-    return value if isinstance(template, list) and value is not NOTHING else [value]
+    """What a template made, as the values that stand side by side: none, one, or several where it is a list itself."""
+    if value is NOTHING:
+        return []
+    return value if isinstance(template, list) else [value]
 
 
 def _mapped(take: Take, value: Any, view: View) -> Any:
