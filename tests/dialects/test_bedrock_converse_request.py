@@ -263,6 +263,15 @@ def test_ids_are_such_as_are_taken() -> None:
     assert nine.isalnum()
 
 
+@pytest.mark.parametrize(("model", "status"), [(HAIKU, "error"), (NOVA, "error"), ("qwen.qwen3-32b-v1:0", None)])
+def test_a_failed_call(model: str, status: str | None) -> None:
+    """That a tool failed is said to the models that take it; to the others its words say it."""
+    call = Message.assistant(tool_calls=[ToolCall("a", "now", "{}")])
+    found = body("x", call, Message.tool("No clock.", "a", is_error=True), model=model)["messages"][2]["content"]
+    assert found[0]["toolResult"].get("status") == status
+    assert found[0]["toolResult"]["content"] == [{"text": "No clock."}]
+
+
 def test_blank_text_is_not_sent() -> None:
     """Text of white space alone, which models write before a call, is refused on the wire: it says nothing."""
     call = ToolCall("a", "now", "{}")

@@ -222,7 +222,7 @@ BEDROCK_CONVERSE = Dialect(
                     "toolResult": {
                         "toolUseId": ID,
                         "content": take("parts"),
-                        "status": when("is_error", "error"),
+                        "status": by_model({rf"{CLAUDE}|{NOVA}": when("is_error", "error")}),
                     }
                 },
                 CACHED,
