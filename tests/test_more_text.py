@@ -121,6 +121,11 @@ def test_most_text_is_read_so() -> None:
     assert short > 20 * long
 
 
+def finish(where: tuple[str, Any]) -> RuleLike:
+    """A rule that fires where that holds."""
+    return emit("finish", unified=const("stop"), where=where)
+
+
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
@@ -158,9 +163,50 @@ def test_what_another_rule_would_say(payload: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("payload", "said", "rules"),
+    [
+        (b'{"t":"a"}', "a", [emit("text", "t", signature="s")]),
+        (b'{"t":"a","s":"x"}', "", [emit("text", "t", signature="s")]),
+        (b'{"t":"a"}', "a", [emit("text", first("u", "v")), emit("text", "t")]),
+        (b'{"t":"a","u":"b"}', "", [emit("text", first("u", "v")), emit("text", "t")]),
+        (b'{"t":"a","kind":"say"}', "a", [emit("text", "t", where=("kind", "say"))]),
+        (b'{"t":"a"}', "", [emit("text", "t", where=("kind", "say"))]),
+        (b'{"t":"a","of":{"kind":"say"}}', "a", [emit("text", "t", where=("of.kind", "say"))]),
+        (b'{"t":"a"}', "", [emit("text", "t", where=("of.kind", "say"))]),
+        (b'{"t":"a","kind":""}', "a", [emit("text", "t", where=("kind", ""))]),
+        (b'{"t":"a","of":{"n":null}}', "a", [emit("text", "t", block="of.n")]),
+        (b'{"t":"a"}', "", [emit("text", "t", block="of.n")]),
+        (b'{"t":"a","of":{"end":false}}', "a", [emit("text", "t"), finish(("of.end", True))]),
+        (b'{"t":"a"}', "", [emit("text", "t"), finish(("of.end", True))]),
+        (b'{"t":"a"}', "a", [emit("text", "t"), emit("refusal", "of"), finish(("of.end", True))]),
+        (b'{"t":"a"}', "a", [emit("text", "t"), each("l", emit("tool_call", name="n"), finish(("end", True)))]),
+        (b'{"t":"a"}', "a", [emit("text", "t"), finish(("t.end", True))]),
+        (b'{"t":"a"}', "a", [emit("text", "t"), finish(("t.end", "yes"))]),
+        (b'{"t":"a"}', "a", [emit("text", "t"), emit("citation", "t.c", where=("t.c", False))]),
+        (b'{"t":"a"}', "a", [emit("text", "t"), each("t", emit("progress", const("x"), when=absent("y")))]),
+        (b'{"t":"a","end":false}', "a", [emit("text", "t"), emit("progress", "end"), finish(("end", True))]),
+        (b'{"t":"a","end":true}', "", [emit("text", "t"), emit("progress", "end"), finish(("end", True))]),
+        (b'{"t":"a","x":[]}', "", [emit("text", "t"), emit("citation", "x"), emit("tool_call", arguments=json("x"))]),
+        (b'{"t":"a","r":"b","kind":"x"}', "", [emit("text", "t"), emit("reasoning", "r", where=("kind", "x"))]),
+    ],
+)
+def test_what_one_rule_more_would_say(payload: bytes, said: str, rules: list[RuleLike]) -> None:
+    """What is read in the short way is what the rules say, whatever the other rules look at."""
+    decoder = decoder_of(*rules)
+    assert more_of(decoder, "", payload, None) == said
+    assert not said or mere_text(decoder, "", payload) == Text(said)
+
+
+@pytest.mark.parametrize(
     "rules",
     [
         [emit("text", "t"), emit("progress", const("x"), when=absent("y"))],
+        [emit("text", "t"), emit("progress", const("x"), where=("kind", "x"))],
+        [emit("text", "t"), finish(("t.end", False))],
+        [emit("text", "t", where=("kind", "x")), emit("citation", "kind")],
+        [emit("text", "t", where=("of.kind", "x")), emit("refusal", "of")],
+        [emit("text", "t", block="of.n"), emit("refusal", "of")],
+        [emit("text", "t", block="t.n")],
         [emit("text", "t"), emit("reasoning", "t")],
         [emit("text", "t"), emit("citation", ".")],
         [emit("text", "a.t"), emit("citation", "a")],

@@ -31,7 +31,7 @@ _Kind = Literal["text", "key", "null", "empty", "blank", "false", "zero"] | tupl
 
 _TYPES: dict[_Kind, Any] = {
     "text": str,
-    "key": int | float | str | None,
+    "key": int | str | None,
     "null": NoneType,
     "empty": Literal[""] | tuple[()] | None,
     "blank": Literal[""] | None,
@@ -88,6 +88,7 @@ class _Alone:
         self.block = _plain(chosen, rule.fields["block"]) if "block" in rule.fields else None
         self.kinds: dict[_Path, _Kind] = {self.text: "text"}
         self._flags = {path for place in places for path, wanted in place.where if isinstance(wanted, bool)}
+        self._own = [self.text, *(path for path, _ in chosen.where), *([] if self.block is None else [self.block])]
         for path, wanted in chosen.where:
             self._allow(path, _only(wanted))
         if self.block is not None:
@@ -97,6 +98,10 @@ class _Alone:
         for place in places:
             if place is not chosen:
                 self._silence(place)
+        self.kinds = {path: kind for path, kind in self.kinds.items() if not self._is_below_another(path)}
+        wanted = [path for path, kind in self.kinds.items() if isinstance(kind, tuple)]
+        compared = [path for path, kind in self.kinds.items() if kind in ("key", "false")]
+        self._required = [self.text, *wanted, *(path[:-1] for path in compared)]
 
     def compiled(self, name: str) -> MoreText:
         """The function; its source shows in tracebacks as `<table name: more text>`."""
@@ -133,11 +138,11 @@ class _Alone:
         return msgspec.defstruct("MoreText", fields, gc=False, module=__name__)
 
     def _needed(self, path: _Path) -> bool:
-        return _begins(self.text, path) or isinstance(self.kinds.get(path), tuple)
+        return any(_begins(needed, path) for needed in self._required)
 
     def _allow(self, path: _Path, kind: _Kind) -> None:
         """Let nothing else stand at `path`."""
-        if self.kinds.get(path, kind) != kind or _begins(self.text, path):
+        if self.kinds.get(path, kind) != kind or self._below_text(path) or self._holds_own(path):
             raise _UnfitError
         self.kinds[path] = kind
 
@@ -182,8 +187,17 @@ class _Alone:
         """Whether the path leads into the text, where nothing is."""
         return len(path) > len(self.text) and _begins(path, self.text)
 
+    def _holds_own(self, path: _Path) -> bool:
+        """Whether something that the chosen rule looks at is inside what the path leads to."""
+        return any(len(path) < len(own) and _begins(own, path) for own in self._own)
+
+    def _is_below_another(self, path: _Path) -> bool:
+        return any(path[:end] in self.kinds for end in range(len(path)))
+
     def _excludes(self, path: _Path, wanted: Any) -> bool:
         kind = self.kinds.get(path)
+        if self._below_text(path):
+            return wanted is True or (isinstance(wanted, str) and bool(wanted))
         if wanted is True:
             return kind == "false"
         return isinstance(wanted, str) and isinstance(kind, tuple) and kind != (wanted,)
@@ -210,7 +224,7 @@ def _only(wanted: Any) -> _Kind:
         return "false"
     if wanted == 0:
         return "zero"
-    if not isinstance(wanted, str) or not wanted:
+    if not isinstance(wanted, str):
         raise _UnfitError
     return (wanted,)
 
