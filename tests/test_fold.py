@@ -9,7 +9,7 @@ import pytest
 
 from miiflow_llm import providers
 from miiflow_llm.core.exceptions import StreamProtocolError
-from miiflow_llm.core.pieces import Failure, Finish
+from miiflow_llm.core.pieces import Failure, Finish, Text
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.target import engine_for
@@ -42,6 +42,15 @@ def call(**fields: Any) -> dict[str, Any]:
     """A delta with one piece of a call."""
     function = {key: fields.pop(key) for key in ("name", "arguments") if key in fields}
     return {"tool_calls": [{**fields, "function": function}]}
+
+
+def test_signed_text_is_closed() -> None:
+    """What comes after the signature of a text is another part."""
+    signed = Fold(engine("gemini").dialect, "o")
+    signed.push([Text("a")], b"")
+    assert signed.open_text is None
+    signed.push([Text("b", signature="s")], b"")
+    assert signed.open_text is fold.NO_TEXT
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,18 @@ from miiflow_llm.replay.capture import Capture
 from miiflow_llm.wire import engine
 from miiflow_llm.wire.compile import READ_ERRORS
 from miiflow_llm.wire.decode import Decoder
-from miiflow_llm.wire.engine import Engine
+from miiflow_llm.wire.engine import Engine, StreamReader
 from miiflow_llm.wire.table import Dialect, RuleLike, absent, const, each, emit, first, json, other_than
 
-from .captured import engine_of, own, sample, shared
+from .captured import engine_of, fresh_engine_of, own, sample, shared
 from .test_two_readings import ODD, frames, places_in, replaced
+
+
+def say(text: str, **more: Any) -> bytes:
+    """A frame of openai_chat with that text."""
+    choice = {"index": 0, "delta": {"content": text}}
+    return b"data: " + msgspec.json.encode({"choices": [choice], **more}) + b"\n\n"
+
 
 STREAMS = [capture for capture in [*own(), *sample(shared(), 400)] if capture.status < 400 and capture.streaming]
 
@@ -247,6 +254,76 @@ def test_streams_with_more_in_every_frame_are_not_asked_for_ever() -> None:
     said = [chunk.delta for _ in range(20) for chunk in reader.feed(frame)]
     assert said == ["a"] * 20
     assert len(tried) == engine.MAX_MISSES
+
+
+def test_a_rare_miss_is_forgiven() -> None:
+    """Reads with other frames among the mere text are asked for it for ever."""
+    reader, tried = reader_of("openai_chat"), list[bytes]()
+    decode = reader._more_text[False][""]
+    assert decode is not None
+
+    def counted(data: bytes, block: object) -> str:
+        tried.append(data)
+        return decode(data, block)
+
+    reader._more_text = ({"": counted}, {"": counted})  # type: ignore[assignment]
+    reader.feed(say("a", model="m"))
+    for _ in range(engine.MAX_MISSES):
+        reader.feed(say("b") + say("c", usage={}))
+        reader.feed(say("d", usage={}))
+        reader.feed(say("e"))
+    assert len(tried) == 4 * engine.MAX_MISSES
+    assert reader.fold.output == 1 + 4 * engine.MAX_MISSES
+
+
+def test_where_it_is_read_so() -> None:
+    """Whatever the frames are called where names mean nothing, and after one that says nothing."""
+    reader = reader_of("openai_chat")
+    for frame in (say("a", model="m"), say("b"), say(""), b"event: x\n" + say("c")):
+        reader.feed(frame)
+    first, *more = reader.fold.transcript.entries
+    assert (type(first), more) == (Text, ["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("openai_chat", say("a", model="m") + say("b") + say("c")[6:]),
+        (
+            "openai_responses",
+            b"".join(
+                b'event: response.%b.delta\ndata: {"output_index":0,"delta":"a"}\n\n' % kind
+                for kind in (b"output_text", b"output_text", b"refusal", b"output_text")
+            ),
+        ),
+    ],
+)
+def test_other_frames_among_it(dialect: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame outside the framing, or of another event, is not read so however much it looks like more text."""
+    first, rest = body.split(b"\n\n", 1)
+    cuts = [[body], [first + b"\n\n", rest], body.splitlines(keepends=True)]
+    with_it = [said_by(dialect, reads) for reads in cuts]
+    monkeypatch.setattr(engine, "MAX_MISSES", 0)
+    assert with_it == [said_by(dialect, reads) for reads in cuts]
+
+
+def test_marks_are_read_by_the_rules() -> None:
+    """An event that says where an answer stands is not read so, though it says text too."""
+    rules = (emit("text", "t", on=("part", "last")),)
+    for marks in ({"complete": ("last",)}, {"end": ("last",)}):
+        made = Dialect(name="made", path="/", docs="https://d", body={}, parts={}, event="type", events=rules, **marks)
+        assert events_with_it(Decoder(made)) == ["part"]
+
+
+def reader_of(dialect: str) -> StreamReader:
+    """A reader of an engine of its own."""
+    return fresh_engine_of(next(capture for capture in own() if capture.dialect == dialect)).stream("m")
+
+
+def said_by(dialect: str, reads: list[bytes]) -> list[tuple[str, str]]:
+    """What chunks say of text and refusal."""
+    reader = reader_of(dialect)
+    return [(chunk.delta, chunk.refusal_delta) for data in reads for chunk in reader.feed(data)]
 
 
 def decoder_of(*rules: RuleLike) -> Decoder:
