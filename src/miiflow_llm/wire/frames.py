@@ -18,7 +18,7 @@ MAX_FRAME = 32 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"\r\n|\n|\r")
-_LF, _CR = b"\n\r"
+_CR = ord("\r")
 _JSON_START = (b"{", b"[")
 
 
@@ -211,10 +211,10 @@ class SSEFramer:
 
 def _single(data: bytes) -> Frame | None:
     """The frame when `data` is one whole event written in the usual way, as most reads of a live stream are."""
+    if not data.endswith(b"\n") or _CR in data:
+        return None
     last = len(data) - 2
     line = data.find(b"\n")
-    if line < 6 or last < line or data[-1] != _LF or _CR in data:
-        return None
     if line == last:
         return Frame(data[6:last]) if line > 6 and data.startswith(b"data: ") else None
     start = line + 7
