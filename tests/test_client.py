@@ -219,8 +219,11 @@ async def test_no_retry_after_output() -> None:
 class Broken(httpx.AsyncByteStream):
     """A body that breaks off."""
 
+    def __init__(self, begun: bytes = b": begun\n\n") -> None:
+        self.begun = begun
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield b": begun\n\n"
+        yield self.begun
         raise httpx.ReadError("torn")
 
 
@@ -234,6 +237,21 @@ async def test_each_attempt_ends_for_its_own_reason(monkeypatch: pytest.MonkeyPa
         with pytest.raises(error.StreamInterruptedError, match="no mark of completeness") as raised:
             await anext(one.stream_chat("x"))
     assert len(raised.value.attempts) == 2
+
+
+@pytest.mark.anyio
+async def test_each_attempt_has_its_own_first_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that was seen in an attempt that failed is not taken for the output of the next."""
+    monkeypatch.setattr("backoff.full_jitter", lambda value: 0.0)
+    searching = b'data: {"type":"response.web_search_call.searching","output_index":0}\n\n'
+    delta = b'data: {"type":"response.output_text.delta","output_index":1,"delta":"a"}\n\n'
+    completed = b'data: {"type":"response.completed","response":{"status":"completed"}}\n\n'
+    bodies = iter([httpx.Response(200, stream=Broken(searching)), httpx.Response(200, content=delta + completed)])
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: next(bodies))) as http:
+        one = LLMClient.create("openai", "m", KEY, http_client=http, max_retries=1, dialect="openai_responses")
+        stream = one.stream_chat("x")
+        assert [chunk.delta async for chunk in stream] == ["a", ""]
+    assert [attempt.first_output_ms is not None for attempt in stream.response.attempts] == [True, True]
 
 
 @pytest.mark.anyio

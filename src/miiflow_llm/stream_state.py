@@ -93,7 +93,7 @@ class StreamState:
         """An answer has begun."""
         self._reader = self.call.reader(raw=self.raw)
         self._shape = self.call.shape_reader()
-        self.error, self.ended, self._output, self._broke = None, False, 0, ""
+        self._output, self._broke = 0, ""
         self._phase = "first_output"
         self._deadline = self.call.deadline(self.call.timeout.first_output, self.call.began)
 
