@@ -219,12 +219,13 @@ async def test_no_retry_after_output() -> None:
 class Broken(httpx.AsyncByteStream):
     """A body that breaks off."""
 
-    def __init__(self, begun: bytes = b": begun\n\n") -> None:
+    def __init__(self, begun: bytes = b": begun\n\n", reason: Exception | None = None) -> None:
         self.begun = begun
+        self.reason = reason or httpx.ReadError("torn")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.begun
-        raise httpx.ReadError("torn")
+        raise self.reason
 
 
 @pytest.mark.anyio
@@ -252,6 +253,31 @@ async def test_each_attempt_has_its_own_first_output(monkeypatch: pytest.MonkeyP
         stream = one.stream_chat("x")
         assert [chunk.delta async for chunk in stream] == ["a", ""]
     assert [attempt.first_output_ms is not None for attempt in stream.response.attempts] == [True, True]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("reason", [error.TimeoutError("late", phase="idle"), error.NetworkError("torn")])
+async def test_our_own_error_from_a_body(reason: error.MiiflowLLMError) -> None:
+    """A transport of the caller's that raises an error of ours in a body is heard in its own words."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Broken(reason=reason)))
+    async with httpx.AsyncClient(transport=transport) as http:
+        one = LLMClient.create("openai", "m", KEY, http_client=http, max_retries=0)
+        with pytest.raises(error.MiiflowLLMError) as raised:
+            await anext(one.stream_chat("x"))
+    assert raised.value is reason
+
+
+@pytest.mark.anyio
+async def test_no_attempt_reads_what_another_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came behind an error, in the same read, is no part of the next attempt's answer."""
+    monkeypatch.setattr("backoff.full_jitter", lambda value: 0.0)
+    failed = b'data: {"error":{"message":"overloaded","type":"server_error","code":503}}\n\n'
+    text = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+    bodies = iter([failed + text * 4000, text + b"data: [DONE]\n\n"])
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=next(bodies)))
+    async with httpx.AsyncClient(transport=transport) as http:
+        one = LLMClient.create("openai", "m", KEY, http_client=http, max_retries=1)
+        assert "".join([chunk.delta async for chunk in one.stream_chat("x")]) == "a"
 
 
 @pytest.mark.anyio

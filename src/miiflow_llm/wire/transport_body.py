@@ -104,11 +104,13 @@ class HttpxBody:
     async def read(self) -> bytes:
         delay = None if self.deadline is None else self.deadline - clock.monotonic()
         try:
-            with anyio.fail_after(delay):
+            with anyio.fail_after(delay) as scope:
                 async for data in self._iterator:
                     if data:
                         return data
         except builtins.TimeoutError:
+            if not scope.cancelled_caught:
+                raise  # the transport's own word
             raise httpx.ReadTimeout("the deadline passed", request=self._response.request) from None
         return b""
 
