@@ -36,7 +36,7 @@ class StreamState:
 
     `behind` are bytes that have come and are still to be read by `catch_up`, before any others. `error` is to be raised
     once the ready chunks are handed out, `ended` says that the answer is whole. `given` says that something was handed
-    to the caller, after which nothing is tried again; `resumed` that a chunk was, or output came, since the last wait.
+    to the caller, after which nothing is tried again.
     """
 
     __slots__ = (
@@ -48,7 +48,10 @@ class StreamState:
         "_phase",
         "_reader",
         "_response",
+        "_resumed",
         "_shape",
+        "_shown",
+        "_since",
         "behind",
         "call",
         "ended",
@@ -57,7 +60,6 @@ class StreamState:
         "over",
         "raw",
         "ready",
-        "resumed",
     )
 
     def __init__(self, call: Call, *, raw: bool) -> None:
@@ -69,7 +71,6 @@ class StreamState:
         self.given = False
         self.error: MiiflowLLMError | None = None
         self.ended = False
-        self.resumed = False
         self._reader: StreamReader | None = None
         self._shape: ShapeReader | None = None
         self._response: ChatResponse | None = None
@@ -77,6 +78,9 @@ class StreamState:
         self._phase: Literal["first_output", "idle"] = "first_output"
         self._idle = call.timeout.idle
         self._deadline: float | None = None
+        self._resumed = False
+        self._since = 0.0
+        self._shown: float | None = None
         self._output = 0
         self._broke = ""
 
@@ -93,7 +97,7 @@ class StreamState:
         """An answer has begun."""
         self._reader = self.call.reader(raw=self.raw)
         self._shape = self.call.shape_reader()
-        self._output, self._broke = 0, ""
+        self._output, self._broke, self._resumed = 0, "", False
         self._phase = "first_output"
         self._deadline = self.call.deadline(self.call.timeout.first_output, self.call.began)
 
@@ -108,13 +112,21 @@ class StreamState:
         Raises:
             httpx.ReadTimeout: it has passed while nothing but comments, pings and empty deltas came.
         """
-        if self.resumed and self._phase == "idle":
-            # counted from now: the consumer's own time is not the provider's silence
-            self._deadline = self.call.deadline(self._idle, clock.monotonic())
-        elif self._deadline is not None and clock.monotonic() >= self._deadline:
+        if self._resumed:
+            self._resumed, self._shown = False, None
+            self._count_from(clock.monotonic())
+            return self._deadline
+        if self._shown is not None and self._phase == "idle":
+            shown, self._shown = self._shown, None
+            self._count_from(self._since + clock.monotonic() - shown)
+        if self._deadline is not None and clock.monotonic() >= self._deadline:
             raise httpx.ReadTimeout("the deadline passed")
-        self.resumed = False
         return self._deadline
+
+    def _count_from(self, when: float) -> None:
+        """Let the silence begin at `when`, which has moved on: the consumer's own time is not the provider's."""
+        self._since = when
+        self._deadline = self.call.deadline(self._idle, when)
 
     def broke(self, reason: BaseException) -> None:
         """Reading on raised `reason`, one of `READ_ERRORS` or ours: for the reader the bytes end here.
@@ -156,6 +168,8 @@ class StreamState:
         self.error, self.ended = reader.error, reader.ended
         if reader.fold.output != self._output:
             self._progressed(reader.fold.output)
+        elif chunks and self._shown is None:
+            self._shown = clock.monotonic()
 
     def catch_up(self) -> None:
         """Read on in what has come."""
@@ -167,7 +181,7 @@ class StreamState:
             self.call.note_first_output()
             self._phase = "idle"
         self._output = output
-        self.resumed = True
+        self._resumed = True
 
     def settle(self, headers: Mapping[str, str]) -> None:
         """The answer is whole: make the response of it, of the caller's type where one was asked for."""

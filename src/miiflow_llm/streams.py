@@ -56,7 +56,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
             if not ready:
                 raise StopAsyncIteration
         self._burst += 1
-        self._state.given = self._state.resumed = True
+        self._state.given = True
         if not self._most:
             self._check_total()
         return ready.popleft()

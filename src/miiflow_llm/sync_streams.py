@@ -38,7 +38,7 @@ class SyncChatStream(Iterator[StreamChunk]):
             if self._state.exhausted():
                 raise StopIteration
             self._guarded(self._advance)
-        self._state.given = self._state.resumed = True
+        self._state.given = True
         try:
             self._state.check_total()
         except MiiflowLLMError:

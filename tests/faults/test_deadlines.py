@@ -7,6 +7,7 @@ import json
 import threading
 from typing import Any
 
+import anyio
 import pytest
 
 from miiflow_llm.core.exceptions import TimeoutError
@@ -24,6 +25,7 @@ def _event(kind: str, **fields: Any) -> bytes:
 RESPONSES = head(200, "text/event-stream", "transfer-encoding: chunked")
 SEARCHING = _event("response.web_search_call.searching", item_id="ws_1", output_index=0)
 PING = _event("keepalive")
+OVERLOADED = _event("error", code="server_error", message="overloaded")
 DELTA = _event("response.output_text.delta", item_id="m1", output_index=1, content_index=0, delta="Hello")
 COMPLETED = _event("response.completed", response={"id": "r1", "model": "m", "status": "completed", "output": []})
 
@@ -50,6 +52,49 @@ async def test_a_search_that_stops_is_silence(transport: str) -> None:
                 async for _ in client.stream_chat("Hi"):
                     pass
             assert raised.value.phase == "idle"
+
+
+@pytest.mark.anyio
+async def test_each_attempt_has_its_own_first_output(transport: str) -> None:
+    """After an attempt that showed work and failed, the next has `first_output` again, and not `idle`."""
+    with FaultServer([[RESPONSES, SEARCHING + OVERLOADED, HANG], [RESPONSES, HANG]]) as server:
+        limits = Timeout(first_output=0.5, idle=30)
+        async with client_at(
+            server.url, transport, dialect="openai_responses", timeout=limits, max_retries=1
+        ) as client:
+            with pytest.raises(TimeoutError) as raised, anyio.fail_after(5):
+                await anext(client.stream_chat("Hi"))
+            assert raised.value.phase == "first_output"
+            assert len(server.requests) == 2
+
+
+@pytest.mark.anyio
+async def test_the_whole_calls_limit_holds_after_a_complete_answer(transport: str) -> None:
+    """Silence then ends the answer as its last byte would, but not the silence beyond `total`."""
+    with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text + OPENAI_CHAT.finish), HANG]]) as server:
+        async with client_at(server.url, transport, timeout=Timeout(idle=0.1)) as client:
+            assert "".join([made.delta async for made in client.stream_chat("Hi")]) == "Hello"
+        async with client_at(server.url, transport, timeout=Timeout(idle=5, total=0.3)) as client:
+            with pytest.raises(TimeoutError) as raised:
+                async for _ in client.stream_chat("Hi"):
+                    pass
+            assert raised.value.phase == "total"
+
+
+@pytest.mark.anyio
+async def test_pings_that_are_handed_out_add_no_time(transport: str) -> None:
+    """With `raw=True` too; what the consumer takes for itself is not the provider's silence."""
+    work = [RESPONSES, PING, Wait(0.6), DELTA, Every(0.05, PING, 40)]
+    with FaultServer([work]) as server:
+        limits = Timeout(first_output=5, idle=0.3)
+        async with client_at(server.url, transport, dialect="openai_responses", timeout=limits) as client:
+            seen = 0
+            with pytest.raises(TimeoutError) as raised:
+                async for _ in client.stream_chat("Hi", raw=True):
+                    seen += 1
+                    await anyio.sleep(0.4 if seen == 3 else 0)
+            assert raised.value.phase == "idle"
+            assert 3 < seen < 22
 
 
 @pytest.mark.parametrize("given", [0.2, 1])

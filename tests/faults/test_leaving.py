@@ -276,16 +276,16 @@ async def test_two_consumers_of_one_stream_are_an_error(transport: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_another_task_may_close_a_stream(transport: str) -> None:
+@pytest.mark.parametrize("begun", [OPENAI_CHAT.opening, OPENAI_CHAT.text + OPENAI_CHAT.finish], ids=["early", "late"])
+async def test_another_task_may_close_a_stream(transport: str, begun: bytes) -> None:
     """`aclose` from elsewhere ends the iteration at once, without an error and without another attempt."""
-    with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.opening), HANG]]) as server:
+    with FaultServer([[*OPENAI_CHAT.begun(begun), HANG]]) as server:
         async with client_at(server.url, transport) as client:
             stream = client.stream_chat("Hi")
             ended: list[str] = []
 
             async def read() -> None:
-                async for _ in stream:
-                    pass
+                assert not [made async for made in stream if made.finish_reason]
                 ended.append("ended")
 
             with anyio.fail_after(3):
