@@ -20,6 +20,7 @@ from miiflow_llm import LLMClient, Message, ProviderStreamNormalizer, Timeout
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.replay.faults import CutAt, StatusFirst
 from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.streams import CHECKPOINT_EVERY
 
 from .captured import own
 
@@ -221,11 +222,15 @@ class Broken(httpx.AsyncByteStream):
 
     def __init__(self, begun: bytes = b": begun\n\n", reason: Exception | None = None) -> None:
         self.begun = begun
+        self.closed = False
         self.reason = reason or httpx.ReadError("torn")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.begun
         raise self.reason
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 @pytest.mark.anyio
@@ -265,6 +270,50 @@ async def test_our_own_error_from_a_body(reason: error.MiiflowLLMError) -> None:
         with pytest.raises(error.MiiflowLLMError) as raised:
             await anext(one.stream_chat("x"))
     assert raised.value is reason
+
+
+MANY = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n' * 400 + b"data: [DONE]\n\n"
+
+
+@pytest.mark.anyio
+async def test_other_tasks_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among many chunks of one read too, now and then."""
+    turns: list[int] = []
+    checkpoint, seen = anyio.lowlevel.checkpoint, 0
+
+    async def counted() -> None:
+        turns.append(seen)
+        await checkpoint()
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=MANY))
+    async with httpx.AsyncClient(transport=transport) as http:
+        stream = LLMClient.create("openai", "m", KEY, http_client=http).stream_chat("x")
+        await anext(stream)
+        monkeypatch.setattr("anyio.lowlevel.checkpoint", counted)
+        seen = 1
+        async for _ in stream:
+            seen += 1
+        monkeypatch.undo()
+    assert turns == [CHECKPOINT_EVERY * turn for turn in range(1, 4)]
+
+
+@pytest.mark.anyio
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # trio's, of httpx's own
+async def test_a_slow_consumer_passes_the_whole_calls_limit() -> None:
+    """`total` is looked at for every chunk, however many one read brought, and closes the answer at once."""
+    body = Broken(MANY.replace(b"data: [DONE]", b": more"))
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    async with httpx.AsyncClient(transport=transport) as http:
+        stream = LLMClient.create("openai", "m", KEY, http_client=http, timeout=Timeout(total=0.2)).stream_chat("x")
+        await anext(stream)
+        await anyio.sleep(0.25)
+        with pytest.raises(error.TimeoutError) as raised:
+            await anext(stream)
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        assert body.closed
+    assert raised.value.phase == "total"
+    assert raised.value.partial is not None
 
 
 @pytest.mark.anyio

@@ -123,7 +123,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
                             state.took(data)
                 except (MiiflowLLMError, *READ_ERRORS) as reason:
                     await self._broke(reason)
-                if state.ended and not state.over:
+                if state.ended:
                     await self._end(answer)
         except BaseException as reason:
             await self._broken_off(reason)

@@ -322,30 +322,38 @@ async def test_another_task_may_close_a_stream_that_has_not_begun(transport: str
         await _gone(server)
 
 
-class _HeadOnDemand(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
-    """Answers when `go` is set, with a body that never comes."""
+class _OnDemand(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
+    """Sends the head, or with `early` the body, when `go` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, early: bool) -> None:
         self.asked, self.go = anyio.Event(), anyio.Event()
+        self.early = early
         self.closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.asked.set()
-        await self.go.wait()
+        if not self.early:
+            await self._wait()
         return httpx.Response(200, stream=self)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        await anyio.sleep_forever()
-        yield b""
+        if self.early:
+            await self._wait()
+        yield OPENAI_CHAT.stream
+
+    async def _wait(self) -> None:
+        self.asked.set()
+        await self.go.wait()
 
     async def aclose(self) -> None:
         self.closed = True
 
 
 @pytest.mark.anyio
-async def test_another_task_may_close_a_stream_as_its_head_comes() -> None:
-    """The answer whose head came, but was not yet seen, when `aclose` was called is closed too."""
-    server = _HeadOnDemand()
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # trio's, of httpx's own
+@pytest.mark.parametrize("early", [False, True], ids=["head", "body"])
+async def test_another_task_may_close_a_stream_as_its_answer_comes(early: bool) -> None:
+    """What came, but was not yet seen, when `aclose` was called is not handed out, and its answer is closed too."""
+    server = _OnDemand(early=early)
     async with httpx.AsyncClient(transport=server) as http, client_at("https://made", http_client=http) as client:
         stream = client.stream_chat("Hi")
 
