@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Callable
 
 import anyio
 import httpx
 import pytest
+import trio
 
 from .helpers import books, cancelled_in, lean, seam, until
 from .server import Peer, Server
@@ -141,10 +143,8 @@ async def test_while_sending_the_body() -> None:
         release.set()
 
 
-@pytest.mark.anyio
-async def test_cancelled_read_loses_nothing() -> None:
-    """`read` of the seam may be cancelled and repeated: no byte is lost."""
-    go = threading.Event()
+def late(go: threading.Event) -> Callable[[Peer], None]:
+    """A server whose body comes when `go` is set."""
 
     def serve(peer: Peer) -> None:
         peer.request()
@@ -152,7 +152,15 @@ async def test_cancelled_read_loses_nothing() -> None:
         go.wait(5)
         peer.send(b"abcdef")
 
-    with Server(serve) as server:
+    return serve
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("pause", [0, 0.1])
+async def test_cancelled_read_loses_nothing(pause: float) -> None:
+    """`read` of the seam may be cancelled and repeated: no byte is lost, nor those that come before it is repeated."""
+    go = threading.Event()
+    with Server(late(go)) as server:
         async with lean() as (client, _), client.stream("GET", server.url) as response:
             stream = seam(response)
             for _ in range(3):
@@ -160,7 +168,44 @@ async def test_cancelled_read_loses_nothing() -> None:
                     await stream.read()
                 assert scope.cancelled_caught
             go.set()
+            await anyio.sleep(pause)
             assert b"".join([part async for part in stream]) == b"abcdef"
+
+
+@pytest.mark.anyio
+async def test_the_limit_of_a_cancelled_read_is_not_the_next_ones() -> None:
+    """A read without a limit, after one with a limit that was cancelled, waits for as long as it takes."""
+    go = threading.Event()
+    with Server(late(go)) as server:
+        async with lean() as (client, _), client.stream("GET", server.url) as response:
+            stream = seam(response)
+            stream.read_timeout = 0.1
+            with anyio.move_on_after(0.02) as scope:
+                await stream.read()
+            assert scope.cancelled_caught
+            stream.read_timeout = None
+            threading.Timer(0.3, go.set).start()
+            assert await stream.read() == b"abcdef"
+
+
+@pytest.mark.anyio
+async def test_a_second_reader_is_refused() -> None:
+    """Two tasks do not read one body: the second is told, and the first goes on."""
+    go, got = threading.Event(), list[bytes]()
+    with Server(late(go)) as server:
+        async with lean() as (client, _), client.stream("GET", server.url) as response:
+            stream = seam(response)
+
+            async def read() -> None:
+                got.append(await stream.read())
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(read)
+                await anyio.sleep(0.02)
+                with pytest.raises((RuntimeError, trio.BusyResourceError)):
+                    await stream.read()
+                go.set()
+            assert got == [b"abcdef"]
 
 
 @pytest.mark.anyio
