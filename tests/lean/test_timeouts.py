@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from typing import Any
 
 import anyio
 import httpx
@@ -86,6 +88,67 @@ async def test_deadline_ends_a_flowing_body() -> None:
             assert books(transport).size == 0
             with pytest.raises(httpx.ReadError):
                 await stream.read()
+
+
+@pytest.mark.anyio
+async def test_time_between_reads_is_not_waited() -> None:
+    """A limit or deadline that passes while nobody reads ends nothing."""
+    with Server(lambda peer: drip(0.4, 2, peer)) as server:
+        async with lean() as (client, _), client.stream("GET", server.url) as response:
+            stream = seam(response)
+            stream.read_timeout, stream.deadline = 0.6, time.monotonic() + 0.6
+            assert await stream.read() == b"x"
+            await anyio.sleep(0.9)
+            stream.deadline = None
+            assert await stream.read() == b"x"
+
+
+@pytest.mark.anyio
+async def test_the_end_wakes_a_reader() -> None:
+    """The end of a body that comes alone, on a connection that stays open, ends the read that waits."""
+
+    def serve(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        time.sleep(0.1)
+        peer.send(b"0\r\n\r\n")
+        peer.wait_closed()
+
+    with Server(serve) as server:
+        async with lean() as (client, _), client.stream("GET", server.url) as response:
+            stream = seam(response)
+            with anyio.fail_after(3):
+                assert await stream.read() == b"x"
+                assert await stream.read() == b""
+
+
+class _Vain:
+    """A socket that is readable once with nothing to read."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+        self.vain = True
+
+    def recv_into(self, buffer: memoryview) -> int:
+        if self.vain:
+            self.vain = False
+            raise BlockingIOError
+        return self._real.recv_into(buffer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_wait_in_vain_is_repeated() -> None:
+    """A socket that was said to be readable and is not breaks nothing."""
+    with Server(lambda peer: drip(0.1, 1, peer)) as server:
+        async with lean() as (client, _), client.stream("GET", server.url) as response:
+            stream: Any = seam(response)
+            vain = stream._connection._socket = _Vain(stream._connection._socket)
+            assert await stream.read() == b"x"
+            assert not vain.vain
 
 
 @pytest.mark.anyio
