@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import threading
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from miiflow_llm.core.exceptions import TimeoutError
@@ -66,6 +68,22 @@ async def test_each_attempt_has_its_own_first_output(transport: str) -> None:
                 await anext(client.stream_chat("Hi"))
             assert raised.value.phase == "first_output"
             assert len(server.requests) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("traced", [False, True])
+async def test_a_pause_has_its_own_limit(transport: str, traced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wait for more may last `idle` and no longer, whatever `first_output` is, and whoever traces httpx."""
+    if traced:
+        monkeypatch.setattr(httpx.AsyncClient, "send", functools.partialmethod(httpx.AsyncClient.send))
+    with FaultServer([[RESPONSES, DELTA, Wait(0.5), DELTA, HANG]]) as server:
+        limits = Timeout(first_output=0.3, idle=0.8)
+        async with client_at(server.url, transport, dialect="openai_responses", timeout=limits) as client:
+            stream, said = client.stream_chat("Hi"), list[str]()
+            with pytest.raises(TimeoutError) as raised, anyio.fail_after(5):
+                async for made in stream:
+                    said.append(made.delta)
+            assert (said, raised.value.phase) == (["Hello", "Hello"], "idle")
 
 
 @pytest.mark.anyio
