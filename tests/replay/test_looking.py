@@ -203,3 +203,14 @@ def test_a_key_file_is_read_when_asked_for(
     assert "Twice a day." in capsys.readouterr().out
     for path in (tmp_path / "out").rglob("*"):
         assert path.is_dir() or b"key-5e4d3c2b1a" not in path.read_bytes()
+
+
+def test_explain_shows_what_is_mere_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the function that reads an event stands what a frame may have that is read by types alone."""
+    assert explain(["anthropic_messages"]) == 0
+    functions = capsys.readouterr().out.partition("\n# content_block_delta\n")[2]
+    assert functions.startswith("#   mere text: delta.text is text\n#   mere text: index is key\n")
+    assert explain(["gemini_generate"]) == 0
+    assert "#   mere text: candidates[].content.parts[].thought is false\n" in capsys.readouterr().out
+    assert explain(["openai_chat"]) == 0
+    assert "mere text" not in capsys.readouterr().out.partition("# whole answer")[2]

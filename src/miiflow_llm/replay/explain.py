@@ -14,6 +14,7 @@ from .. import providers
 from ..core.exceptions import ConfigurationError
 from ..wire.decode import WHOLE, for_event
 from ..wire.engine import Engine
+from ..wire.more_text import allowed
 from ..wire.table import Each, First, Rule, RuleLike
 from .capture import Capture
 from .errors import CaptureError
@@ -81,10 +82,13 @@ def _shown(value: object) -> str:
 
 
 def functions(engine: Engine) -> Iterator[str]:
-    """The generated source, one function a kind of event."""
+    """The generated source, one function a kind of event; before it what makes a frame mere text, read by types."""
     for event in (*sorted(engine.decoder.named), "", WHOLE):
         if event == WHOLE or for_event(engine.dialect.events, event):
             yield f"# {event or 'any event'}"
+            if event != WHOLE:
+                kinds = allowed(engine.decoder.rules_for(event, meta=False))
+                yield from (f"#   mere text: {path} is {kind}" for path, kind in kinds.items())
             yield engine.decoder.reader(event).source
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from types import NoneType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,7 +22,7 @@ from .walk import JSON_AS_TEXT
 MoreText: TypeAlias = Callable[[bytes, object], str]
 """Gives the text of a payload that goes on with a block, `""` for another's; raises as a compiled reader does."""
 
-_ITEM: Step = "[]"
+_ITEM: Final = "[]"
 """The step into each element of a list; no key is written so."""
 
 _Path = tuple[Step, ...]
@@ -59,11 +59,26 @@ class _Place(NamedTuple):
 
 def more_text(name: str, rules: tuple[RuleLike, ...]) -> MoreText | None:
     """The function for one kind of event, `None` where its rules allow none."""
+    alone = _alone(rules)
+    return None if alone is None else alone.compiled(name)
+
+
+def allowed(rules: tuple[RuleLike, ...]) -> dict[str, str]:
+    """What a frame of mere text may have at each path that a rule looks at, for people; nothing where there is none."""
+    alone = _alone(rules)
+    kinds = {} if alone is None else alone.kinds
+    return {
+        ".".join(map(str, path)).replace(f".{_ITEM}", _ITEM): repr(*kind) if isinstance(kind, tuple) else kind
+        for path, kind in kinds.items()
+    }
+
+
+def _alone(rules: tuple[RuleLike, ...]) -> _Alone | None:
     places = list(_places(rules, (), ()))
     for place in places:
         if isinstance(place.rule, Rule) and place.rule.kind == "text":
             try:
-                return _Alone(place, places).compiled(name)
+                return _Alone(place, places)
             except _UnfitError:
                 continue
     return None
