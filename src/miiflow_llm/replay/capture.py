@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..wire.framings import MEDIA_TYPES
+
 Origin = Literal["recorded", "constructed"]
 
-_STREAMS = {"ollama_chat": "application/x-ndjson", "bedrock_converse": "application/vnd.amazon.eventstream"}
+_STREAMS = {"ollama_chat": MEDIA_TYPES["ndjson"], "bedrock_converse": MEDIA_TYPES["aws_eventstream"]}
 """What the streams of a dialect are sent as, where they are no server-sent events."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from .capture import Capture
-from .eventstream import ends
+from .eventstream import ends, is_event_stream
 
 Cut = Literal["whole", "frames", "bytes", "recorded", "random"] | int
 """A way of cutting: the whole body at once, after each event or line, byte by byte, as it was read when recorded
@@ -66,7 +66,7 @@ def _random(length: int, seed: int) -> Iterator[int]:
 
 def _frames(capture: Capture) -> Iterator[int]:
     kind = capture.content_type
-    if "eventstream" in kind:
+    if is_event_stream(kind):
         return ends(capture.body)
     if not capture.streaming or (capture.status >= 400 and "event-stream" not in kind):
         return iter(())

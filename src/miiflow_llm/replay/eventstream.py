@@ -10,9 +10,15 @@ from zlib import crc32
 
 import msgspec
 
-MEDIA_TYPE = "application/vnd.amazon.eventstream"
+from ..wire.framings import MEDIA_TYPES
+
 _TEXT = 7
 _PRELUDE, _CRC = 12, 4
+
+
+def is_event_stream(content_type: str) -> bool:
+    """Whether a body of this content type is such messages."""
+    return MEDIA_TYPES["aws_eventstream"] in content_type.lower()
 
 
 def message(payload: bytes, headers: dict[str, str]) -> bytes:

@@ -12,6 +12,7 @@ import msgspec
 
 from ..wire.eventstream import BrokenStreamError, EventStreamFramer
 from .capture import Capture
+from .eventstream import is_event_stream
 from .http_reader import json_of
 from .reading import Frame, is_spoken, outcome_lines, read, unread
 from .secrets import find_secret
@@ -32,7 +33,7 @@ def show(capture: Capture, *, width: int | None = WIDTH) -> Iterator[str]:
         frames, outcome = reading.frames, outcome_lines(reading)
     else:
         frames, outcome = unread(capture), iter([f"not read: nobody here speaks {capture.dialect!r}"])
-    text = _message_text if "eventstream" in capture.content_type else _text
+    text = _message_text if is_event_stream(capture.content_type) else _text
     for line in (*_head(capture), *_frames(frames, text), *outcome):
         yield line if width is None or len(line) <= width else line[: width - 1] + "…"
 

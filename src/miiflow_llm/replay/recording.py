@@ -15,7 +15,7 @@ from ..wire import clock
 from ..wire.coding import Coding, CodingError, coding_of
 from .capture import Capture
 from .errors import CaptureError
-from .eventstream import MEDIA_TYPE, resealed
+from .eventstream import is_event_stream, resealed
 from .http_reader import json_of
 from .match import Received, canonical
 from .origin import dialect_of, provider_of
@@ -136,7 +136,7 @@ class Recording:
 
     def _is_sealed(self) -> bool:
         """Whether the body has checksums of itself."""
-        return self._response is not None and self._response.headers.get("content-type", "").startswith(MEDIA_TYPE)
+        return self._response is not None and is_event_stream(self._response.headers.get("content-type", ""))
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         redact = self._settings.redactor.redact_text

@@ -18,6 +18,7 @@ import msgspec
 
 from .capture import Capture, Origin
 from .errors import CaptureError, SecretFoundError
+from .eventstream import is_event_stream
 from .secrets import CREDENTIAL_HEADERS, IDENTITY_HEADERS, find_secret, hide_query
 
 Kind = TypeVar("Kind")
@@ -134,7 +135,7 @@ def body_suffix(capture: Capture) -> str:
     """The body's file suffix, by its content type: `.sse`, `.ndjson`, `.json` or `.bin`."""
     kind = capture.content_type.partition(";")[0].strip().lower()
     known = {"text/event-stream": ".sse", "application/x-ndjson": ".ndjson", "application/json": ".json"}
-    if kind.endswith("eventstream"):
+    if is_event_stream(kind):
         return ".bin"
     return known.get(kind, ".sse" if capture.streaming else ".json")
 
