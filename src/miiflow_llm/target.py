@@ -82,7 +82,8 @@ class Target(msgspec.Struct):
         if url is None:
             variables = " or ".join(row.name for row in self.provider.base_url_env)
             raise ConfigurationError(
-                f"{self.name}: base_url is needed, for example http://localhost:8000/v1; or set {variables}"
+                f"{self.name}: base_url is needed, for example http://localhost:8000/v1"
+                + (f"; or set {variables}" if variables else "")
             )
         checked = checked_url(url, with_key=self.credential is not None, allow_http=self.allow_http)
         return Route(engine_for(self.provider, speaks), checked)

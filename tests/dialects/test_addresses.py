@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from miiflow_llm.core.exceptions import ConfigurationError
+from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.providers.ollama import host
 from miiflow_llm.target import Target
+from miiflow_llm.wire.table import BaseUrlFrom, Provider
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,15 @@ def test_a_compatible_server_needs_an_address_and_no_key(monkeypatch: pytest.Mon
     with pytest.raises(ConfigurationError, match="base_url"):
         Target.of("openai-compatible")
     assert Target.of("openai-compatible", base_url="http://127.0.0.1:8000/v1").credential is None
+
+
+def test_the_variables_of_an_address_are_named_where_there_are_any() -> None:
+    """Of a provider that has none, nothing is said to be set."""
+    own = Provider(name="harbour", dialect=OPENAI_CHAT, base_url=None, env=(), docs="https://harbour.example/docs")
+    with pytest.raises(ConfigurationError, match=r"for example http://localhost:8000/v1$"):
+        Target.of(own, api_key="k")
+    with pytest.raises(ConfigurationError, match=r"for example http://localhost:8000/v1; or set HARBOUR_URL$"):
+        Target.of(msgspec.structs.replace(own, base_url_env=(BaseUrlFrom("HARBOUR_URL"),)), api_key="k")
 
 
 def test_headers_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
