@@ -10,11 +10,11 @@ from typing import Any
 
 from miiflow_llm import providers
 from miiflow_llm.core import messages
-from miiflow_llm.dialects._tools import runs_none
-from miiflow_llm.wire.encode import parameters
-from miiflow_llm.wire.rows import with_rows
-from miiflow_llm.wire.table import Dialect, Place, PlaceBy, Provider, Take
-from miiflow_llm.wire.template import words
+from miiflow_llm.tables.rows import with_rows
+from miiflow_llm.tables.table import Dialect, Place, PlaceBy, Provider, Take
+from miiflow_llm.tables.template import words
+from miiflow_llm.tables.tool_parts import runs_none
+from miiflow_llm.wire.encode.request import parameters
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

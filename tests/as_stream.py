@@ -211,7 +211,7 @@ def _converse(whole: Json) -> Iterator[tuple[str, Json]]:
         yield from (("contentBlockDelta", {**at, "delta": delta}) for delta in _converse_deltas(block))
         yield "contentBlockStop", at
     yield "messageStop", {"stopReason": whole["stopReason"]}
-    yield "metadata", {key: whole[key] for key in ("usage", "metrics")}
+    yield "metadata", {key: whole[key] for key in ("usage", "metrics") if key in whole}
 
 
 def _converse_deltas(block: Json) -> Iterator[Json]:

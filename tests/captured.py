@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from miiflow_llm import providers
+from miiflow_llm.calls.target import engine_for
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamInterruptedError
 from miiflow_llm.core.messages import Message
 from miiflow_llm.core.response import ChatResponse, StreamChunk
 from miiflow_llm.replay import eventstream
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.store import load_folder, load_shared
-from miiflow_llm.target import engine_for
 from miiflow_llm.wire.engine import Engine
 
 ROOT = Path(__file__).parent.parent

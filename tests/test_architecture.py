@@ -1,9 +1,11 @@
-"""The house: imports run down only, in no circle, and the engine has never heard of a provider."""
+"""The house: rooms stand on rooms, imports run down only and in no circle, the engine has heard of no provider."""
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,19 +16,38 @@ from miiflow_llm import providers
 
 SOURCE = Path(__file__).parent.parent / "src" / "miiflow_llm"
 PACKAGE = "miiflow_llm"
-FLOORS = {
-    "core": {"core"},
-    "wire": {"core", "wire"},
-    "dialects": {"core", "wire", "dialects"},
-    "providers": {"core", "wire", "dialects", "providers"},
-    "client": {"core", "wire", "dialects", "providers", "client"},
-    "replay": {"core", "wire", "dialects", "providers", "client", "replay"},
-    "web": {"core", "wire", "client", "replay", "web"},
-    "cli": {"core", "wire", "dialects", "providers", "client", "replay", "web", "cli"},
+
+ROOMS: dict[str, tuple[str, str]] = {
+    "core": ("What is said: plain structs and exceptions. It stands on nothing.", ""),
+    "schema": ("Types to JSON Schema, and to growing and typed values. It knows the words of core alone.", "core"),
+    "tables": ("The language of the tables, public. It knows what is said and how schemas are read.", "core schema"),
+    "dialects": ("A wire format a file. It is written in the language of the tables.", "core schema tables"),
+    "providers": ("A provider a file: dialects, an address, a key.", "core schema tables dialects"),
+    "wire": ("The engine. It reads tables; it has heard of no provider and no network.", "core schema tables"),
+    "http": ("Sending. It knows what goes wrong, and nothing of what is sent.", "core"),
+    "calls": ("One call, by whichever engine and transport.", "core schema tables providers wire http"),
+    "client": ("What people hold.", "core schema tables providers wire http calls"),
+    "otel": ("Telemetry of what the client tells.", "core calls client"),
+    "replay": ("A provider that plays captures.", "core schema tables providers wire http calls client"),
+    "web": ("An answer relayed to browsers.", "core schema wire http calls client replay"),
+    "cli": (
+        "The command line: it may use every room.",
+        "core schema tables dialects providers wire http calls client otel replay web",
+    ),
 }
-"""What each floor may import: itself and what is below it. Modules at the top of the package are the client's floor."""
-TABLE_MODULES = {"table", "media", "schema_subset", "conversation", "template"}
-"""The modules of `wire` that a dialect may know: the grammar, and the values that its hooks take."""
+"""Each room in a sentence, and the rooms it may import."""
+FORWARDS = {"core.tools", "core.partial_json", "core.json_schema", "wire.table"}
+"""Names of before the rooms: each forwards to its new home for one release."""
+HTTPX_DOORS = {"client.async_client", "client.sync_client", "client.base", "client.pool", "client.inline"}
+"""Where a caller's own httpx client is taken: the client's door."""
+FOR_TYPES_ALONE = {
+    frozenset({"core.exceptions", "core.media_types", "core.messages", "core.response", "core.transcript"}),
+    frozenset({"http.lean.connection", "http.lean.pool", "http.lean.stream"}),
+    frozenset({"replay.connection", "replay.server"}),
+}
+"""Circles that type checkers alone see."""
+NAME_HTTPX_STILL = {"calls.async_io", "calls.exchange", "calls.signing", "calls.stream_state", "calls.sync_io"}
+"""Modules of the calls that know httpx's errors."""
 
 
 def modules() -> list[Path]:
@@ -40,19 +61,22 @@ def dotted(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
+NAMES = {dotted(path) for path in modules()}
+
+
 @cache
-def imports(path: Path) -> frozenset[str]:
-    """The package's own modules that a module imports, those inside functions too; not those for types alone."""
-    tree = ast.parse(path.read_text())
-    return frozenset(name for node in _nodes(tree) for name in _targets(node, path))
+def imports(path: Path, *, types: bool = True) -> frozenset[str]:
+    """The package's own modules that a module imports, inside functions too; `types`: for type checkers too."""
+    nodes = _nodes(ast.parse(path.read_text()), types=types)
+    return frozenset(name for node in nodes for name in _targets(node, path)) - {dotted(path)}
 
 
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+def _nodes(tree: ast.AST, *, types: bool) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if not types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         yield node
-        yield from _nodes(node)
+        yield from _nodes(node, types=types)
 
 
 def _targets(node: ast.AST, path: Path) -> Iterator[str]:
@@ -68,85 +92,126 @@ def _targets(node: ast.AST, path: Path) -> Iterator[str]:
 
 
 def _existing(base: str, name: str) -> str:
-    """`base.name` where that is a module, else `base`."""
+    """`base.name` if that is a module, otherwise `base`."""
     inner = f"{base}.{name}" if base else name
-    return inner if any(dotted(path) == inner for path in modules()) else base
+    return inner if inner in NAMES else base
 
 
-def floor(module: str) -> str:
-    """The floor that a module stands on."""
+def room(module: str) -> str:
+    """The room that a module stands in; `""` for the package's own front door."""
     top = module.partition(".")[0]
-    return top if top in FLOORS and "." in f"{module}." and (SOURCE / top).is_dir() else "client"
+    return top if (SOURCE / top).is_dir() else ""
 
 
-@pytest.mark.parametrize("path", modules(), ids=dotted)
+def below(name: str) -> set[str]:
+    """The rooms that a room stands on."""
+    return set(ROOMS[name][1].split())
+
+
+def test_every_folder_is_a_room() -> None:
+    """The folders of the package are the rooms, each with its sentence."""
+    assert {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS)
+    assert {path.stem for path in SOURCE.glob("*.py")} == {"__init__", "_version"}
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if room(dotted(path))], ids=dotted)
 def test_imports_run_down(path: Path) -> None:
-    """A module imports from its own floor and those below, never up."""
-    here = floor(dotted(path))
+    """A module imports from its own room and those it stands on, never up; what type checkers see counts too."""
+    here = room(dotted(path))
     for target in imports(path):
-        assert floor(target) in FLOORS[here], f"{dotted(path)} imports {target}"
+        there = room(target)
+        assert there in below(here) | {here} or target in ("", "_version"), f"{dotted(path)} imports {target}"
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "dialects").glob("*.py")), ids=dotted)
-def test_dialects_know_the_grammar_alone(path: Path) -> None:
-    """A dialect knows the table's words and the values that its hooks take, nothing else of the engine."""
-    known = {target.removeprefix("wire.") for target in imports(path) if target.startswith("wire.")}
-    assert known <= TABLE_MODULES
-
-
-@pytest.mark.parametrize("path", sorted((SOURCE / "providers").glob("*.py")), ids=dotted)
-def test_providers_know_tables_alone(path: Path) -> None:
-    """A provider is a table: of the engine it knows the grammar and nothing else."""
-    assert {target for target in imports(path) if target.startswith("wire.")} <= {"wire.table"}
+def test_rooms_stand_in_order() -> None:
+    """No two rooms stand on each other, however many stand between."""
+    order = list(ROOMS)
+    for name in ROOMS:
+        assert all(order.index(other) < order.index(name) for other in below(name)), name
 
 
 def test_what_is_optional_stands_above_the_client() -> None:
     """However one follows the client's imports, those inside functions too, nothing optional is reached."""
-    reached, todo = set[str](), ["client", "sync_client"]
+    reached, todo = set[str](), ["client.async_client", "client.sync_client"]
     graph = {dotted(path): imports(path) for path in modules()}
     while todo:
         module = todo.pop()
         if module not in reached:
             reached.add(module)
             todo += graph.get(module, ())
-    optional = {module for module in graph if module.partition(".")[0] in ("replay", "web", "cli", "otel")}
-    assert optional
-    assert not reached & optional
+    above = set(ROOMS) - below("client") - {"client", "dialects"}
+    assert not {module for module in reached if room(module) in above}
     assert {"wire.engine", "core.messages"} <= reached
 
 
 def test_no_circles() -> None:
-    """No module imports itself by way of others."""
-    graph = {dotted(path): {target for target in imports(path) if target != dotted(path)} for path in modules()}
-    done: set[str] = set()
-    for start in graph:
-        _walk(start, graph, (), done)
+    """No module imports itself by way of others, for type checkers neither."""
+    graph = {dotted(path): _leaves(dotted(path), imports(path)) for path in modules()}
+    assert _circles(graph) <= FOR_TYPES_ALONE
+    bare = {dotted(path): _leaves(dotted(path), imports(path, types=False)) for path in modules()}
+    assert _circles(bare) == set()
 
 
-def _walk(module: str, graph: dict[str, set[str]], path: tuple[str, ...], done: set[str]) -> None:
-    assert module not in path, " -> ".join((*path, module))
-    if module in done or module not in graph:
-        return
-    for target in graph[module]:
-        if not graph.get(target, set()) >= {module} or target != module.rpartition(".")[0]:
-            _walk(target, graph, (*path, module), done)
-    done.add(module)
+def _leaves(module: str, targets: frozenset[str]) -> set[str]:
+    """The targets without the packages that `module` itself stands in: importing those is how Python finds it."""
+    return {target for target in targets if not module.startswith(f"{target}.") and target}
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "wire").rglob("*.py")), ids=dotted)
-def test_wire_has_never_heard_of_a_provider(path: Path) -> None:
-    """No provider's name stands in the engine's code or texts; its documentation may say where a fact is from."""
-    heard = [word for word in said(ast.parse(path.read_text())) if PROVIDER.search(word)]
-    assert heard == []
+def _circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Every set of modules that reach each other (Tarjan's strongly connected components of more than one)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: set[frozenset[str]] = set()
+
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for target in graph.get(module, ()):
+            if target not in index:
+                visit(target)
+                low[module] = min(low[module], low[target])
+            elif target in stack:
+                low[module] = min(low[module], index[target])
+        if low[module] == index[module]:
+            component = frozenset(stack[stack.index(module) :])
+            del stack[stack.index(module) :]
+            if len(component) > 1:
+                found.add(component)
+
+    for module in graph:
+        if module not in index:
+            visit(module)
+    return found
+
+
+def test_a_circle_is_found() -> None:
+    """The search finds a circle of three and passes over a chain."""
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {frozenset("abc")}
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": set()}) == set()
 
 
 PROVIDER = re.compile(
     "|".join({*providers.builtin_names(), *providers.ALIASES} - {"openai-compatible"}).replace("-", "."), re.IGNORECASE
 )
+BELOW_PROVIDERS = ("core", "schema", "tables", "wire", "http")
+NAMES_A_FORM = {"core.openai_style", "core.messages", "schema.docstrings"}
+"""Messages also come in the form that OpenAI's users write, docstrings in Google's: there the name is a form's."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in modules() if room(dotted(path)) in BELOW_PROVIDERS and dotted(path) not in NAMES_A_FORM],
+    ids=dotted,
+)
+def test_what_is_below_has_never_heard_of_a_provider(path: Path) -> None:
+    """No provider's name stands in code or texts of the rooms below; documentation may say where a fact is from."""
+    heard = [word for word in said(ast.parse(path.read_text())) if PROVIDER.search(word.replace("_together", ""))]
+    assert heard == []
 
 
 def said(tree: ast.AST) -> Iterator[str]:
-    """Every name and text of a module that is no documentation."""
+    """Every name and text of a module that is not documentation."""
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and id(node) not in prose:
@@ -176,35 +241,53 @@ def test_a_providers_name_is_heard() -> None:
     assert not any(PROVIDER.search(word) for word in said(ast.parse('"""As OpenAI does."""')))
 
 
-def test_one_place_names_httpx() -> None:
-    """Sans-I/O means that the engine's rooms know no network library, but for the transports."""
-    for path in sorted((SOURCE / "wire").glob("*.py")):
-        if not path.stem.startswith("transport"):
-            text = path.read_text()
-            assert "import httpx" not in text, path
-            assert "await " not in text, path
+BELOW_HTTP = ("core", "schema", "tables", "dialects", "providers", "wire", "calls", "client", "otel")
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if room(dotted(path)) in BELOW_HTTP], ids=dotted)
+def test_http_alone_names_httpx(path: Path) -> None:
+    """Beside `http/`, only the client's door, where a caller's own client comes in, names httpx."""
+    named = re.search(r"^\s*(?:import httpx\b|from httpx\b)", path.read_text(), re.MULTILINE)
+    assert not named or dotted(path) in HTTPX_DOORS | NAME_HTTPX_STILL
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "wire").rglob("*.py")), ids=dotted)
+def test_the_engine_waits_for_nothing(path: Path) -> None:
+    """Sans-I/O: no `await` stands in the engine."""
+    assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.Await, ast.AsyncFor))]
+
+
+@pytest.mark.parametrize("module", sorted(FORWARDS))
+def test_old_names_forward(module: str) -> None:
+    """A name of before the rooms gives what stands in its new home."""
+    import importlib
+
+    old = importlib.import_module(f"{PACKAGE}.{module}")
+    new = importlib.import_module((old.__doc__ or "").split("`")[1])
+    name = next(name for name in vars(new) if not name.startswith("_") and callable(getattr(new, name)))
+    assert getattr(old, name) is getattr(new, name)
+
+
+def modules_after(code: str) -> set[str]:
+    """The modules that are loaded in a new interpreter once it has run `code`."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(' '.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(ran.stdout.split())
 
 
 @pytest.mark.parametrize("module", ["", ".core", ".core.exceptions"])
 def test_importing_stays_cheap(module: str) -> None:
     """The package alone brings in neither httpx nor a provider's table nor anything optional."""
-    import subprocess
-    import sys
-
-    code = f"import sys, {PACKAGE}{module}; print(' '.join(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"httpx", "anyio.to_process", "trio", "pytest", "rich", "opentelemetry"} & set(loaded)
+    loaded = modules_after(f"import {PACKAGE}{module}")
+    assert not {"httpx", "anyio.to_process", "trio", "pytest", "rich", "opentelemetry"} & loaded
     assert not any(name.startswith((f"{PACKAGE}.providers.", f"{PACKAGE}.dialects.")) for name in loaded)
 
 
 def test_a_client_pays_for_its_own_provider_alone() -> None:
     """Making a client loads one provider's table and no other's."""
-    import subprocess
-    import sys
-
-    code = (
-        f"import sys; from {PACKAGE} import LLMClient; LLMClient.create('ollama', 'm'); "
-        f"print(' '.join(n for n in sys.modules if n.startswith('{PACKAGE}.providers.')))"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert loaded == [f"{PACKAGE}.providers.ollama"]
+    loaded = modules_after(f"from {PACKAGE} import LLMClient; LLMClient.create('ollama', 'm')")
+    assert {name for name in loaded if name.startswith(f"{PACKAGE}.providers.")} == {f"{PACKAGE}.providers.ollama"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from miiflow_llm.core.partial_json import PartialJSON
+from miiflow_llm.schema.partial_json import PartialJSON
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 DELTA = 16

@@ -9,10 +9,10 @@ from report import aligned, number
 
 STAGES = (
     ("event loop and sockets", ("/asyncio/", "/selectors.py", "/ssl.py", "/anyio/", "/trio/")),
-    ("transport", ("/wire/lean/", "/wire/transport", "/httpx/")),
-    ("framing", ("/wire/frames.py",)),
-    ("decode", ("/wire/decode.py", "/wire/compile.py", "/wire/walk.py", "<")),
-    ("fold: chunks built", ("/wire/fold.py", "/wire/engine.py", "/core/")),
+    ("transport", ("/miiflow_llm/http/", "/httpx/")),
+    ("framing", ("/wire/decode/frames.py",)),
+    ("decode", ("/wire/decode/decoder.py", "/wire/decode/compile.py", "/wire/decode/tolerant.py", "<")),
+    ("fold: chunks built", ("/wire/decode/fold.py", "/wire/engine.py", "/core/")),
     ("the caller's iteration, the request", ("/miiflow_llm/",)),
     ("the bench itself", ("/_bench/",)),
 )

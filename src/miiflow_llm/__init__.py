@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .client import LLMClient
+    from .client.async_client import LLMClient
+    from .client.env import load_env
+    from .client.inline import inline
+    from .client.normalize import ProviderStreamNormalizer
+    from .client.pool import ClientPool
+    from .client.sync_client import SyncLLMClient
     from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
     from .core.access_key import AccessKey
-    from .env import load_env
-    from .inline import inline
-    from .normalize import ProviderStreamNormalizer
-    from .pool import ClientPool
     from .providers import register
-    from .sync_client import SyncLLMClient
 
 logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
 
@@ -41,18 +41,18 @@ __all__ = [
 # each name is imported when first used: `import miiflow_llm` alone costs nothing, not even httpx
 _HOMES = {
     "AccessKey": "core.access_key",
-    "ClientPool": "pool",
-    "LLMClient": "client",
+    "ClientPool": "client.pool",
+    "LLMClient": "client.async_client",
     "ChatResponse": "core",
     "Message": "core",
     "StreamChunk": "core",
     "Timeout": "core",
     "TokenCount": "core",
-    "ProviderStreamNormalizer": "normalize",
-    "inline": "inline",
-    "load_env": "env",
+    "ProviderStreamNormalizer": "client.normalize",
+    "inline": "client.inline",
+    "load_env": "client.env",
     "register": "providers",
-    "SyncLLMClient": "sync_client",
+    "SyncLLMClient": "client.sync_client",
 }
 
 

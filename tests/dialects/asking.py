@@ -9,8 +9,8 @@ import msgspec
 from miiflow_llm import providers
 from miiflow_llm.core.messages import Message
 from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
+from miiflow_llm.tables.rows import with_rows
 from miiflow_llm.wire.engine import Engine
-from miiflow_llm.wire.rows import with_rows
 
 PARAMETERS = {
     "type": "object",

@@ -20,7 +20,7 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
-from miiflow_llm.core.tools import Tool, tool
+from miiflow_llm.schema.tools import Tool, tool
 
 from .asking import PDF, PNG
 

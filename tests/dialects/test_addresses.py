@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from miiflow_llm.calls.target import Target
 from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.providers.ollama import host
-from miiflow_llm.target import Target
-from miiflow_llm.wire.table import BaseUrlFrom, Provider
+from miiflow_llm.tables.table import BaseUrlFrom, Provider
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 
+from miiflow_llm.calls.target import Target
 from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
 from miiflow_llm.core.messages import (
     AudioBlock,
@@ -21,7 +22,6 @@ from miiflow_llm.core.messages import (
     ToolCall,
 )
 from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
-from miiflow_llm.target import Target
 
 from .asking import BARE, PARAMETERS, PDF, PNG, TIDE, body, engine, part
 

@@ -20,7 +20,7 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
-from miiflow_llm.core.tools import Tool
+from miiflow_llm.schema.tools import Tool
 
 from .asking import PDF, PNG
 

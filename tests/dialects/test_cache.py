@@ -10,7 +10,7 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.core.messages import Cache, DocumentBlock, ImageBlock, Message, TextBlock, ToolCall
 from miiflow_llm.core.request import Plan
-from miiflow_llm.core.tools import Tool
+from miiflow_llm.schema.tools import Tool
 
 from .asking import PDF, PNG
 

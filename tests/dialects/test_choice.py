@@ -8,7 +8,7 @@ import pytest
 
 from miiflow_llm import LLMClient, Message
 from miiflow_llm.core.exceptions import ConfigurationError
-from miiflow_llm.core.tools import Tool
+from miiflow_llm.schema.tools import Tool
 
 NOW = Tool("now")
 

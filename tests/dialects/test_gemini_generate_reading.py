@@ -9,8 +9,8 @@ import pytest
 
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.core.messages import Block, OpaqueBlock, ReasoningBlock, TextBlock, ToolCall
+from miiflow_llm.wire.decode.tolerant import walk
 from miiflow_llm.wire.engine import StreamReader
-from miiflow_llm.wire.walk import walk
 
 from .asking import engine
 

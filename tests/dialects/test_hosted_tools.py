@@ -9,9 +9,9 @@ import pytest
 
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
-from miiflow_llm.core.tools import hosted_tool
 from miiflow_llm.replay.fake import fake_pair
 from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.schema.tools import hosted_tool
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
 WAYS: list[tuple[str, str, str | None, dict[str, Any]]] = [

@@ -16,7 +16,7 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
-from miiflow_llm.dialects._ids import nine
+from miiflow_llm.tables.ids import nine
 
 from .asking import BARE, PARAMETERS, PDF, PNG, SCHEMA, TIDE, body, engine, part
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from miiflow_llm.calls.target import Target
 from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
 from miiflow_llm.core.messages import (
     AudioBlock,
@@ -19,7 +20,6 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
-from miiflow_llm.target import Target
 
 from .asking import BARE, PARAMETERS, PDF, PNG, SCHEMA, TIDE, body, engine, part
 

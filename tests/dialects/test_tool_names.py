@@ -10,9 +10,9 @@ import pytest
 
 from miiflow_llm import LLMClient, Message
 from miiflow_llm.core.messages import ToolCall
-from miiflow_llm.core.tools import Tool, tool
 from miiflow_llm.replay.fake import fake_pair
 from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.schema.tools import Tool, tool
 
 DIALECTS = {
     "openai_chat": ("openai", "gpt-4.1", "[A-Za-z0-9_-]{1,64}"),

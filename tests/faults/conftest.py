@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from miiflow_llm.wire import retry
+from miiflow_llm.calls import retry
 
 
 @pytest.fixture(params=["asyncio", "trio"])

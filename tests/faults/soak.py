@@ -23,11 +23,11 @@ import anyio
 import msgspec
 
 from miiflow_llm import LLMClient
+from miiflow_llm.calls import retry
 from miiflow_llm.core.exceptions import MiiflowLLMError
 from miiflow_llm.core.timeout import Timeout
-from miiflow_llm.wire import retry
 
-from ..lean import fuzz
+from ..http.lean import fuzz
 from .helpers import client_at
 from .server import CLOSE, HANG, LAST_CHUNK, RESET, FaultServer, Request, Steps, Wait, chunk, whole
 from .wires import OPENAI_CHAT

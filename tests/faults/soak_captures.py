@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from miiflow_llm.replay.capture import Capture
 
 from ..captured import own, shared
-from ..test_anywhere import check_corruption, check_cuts, check_odd_values, check_truncations, name
+from ..client.test_anywhere import check_corruption, check_cuts, check_odd_values, check_truncations, name
 
 CHANGES = 2000
 SEED = 7

@@ -14,7 +14,7 @@ from miiflow_llm.core.exceptions import MiiflowLLMError
 from miiflow_llm.replay.capture import Capture
 
 from ..captured import Outcome, line, own, read, sample
-from ..test_anywhere import corrupted
+from ..client.test_anywhere import corrupted
 from .helpers import KEY, LONG
 from .server import CLOSE, LAST_CHUNK, FaultServer, Request, Steps, chunk, head
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from miiflow_llm import LLMClient
+from miiflow_llm.calls.async_streams import ChatStream
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamInterruptedError
-from miiflow_llm.streams import ChatStream
 
 from .helpers import client_at, until
 from .server import HANG, LAST_CHUNK, FaultServer, Request, Steps, Wait, chunk

@@ -18,8 +18,8 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import ProviderError, TimeoutError
 from miiflow_llm.core.timeout import Timeout
-from miiflow_llm.wire import transport as wire_transport
-from miiflow_llm.wire import transport_sync
+from miiflow_llm.http import transport as wire_transport
+from miiflow_llm.http import transport_sync
 
 from .helpers import LONG, client_at, sync_client_at, until
 from .server import HANG, Every, FaultServer, Request, Steps, chunk, whole
@@ -121,7 +121,7 @@ async def test_a_place_in_the_pool_is_waited_for_within_its_limit(
 
 def test_a_place_is_waited_for_within_its_limit_without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the synchronous client too."""
-    monkeypatch.setattr("miiflow_llm.wire.transport_sync.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("miiflow_llm.http.transport_sync.MAX_CONNECTIONS", 1)
     with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG], whole(OPENAI_CHAT.answer)]) as server:
         with sync_client_at(server.url, timeout=Timeout(pool=0.2), max_retries=0) as client:
             with client.stream_chat("Hi") as stream:

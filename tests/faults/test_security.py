@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, StreamProtocolError
-from miiflow_llm.wire.coding import PIECE, CodingError, coding_of
+from miiflow_llm.http.content_coding import PIECE, CodingError, coding_of
 
 from .helpers import KEY, SHORT, client_at, sync_client_at
 from .server import CLOSE, HANG, LAST_CHUNK, FaultServer, Request, Steps, chunk, head, whole

@@ -11,8 +11,8 @@ from miiflow_llm import AccessKey
 from miiflow_llm.providers._sigv4 import signed
 from miiflow_llm.providers.bedrock import in_region
 from miiflow_llm.replay.capture import Capture
-from miiflow_llm.wire.eventstream import EventStreamFramer
-from miiflow_llm.wire.table import Outgoing
+from miiflow_llm.tables.table import Outgoing
+from miiflow_llm.wire.decode.eventstream import EventStreamFramer
 
 from ..captured import own
 

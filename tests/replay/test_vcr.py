@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from miiflow_llm.client import LLMClient
+from miiflow_llm.client.async_client import LLMClient
 from miiflow_llm.replay.errors import CaptureError
 from miiflow_llm.replay.fake import fake_body
 from miiflow_llm.replay.looking import problems

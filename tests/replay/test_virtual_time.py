@@ -18,6 +18,7 @@ import trio.testing
 
 import miiflow_llm
 from miiflow_llm import LLMClient
+from miiflow_llm.core import clock
 from miiflow_llm.core.exceptions import TimeoutError
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.timeout import Timeout
@@ -35,7 +36,6 @@ from miiflow_llm.replay.cuts import cuts
 from miiflow_llm.replay.faults import Fault, Trickle
 from miiflow_llm.replay.recorder import RecordingTransport
 from miiflow_llm.replay.store import load
-from miiflow_llm.wire import clock
 
 pytestmark = pytest.mark.anyio
 SECONDS = 4.0

@@ -19,9 +19,9 @@ from miiflow_llm import (
 )
 from miiflow_llm.core import DocumentBlock, ImageBlock, OpaqueBlock, TextBlock, ToolCall
 from miiflow_llm.core.exceptions import ProviderError, RateLimitError, StreamInterruptedError
-from miiflow_llm.core.tools import Tool, tool
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
-from miiflow_llm.wire.table import Provider, emit, take
+from miiflow_llm.schema.tools import Tool, tool
+from miiflow_llm.tables.table import Provider, emit, take
 
 
 @dataclass

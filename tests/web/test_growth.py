@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from miiflow_llm.core.partial_json import NOTHING, PartialJSON
+from miiflow_llm.schema.partial_json import NOTHING, PartialJSON
 from miiflow_llm.web.growth import Growth
 
 VALUES = some.recursive(

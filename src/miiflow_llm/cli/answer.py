@@ -13,9 +13,9 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
+from ..calls.sync_streams import SyncChatStream
 from ..core.exceptions import MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
-from ..sync_streams import SyncChatStream
 from .ending import code_of, printable, say
 from .output import console, is_terminal, write, write_json
 

@@ -180,7 +180,7 @@ def explain(context: typer.Context) -> int:
 @command
 def capture(context: typer.Context) -> int:
     """Record a live answer as a capture, with your own key."""
-    from ..env import load_env
+    from ..client.env import load_env
     from ..replay.__main__ import main
 
     load_env()

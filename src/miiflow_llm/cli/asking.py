@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from .. import providers
-from ..client import LLMClient
-from ..config import VARIABLE
+from ..client.async_client import LLMClient
+from ..client.config import VARIABLE
+from ..client.env import load_env
+from ..client.sync_client import SyncLLMClient
 from ..core.exceptions import ConfigurationError
 from ..core.messages import Block, ImageBlock, Message, TextBlock
-from ..env import load_env
-from ..sync_client import SyncLLMClient
-from ..wire.table import Provider
+from ..tables.table import Provider
 
 MODEL = "MIIFLOW_LLM_MODEL"
 """The variable that names the model, `provider:model`, where `-m` does not."""

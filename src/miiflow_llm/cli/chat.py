@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from ..client.sync_client import SyncLLMClient
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.messages import Message
-from ..sync_client import SyncLLMClient
 from .answer import facts, show, show_value, show_whole
 from .asking import Ask
 from .ending import line, say

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from rich.text import Text
 
+from ..client.env import load_env
 from ..core.exceptions import ConfigurationError
-from ..env import load_env
 from .checking import calls, errors, streams, wholes
 from .checking.finding import Finding, Row, Verdict
 from .checking.recording import Asker, Recorded
@@ -121,7 +121,7 @@ def rows(found: list[Finding], base_url: str) -> str:
     lines = ["from miiflow_llm.core import exceptions as error"] if faults else []
     lines += [
         "from miiflow_llm.dialects.openai_chat import OPENAI_CHAT",
-        f"from miiflow_llm.wire.table import {', '.join(['Provider', *words])}",
+        f"from miiflow_llm.tables.table import {', '.join(['Provider', *words])}",
         "",
         "PROVIDER = Provider(",
         f'    name="{_name(base_url)}",',

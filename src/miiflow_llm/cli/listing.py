@@ -6,10 +6,10 @@ import anyio
 import msgspec
 
 from .. import providers as known
+from ..calls.target import key_variables
+from ..client.env import load_env
+from ..client.sync_client import SyncLLMClient
 from ..core.response import ModelInfo
-from ..env import load_env
-from ..sync_client import SyncLLMClient
-from ..target import key_variables
 from .asking import Ask, asynchronous, key_variable
 from .output import console, is_terminal, write, write_json, write_table
 

@@ -13,10 +13,10 @@ import anyio
 import msgspec
 
 from .. import providers
-from ..config import VARIABLE, load
+from ..client.config import VARIABLE, load
+from ..client.env import load_env
+from ..client.pool import ClientPool
 from ..core.exceptions import ConfigurationError
-from ..env import load_env
-from ..pool import ClientPool
 from .asking import key_variable
 from .ending import say
 from .output import write

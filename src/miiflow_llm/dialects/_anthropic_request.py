@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
 from ..core.request import ChatRequest
-from ..wire.template import choose
+from ..tables.effort import OFF, level
+from ..tables.media import Media
+from ..tables.media_parts import document_text
+from ..tables.template import choose
 from ._anthropic_models import BY_BUDGET, MAX_TOKENS, NEVER_THINKS
-from ._effort import OFF, level
 
 LEAST_BUDGET = 1024
 BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
@@ -48,3 +51,12 @@ def thinking_budget(request: ChatRequest) -> ChatRequest:
 def wire_id(identity: str) -> str:
     """The id of a call as this wire takes it: letters, digits, `_` and `-`; other makers use more."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", identity)
+
+
+def anthropic_source(media: Media) -> dict[str, Any]:
+    """A `source`: by URL, as base64, or as text, which is all plain to this wire."""
+    if media.link:
+        return {"type": "url", "url": media.link}
+    if (media.type or "").startswith("text/"):
+        return {"type": "text", "media_type": "text/plain", "data": document_text(media)}
+    return {"type": "base64", "media_type": media.type, "data": media.data}

@@ -11,11 +11,11 @@ from ..core.exceptions import UnsupportedParameterError
 from ..core.media_types import type_of_url
 from ..core.messages import Block, DocumentBlock, Message, ToolCall, ToolResult
 from ..core.request import ChatRequest, OutputSchema, ToolSpec
-from ..wire.media import Media
+from ..tables.media import Media
+from ..tables.media_parts import document_text
 from ._anthropic_request import thinking_budget
 from ._bedrock_models import CLAUDE
-from ._media import document_text
-from ._schema_tables import anthropic_output
+from .schema_subsets import anthropic_output
 
 DOCUMENT_FORMATS = {
     "application/pdf": "pdf",

@@ -13,9 +13,9 @@ from ..core.exceptions import ConfigurationError
 from ..core.json_text import repair_surrogates
 from ..core.messages import Block, Message, TextBlock, ToolCall
 from ..core.request import ChatRequest, ToolSpec
-from ..wire.media import Media
-from ._effort import LEVELS, OFF, effort, level
-from ._schema_tables import gemini_schema
+from ..tables.effort import LEVELS, OFF, effort, level
+from ..tables.media import Media
+from .schema_subsets import gemini_schema
 
 BUDGETS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 32768}
 """Tokens that a level stands for in models that think by budget, as Google's own OpenAI-compatible door has them."""

@@ -13,7 +13,8 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.table import (
+from ..tables.cache_marks import first_and_last_marks, lifetime
+from ..tables.table import (
     Dialect,
     Hints,
     Rule,
@@ -33,10 +34,8 @@ from ..wire.table import (
     when,
 )
 from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
-from ._anthropic_request import thinking_budget, wire_id
-from ._cache import first_and_last_marks, lifetime
-from ._media import anthropic_source
-from ._schema_tables import ANTHROPIC_STRICT, anthropic_function, anthropic_output
+from ._anthropic_request import anthropic_source, thinking_budget, wire_id
+from .schema_subsets import ANTHROPIC_STRICT, anthropic_function, anthropic_output
 
 KINDS = other_than("text", "thinking", "redacted_thinking", "tool_use")
 """Blocks of the provider's own tools and bookkeeping have no unified form: they are kept as they came, and echoed."""

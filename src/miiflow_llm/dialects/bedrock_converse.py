@@ -19,7 +19,10 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.table import (
+from ..tables.cache_marks import first_and_last_marks, lifetime
+from ..tables.effort import effort
+from ..tables.ids import nine, within_64
+from ..tables.table import (
     Dialect,
     Hints,
     Place,
@@ -56,10 +59,7 @@ from ._bedrock_request import (
     not_blank,
     output_schema,
 )
-from ._cache import first_and_last_marks, lifetime
-from ._effort import effort
-from ._ids import nine, within_64
-from ._schema_tables import ANTHROPIC_STRICT, anthropic_function
+from .schema_subsets import ANTHROPIC_STRICT, anthropic_function
 
 SYSTEM_TOOL = "server_tool_use"
 """What Bedrock runs itself is progress: no call of the caller's, and nothing of it goes back."""

@@ -22,7 +22,9 @@ from ..core.messages import (
     ToolResult,
 )
 from ..core.request import ChatRequest, ToolSpec
-from ..wire.table import (
+from ..tables.effort import budget, is_on
+from ..tables.media_parts import document_text
+from ..tables.table import (
     Dialect,
     Hints,
     Rule,
@@ -46,9 +48,7 @@ from ..wire.table import (
     take,
     when,
 )
-from ._effort import budget, is_on
-from ._media import document_text
-from ._tools import ARGUMENTS, NO_PARAMETERS, functions
+from ..tables.tool_parts import ARGUMENTS, NO_PARAMETERS, functions
 
 NEVER_REASONS = r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai"
 

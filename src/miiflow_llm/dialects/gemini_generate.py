@@ -16,7 +16,7 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.table import (
+from ..tables.table import (
     Dialect,
     First,
     Side,
@@ -35,6 +35,7 @@ from ..wire.table import (
     take,
     when,
 )
+from ..tables.tool_parts import are_mixed, functions_together
 from ._gemini_request import (
     answers_in_order,
     bare_model,
@@ -51,8 +52,7 @@ from ._gemini_request import (
     thinking_level,
     validated,
 )
-from ._schema_tables import gemini_schema
-from ._tools import are_mixed, functions_together
+from .schema_subsets import gemini_schema
 
 
 def in_details(path: str) -> First:

@@ -17,7 +17,10 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.table import (
+from ..tables.effort import effort
+from ..tables.ids import nine
+from ..tables.media_parts import text_or
+from ..tables.table import (
     Dialect,
     Each,
     Hints,
@@ -39,11 +42,8 @@ from ..wire.table import (
     take,
     when,
 )
-from ._effort import effort
-from ._ids import nine
-from ._media import text_or
-from ._schema_tables import openai_function, openai_output
-from ._tools import ARGUMENTS
+from ..tables.tool_parts import ARGUMENTS
+from .schema_subsets import openai_function, openai_output
 
 NEVER_REASONS = r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))"
 

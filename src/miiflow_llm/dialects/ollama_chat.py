@@ -17,8 +17,9 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.media import Media
-from ..wire.table import (
+from ..tables.effort import effort, is_on
+from ..tables.media import Media
+from ..tables.table import (
     Dialect,
     RuleLike,
     Side,
@@ -41,9 +42,8 @@ from ..wire.table import (
     take,
     when,
 )
-from ._effort import effort, is_on
-from ._schema_tables import ollama_tool
-from ._tools import NO_PARAMETERS, choose_by_tools, functions
+from ..tables.tool_parts import NO_PARAMETERS, choose_by_tools, functions
+from .schema_subsets import ollama_tool
 
 
 def bare(image: Media) -> str:

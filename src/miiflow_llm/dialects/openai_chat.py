@@ -17,7 +17,9 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.table import (
+from ..tables.effort import LEVELS, effort
+from ..tables.media_parts import file_name, text_or
+from ..tables.table import (
     Dialect,
     Hints,
     Rule,
@@ -38,10 +40,8 @@ from ..wire.table import (
     take,
     when,
 )
-from ._effort import LEVELS, effort
-from ._media import file_name, text_or
-from ._schema_tables import openai_output, openai_parameters
-from ._tools import ARGUMENTS, runs_none
+from ..tables.tool_parts import ARGUMENTS, runs_none
+from .schema_subsets import openai_output, openai_parameters
 
 ERROR = emit(
     "failure",

@@ -17,7 +17,9 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..wire.table import (
+from ..tables.effort import LEVELS, effort, is_on
+from ..tables.media_parts import file_name
+from ..tables.table import (
     Dialect,
     apart,
     by_role,
@@ -28,11 +30,9 @@ from ..wire.table import (
     take,
     when,
 )
-from ._effort import LEVELS, effort, is_on
-from ._media import file_name
 from ._responses_reading import END, EVENTS, IGNORED, WHOLE
-from ._schema_tables import openai_function, openai_output
 from .openai_chat import OPENAI_CHAT
+from .schema_subsets import openai_function, openai_output
 
 BAD_IMAGE = (
     "invalid_image",

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from ..core.exceptions import ConfigurationError
-from ..wire.table import Provider
+from ..tables.table import Provider
 
 ALIASES = {"google": "gemini", "together": "togetherai", "openai_compatible": "openai-compatible"}
 """Other names of the built-in providers; registered ones bring their own."""

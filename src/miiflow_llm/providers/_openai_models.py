@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..dialects._effort import effort
 from ..dialects.openai_responses import LOGPROBS, SUMMARY
-from ..wire.table import ByModel, Drop, Structured, Take, by_model, drop, take
+from ..tables.effort import effort
+from ..tables.table import ByModel, Drop, Structured, Take, by_model, drop, take
 
 UNREASONING = r"(ft:)?(gpt-[34]|chatgpt|gpt-5-chat|gpt-5-search|gpt-audio|gpt-realtime)"
 REASONING = r"(ft:)?(o\d|codex|computer-use|gpt-(5(?!-chat|-search)|[6-9]))"

@@ -12,7 +12,7 @@ from functools import reduce
 from urllib.parse import quote
 
 from ..core.access_key import AccessKey
-from ..wire.table import Outgoing
+from ..tables.table import Outgoing
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 

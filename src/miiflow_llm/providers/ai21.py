@@ -4,10 +4,9 @@ import msgspec
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, TextBlock, ToolResult
-from ..dialects._media import document_text
-from ..dialects._tools import choose_by_tools
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
-from ..wire.table import (
+from ..tables.media_parts import document_text
+from ..tables.table import (
     BaseUrlFrom,
     Provider,
     apart,
@@ -21,6 +20,7 @@ from ..wire.table import (
     take,
     when,
 )
+from ..tables.tool_parts import choose_by_tools
 
 TEXT = joined("content", take("text"))
 WORDS = joined("content", take("media", through=document_text))

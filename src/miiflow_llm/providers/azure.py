@@ -5,10 +5,10 @@ What depends on a model's family is known by the name, so a deployment is best n
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
-from ..dialects._media import text_or
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
-from ..wire.table import Also, Auth, BaseUrlFrom, Hints, Provider, fault, refused
+from ..tables.media_parts import text_or
+from ..tables.table import Also, Auth, BaseUrlFrom, Hints, Provider, fault, refused
 from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
 
 HINTS = Hints(

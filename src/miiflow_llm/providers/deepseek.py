@@ -14,11 +14,11 @@ from ..core.messages import (
     ToolResult,
 )
 from ..core.request import ChatRequest
-from ..dialects._effort import effort, is_on
-from ..dialects._media import text_or
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES, SAID, TEXT
-from ..wire.table import (
+from ..tables.effort import effort, is_on
+from ..tables.media_parts import text_or
+from ..tables.table import (
     Also,
     BaseUrlFrom,
     Hints,

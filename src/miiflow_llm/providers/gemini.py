@@ -1,7 +1,7 @@
 """Google's Gemini API."""
 
 from ..dialects.gemini_generate import GEMINI_GENERATE
-from ..wire.table import Auth, BaseUrlFrom, Provider, drop
+from ..tables.table import Auth, BaseUrlFrom, Provider, drop
 
 PROVIDER = Provider(
     name="gemini",

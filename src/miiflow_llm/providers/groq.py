@@ -2,10 +2,10 @@
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
-from ..dialects._effort import effort
-from ..dialects._media import text_or
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import (
+from ..tables.effort import effort
+from ..tables.media_parts import text_or
+from ..tables.table import (
     BaseUrlFrom,
     Provider,
     apart,

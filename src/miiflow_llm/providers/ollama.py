@@ -3,11 +3,11 @@
 import re
 
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
-from ..dialects._effort import effort
-from ..dialects._media import text_or
 from ..dialects.ollama_chat import OLLAMA_CHAT
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
-from ..wire.table import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
+from ..tables.effort import effort
+from ..tables.media_parts import text_or
+from ..tables.table import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
 
 PORTS = {"http": "80", "https": "443"}
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
+from ..core.exceptions import UnsupportedParameterError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall
-from ..dialects._cache import lifetime
-from ..dialects._media import embedded, file_name, text_or
 from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
-from ..wire.table import (
+from ..tables.cache_marks import lifetime
+from ..tables.media import Media
+from ..tables.media_parts import file_name, text_or
+from ..tables.table import (
     Also,
     BaseUrlFrom,
     Place,
@@ -53,6 +55,21 @@ def _with_mark(template: Any) -> Any:
     if isinstance(template, When):
         return When(template.name, _with_mark(template.template), _with_mark(template.otherwise))
     return {**template, **MARK}
+
+
+def embedded(media: Media) -> str:
+    """The data URL of a document, for wires that fetch none.
+
+    Raises:
+        UnsupportedParameterError: it is a link.
+    """
+    if media.link:
+        raise UnsupportedParameterError(
+            "a document by URL is not taken here: send its bytes (DocumentBlock.from_bytes, or miiflow_llm.inline), or "
+            "use dialect='openai_responses'",
+            parameter="DocumentBlock",
+        )
+    return media.url
 
 
 PROVIDER = Provider(

@@ -1,9 +1,9 @@
 """Any server that speaks the OpenAI Chat format, at an address that the caller gives: llama.cpp, vLLM, LM Studio ..."""
 
 from ..core import exceptions as error
-from ..dialects._effort import LEVELS, effort
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import BaseUrlFrom, Provider, fault, take
+from ..tables.effort import LEVELS, effort
+from ..tables.table import BaseUrlFrom, Provider, fault, take
 
 PROVIDER = Provider(
     name="openai-compatible",

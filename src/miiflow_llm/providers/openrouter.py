@@ -5,11 +5,11 @@ Reasoning comes twice: as plain text, and as details (signed or encrypted) that 
 
 from ..core import exceptions as error
 from ..core.messages import OpaqueBlock, TextBlock
-from ..dialects._cache import lifetime
-from ..dialects._effort import LEVELS, OFF, tokens
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
-from ..wire.table import (
+from ..tables.cache_marks import lifetime
+from ..tables.effort import LEVELS, OFF, tokens
+from ..tables.table import (
     Also,
     BaseUrlFrom,
     Each,

@@ -2,11 +2,10 @@
 
 from ..core import exceptions as error
 from ..core.messages import DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
-from ..dialects._effort import always_on, effort, is_on
-from ..dialects._media import text_or
-from ..dialects._tools import functions
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..wire.table import (
+from ..tables.effort import always_on, effort, is_on
+from ..tables.media_parts import text_or
+from ..tables.table import (
     BaseUrlFrom,
     Hints,
     Provider,
@@ -22,6 +21,7 @@ from ..wire.table import (
     take,
     when,
 )
+from ..tables.tool_parts import functions
 
 LOGPROBS = emit("logprobs", "logprobs")
 

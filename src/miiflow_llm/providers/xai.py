@@ -2,12 +2,12 @@
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
-from ..dialects._effort import effort
-from ..dialects._media import linked, text_or
 from ..dialects._responses_reading import DONE
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
-from ..wire.table import (
+from ..tables.effort import effort
+from ..tables.media_parts import linked, text_or
+from ..tables.table import (
     Also,
     BaseUrlFrom,
     Provider,

@@ -18,8 +18,8 @@ import anyio
 import msgspec
 
 from .. import providers
+from ..client.env import load_env
 from ..core.exceptions import MiiflowLLMError
-from ..env import load_env
 from .capture_live import Order, capture_live
 from .cuts import CUTS, Cut
 from .errors import CaptureError, ReplayError

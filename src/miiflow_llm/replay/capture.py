@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..wire.framings import MEDIA_TYPES
+from ..wire.decode.framings import MEDIA_TYPES
 
 Origin = Literal["recorded", "constructed"]
 

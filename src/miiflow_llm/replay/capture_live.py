@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from ..client import LLMClient
+from ..client.async_client import LLMClient
 from ..core.exceptions import ConfigurationError, ProviderError
 from .recorder import RecordingTransport, record
 

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import msgspec
 
-from ..wire.framings import MEDIA_TYPES
+from ..wire.decode.framings import MEDIA_TYPES
 
 _TEXT = 7
 _PRELUDE, _CRC = 12, 4

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from .. import providers
 from ..core.exceptions import ConfigurationError
-from ..wire.decode import WHOLE, for_event
+from ..tables.table import Each, First, Rule, RuleLike
+from ..wire.decode.decoder import WHOLE, for_event
+from ..wire.decode.more_text import allowed
 from ..wire.engine import Engine
-from ..wire.more_text import allowed
-from ..wire.table import Each, First, Rule, RuleLike
 from .capture import Capture
 from .errors import CaptureError
 from .looking import show

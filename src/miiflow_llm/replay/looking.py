@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from ..wire.eventstream import BrokenStreamError, EventStreamFramer
+from ..wire.decode.eventstream import BrokenStreamError, EventStreamFramer
 from .capture import Capture
 from .eventstream import is_event_stream
 from .http_reader import json_of

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .. import providers
 from ..core.exceptions import ConfigurationError
-from ..wire.table import Dialect, Regions
+from ..tables.table import Dialect, Regions
 
 UNKNOWN_DIALECT = "unknown"
 """What a capture says where no dialect has this path; it can be replayed, but not read."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from .. import providers
+from ..calls.target import engine_for
 from ..core.exceptions import MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
-from ..target import engine_for
+from ..tables.table import Also, Provider
 from ..wire.engine import Engine
-from ..wire.table import Also, Provider
 from .capture import Capture
 from .cuts import boundaries
 from .errors import CaptureError

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from ..wire import clock
-from ..wire.coding import Coding, CodingError, coding_of
+from ..core import clock
+from ..http.content_coding import Coding, CodingError, coding_of
 from .capture import Capture
 from .errors import CaptureError
 from .eventstream import is_event_stream, resealed

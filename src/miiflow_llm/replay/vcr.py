@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from ..wire.coding import CodingError, coding_of
+from ..http.content_coding import CodingError, coding_of
 from .capture import Capture
 from .errors import CaptureError
 from .recording import BodyHook, Recording, Settings

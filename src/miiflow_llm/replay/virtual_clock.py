@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..wire import clock
+from ..core import clock
 
 if TYPE_CHECKING:
     import trio.testing

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from ..client import LLMClient
+from ..client.async_client import LLMClient
 from ..core.exceptions import ConfigurationError
 from ..replay.capture import Capture
 from ..replay.transport import ReplayTransport

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import anyio.lowlevel
 
-from ..wire import clock
+from ..core import clock
 
 T = TypeVar("T")
 

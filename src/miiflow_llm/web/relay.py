@@ -13,9 +13,9 @@ from typing import Self
 
 import anyio
 
+from ..core import clock
 from ..core.exceptions import ConfigurationError
 from ..core.response import StreamChunk
-from ..wire import clock
 from .framing import NDJSON, SSE, Frames, Framing
 from .pump import Pump, close
 from .safe_errors import SafeError, safe_error

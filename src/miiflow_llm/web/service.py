@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..client import LLMClient
+from ..client.async_client import LLMClient
+from ..client.pool import ClientPool
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.response import ChatResponse
-from ..pool import ClientPool
 from .body import ChatOrder, Limits, read_body, wrong
 from .framing import NDJSON, SSE, encode, shown
 from .relay import HEARTBEAT, Relay, to_ndjson, to_sse

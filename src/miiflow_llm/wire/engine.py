@@ -22,15 +22,15 @@ from ..core.messages import Message
 from ..core.pieces import Failure, Piece
 from ..core.request import ChatRequest
 from ..core.response import ChatResponse, StreamChunk
-from . import faults
-from .compile import READ_ERRORS
-from .decode import Decoder
-from .encode import Encoded, Unsupported, encode
-from .eventstream import BrokenStreamError
-from .fold import NO_TEXT, Fold
-from .frames import MAX_FRAME, Frame, too_large
-from .framings import FRAMINGS
-from .table import Dialect
+from ..tables.table import Dialect
+from .decode import errors
+from .decode.compile import READ_ERRORS
+from .decode.decoder import Decoder
+from .decode.eventstream import BrokenStreamError
+from .decode.fold import NO_TEXT, Fold
+from .decode.frames import MAX_FRAME, Frame, too_large
+from .decode.framings import FRAMINGS
+from .encode.request import Encoded, Unsupported, encode
 
 _BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
 Raised = TypeVar("Raised", bound=MiiflowLLMError)
@@ -127,28 +127,28 @@ class Engine:
         """The error that a whole answer is, `None` for an answer."""
         failure = fold.failure
         if failure is None and not fold.finished and not fold.output:
-            failure = faults.read_failure(self.dialect, body)
+            failure = errors.read_failure(self.dialect, body)
             if failure is None:
                 return ServiceUnavailableError(
                     "the answer holds neither content nor a finish reason",
                     provider=self.provider,
                     model=model,
-                    body=body[: faults.MAX_BODY],
+                    body=body[: errors.MAX_BODY],
                     retryable=True,
                 )
         if failure is None:
             return None
         raised = self.reported(failure, model)
-        raised.body = body[: faults.MAX_BODY]
+        raised.body = body[: errors.MAX_BODY]
         return raised
 
     def reported(self, failure: Failure, model: str) -> ProviderError:
         """The error that a failure inside an answer means."""
-        return faults.from_failure(self.dialect, failure, status=None, provider=self.provider, model=model)
+        return errors.from_failure(self.dialect, failure, status=None, provider=self.provider, model=model)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ProviderError:
         """The error that an HTTP answer other than 2xx means; `headers` are by lower-case name."""
-        return faults.from_response(self.dialect, status, headers, body, provider=self.provider, model=model)
+        return errors.from_response(self.dialect, status, headers, body, provider=self.provider, model=model)
 
     def normalize(self, payload: bytes) -> StreamChunk | None:
         """All that one frame's payload says, without memory; `None` when it says nothing.
@@ -326,7 +326,7 @@ class StreamReader:
         """An object outside the framing: an error, or a whole answer from a server that does not stream."""
         if any(isinstance(piece, Failure) for piece in pieces):
             return pieces
-        failure = faults.read_failure(self.engine.dialect, data)
+        failure = errors.read_failure(self.engine.dialect, data)
         return [failure] if failure else self.engine.decoder.read_whole(data)
 
     def _mark(self, mark: str | None, out: list[StreamChunk]) -> None:
@@ -348,7 +348,7 @@ class StreamReader:
         if held is not None:
             out.append(held)
         if isinstance(raised, ProviderError):
-            raised.body = body[: faults.MAX_BODY]
+            raised.body = body[: errors.MAX_BODY]
             raised.request_id = raised.request_id or self.fold.meta.request_id
         self.error = self._with_partial(raised)
 

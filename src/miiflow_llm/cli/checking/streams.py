@@ -10,8 +10,8 @@ import msgspec
 
 from ...core.messages import Message
 from ...dialects.openai_chat import OPENAI_CHAT
+from ...wire.decode.frames import SSEFramer
 from ...wire.engine import Engine
-from ...wire.frames import SSEFramer
 from .finding import Finding
 from .recording import Recorded
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...core.exceptions import MiiflowLLMError
 from ...core.messages import Message
 from ...core.response import ChatResponse
-from ...wire import side
+from ...wire import endpoints
 from .finding import Finding, Row
 from .recording import Recorded
 from .streams import engine
@@ -46,7 +46,7 @@ def models(recorded: Recorded) -> tuple[list[str], Finding]:
     if recorded.status != 200:
         return [], Finding("models", "absent", recorded.failure)
     try:
-        ids = [model.id for model in side.read_models(engine().dialect.model_list, recorded.body)]
+        ids = [model.id for model in endpoints.read_models(engine().dialect.model_list, recorded.body)]
     except MiiflowLLMError as error:
         return [], Finding("models", "differs", error.message[:160])
     return ids, Finding("models", "ok", f"{len(ids)}: {', '.join(ids[:3])}" + (", ..." if len(ids) > 3 else ""))

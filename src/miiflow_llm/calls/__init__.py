@@ -1,0 +1,1 @@
+"""One call: exchange, retries, deadlines, streams, structured answers, the tool loop."""

@@ -1,0 +1,128 @@
+"""Make an exchange on asyncio or trio: its attempts in, an answer with a status of 2xx or its whole body out."""
+
+from __future__ import annotations
+
+import anyio
+import httpx
+
+from ..core import clock
+from ..core.exceptions import MiiflowLLMError
+from ..http.body import Body
+from ..http.transport import Answer, Transport
+from ..wire.decode.errors import MAX_BODY
+from ..wire.decode.frames import too_large
+from .exchange import Exchange
+
+CLOSE_SECONDS = 1.0
+"""How long closing a connection in good order may take."""
+
+DRAIN_SECONDS = 0.1
+DRAIN_BYTES = 64 * 1024
+"""After the answer's end the rest of the body is read within these bounds, so that the connection is used again."""
+
+
+async def send(transport: Transport, exchange: Exchange) -> Answer:
+    """Send until an answer with a status of 2xx begins.
+
+    Raises:
+        MiiflowLLMError: an attempt failed and no retry is due.
+    """
+    while True:
+        try:
+            return await _attempt(transport, exchange)
+        except MiiflowLLMError as error:
+            await again(exchange, error)
+
+
+async def again(exchange: Exchange, error: MiiflowLLMError) -> None:
+    """Wait for the next attempt, or raise `error` where none is due."""
+    await anyio.sleep(exchange.retry_wait(error))
+
+
+async def whole(transport: Transport, exchange: Exchange) -> tuple[Answer, bytes]:
+    """Send until a whole body has come.
+
+    Raises:
+        MiiflowLLMError: as for `send`; the body may take `first_output` from the request, and `total` in all.
+    """
+    while True:
+        answer = await send(transport, exchange)
+        try:
+            return answer, await _whole_body(answer.body, exchange)
+        except MiiflowLLMError as error:
+            await again(exchange, error)
+
+
+async def _attempt(transport: Transport, exchange: Exchange) -> Answer:
+    left = exchange.begin()
+    answer = await transport.send(
+        exchange.plan.method,
+        exchange.plan.url,
+        headers=exchange.plan.headers,
+        body=exchange.content(),
+        credential=exchange.setup.target.credential,
+        timeout=exchange.timeout,
+        total=left,
+    )
+    if not exchange.note_head(answer.status, answer.headers):
+        body = await _start_of(answer.body, exchange)
+        raise exchange.engine.error(answer.status, answer.headers, body, exchange.model)
+    return answer
+
+
+async def _start_of(body: Body, exchange: Exchange) -> bytes:
+    """As much of an error's body as is kept, whatever becomes of the rest."""
+    parts, size = list[bytes](), 0
+    body.deadline = exchange.error_body_deadline()
+    try:
+        while size < MAX_BODY and (data := await body.read()):
+            parts.append(data)
+            size += len(data)
+    except (httpx.HTTPError, OSError):
+        pass  # the status alone says enough
+    finally:
+        await let_go(body)
+    return b"".join(parts)
+
+
+async def _whole_body(body: Body, exchange: Exchange) -> bytes:
+    parts, size = list[bytes](), 0
+    body.deadline = exchange.deadline(exchange.timeout.first_output, exchange.began)
+    try:
+        while data := await body.read():
+            parts.append(data)
+            size += len(data)
+            if size > exchange.setup.max_frame:
+                raise too_large(exchange.setup.max_frame)
+            exchange.check(body.deadline, "first_output")
+    except (httpx.HTTPError, OSError) as reason:
+        raise exchange.read_error(reason, "first_output") from None
+    finally:
+        await let_go(body)
+    return b"".join(parts)
+
+
+async def drain(body: Body) -> None:
+    """Read what little follows a whole answer, then give the connection back."""
+    size = 0
+    body.deadline = clock.monotonic() + DRAIN_SECONDS
+    try:
+        while size < DRAIN_BYTES and (data := await body.read()):
+            size += len(data)
+    except (httpx.HTTPError, httpx.StreamError, OSError):
+        pass  # the answer is whole; only the connection is lost
+    except BaseException:
+        body.abort()
+        raise
+    await let_go(body)
+
+
+async def let_go(body: Body) -> None:
+    """Close the body even while being cancelled, but not for long."""
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True) as scope:
+        try:
+            await body.aclose()
+        except (httpx.HTTPError, OSError):
+            pass  # a connection that broke is closed
+    if scope.cancelled_caught:
+        body.abort()

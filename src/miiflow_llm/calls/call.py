@@ -1,0 +1,106 @@
+"""One chat call: a unified request in, the planned exchange and the readers of its answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..core.request import ChatRequest, Plan
+from ..core.response import ChatResponse
+from ..core.timeout import Timeout
+from ..tables.table import Structured
+from ..wire.decode.headers import rate_limit, request_id
+from ..wire.encode.tool_names import callers_names
+from ..wire.engine import StreamReader
+from .exchange import Exchange, Setup, log
+from .target import Route
+
+if TYPE_CHECKING:
+    from .structured import Shape, ShapeReader
+
+
+_WAYS = {"tool": "through a tool that must be called", "prompt": "in words of the prompt"}
+
+
+class Call(Exchange):
+    """A chat call being made; `shape` is the type that its answer must have, `mode` how the model is made to follow."""
+
+    request: ChatRequest
+
+    def __init__(self, setup: Setup, request: ChatRequest, timeout: Timeout | None, shape: Shape | None = None) -> None:
+        route = setup.target.route(request.model)
+        self.shape = shape
+        self.mode: Structured | None = None
+        if shape is not None:
+            from .structured import asked
+
+            request, self.mode = asked(request, shape, route.engine.dialect)
+        self.request = request
+        self._names = callers_names(route.engine.dialect, request)
+        super().__init__(setup, route.engine, request.model, planned(setup, route, request), timeout)
+        if self.mode in ("tool", "prompt"):
+            self.plan.notes.append(f"schema: {_WAYS[self.mode]}")
+        for note in self.plan.notes:
+            if note.startswith("dropped"):
+                log.warning("%s: %s", self.name, note)
+
+    def reader(self, *, raw: bool) -> StreamReader:
+        """A reader for the streamed answer of one attempt."""
+        return self.engine.stream(
+            self.request.model,
+            self.request.messages,
+            keep_raw=raw,
+            answer_in_call=self.mode == "tool",
+            names=self._names,
+            max_frame=self.setup.max_frame,
+        )
+
+    def read_whole(self, body: bytes) -> ChatResponse:
+        """The response in a whole body."""
+        request = self.request
+        in_call = self.mode == "tool"
+        return self.engine.read_whole(body, request.model, request.messages, answer_in_call=in_call, names=self._names)
+
+    def shape_reader(self) -> ShapeReader | None:
+        """What reads the caller's type out of the answer; `None` where none was asked for."""
+        if self.shape is None or self.mode is None:
+            return None
+        from .structured import ShapeReader
+
+        return ShapeReader(self.shape, self.mode)
+
+    def finished(self, response: ChatResponse, headers: Mapping[str, str]) -> ChatResponse:
+        """The response, completed with what is known beside the body, and counted."""
+        dialect_hints = self.engine.dialect.hints
+        attempt = self.attempts[-1]
+        attempt.total_ms = self._since(self.began)
+        response.attempts = self.attempts
+        response.request_id = request_id(headers, dialect_hints) or response.request_id
+        response.rate_limit = rate_limit(headers, dialect_hints)
+        response.latency_ms = self._since(self.started)
+        if attempt.first_output_ms is not None:
+            response.time_to_first_token_ms = round(attempt.first_output_ms + (self.began - self.started) * 1000, 3)
+        if not self._settled:
+            self._settled = True
+            self.setup.metrics.finished(
+                self.name,
+                response.usage,
+                response.latency_ms,
+                response.time_to_first_token_ms,
+                self.retries_made,
+            )
+            self.log_attempt()
+            self.tell("finished", response=response)
+        return response
+
+
+def planned(setup: Setup, route: Route, request: ChatRequest) -> Plan:
+    """The request as it goes on the wire.
+
+    Raises:
+        MiiflowLLMError: it cannot be said in this dialect.
+    """
+    dialect = route.engine.dialect
+    encoded = route.engine.encode(request, unsupported=setup.unsupported)
+    headers = setup.target.request_headers(dialect, stream=request.stream, extra=request.extra_headers)
+    return Plan("POST", route.base_url + encoded.path, headers, encoded.body, encoded.notes, dialect.name)

@@ -1,0 +1,81 @@
+"""The calls beside the chat as the client makes them: models, embeddings, counts of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from ..core.events import Operation
+from ..core.exceptions import ConfigurationError, MiiflowLLMError
+from ..core.request import ChatRequest, Plan
+from ..core.response import Embeddings, ModelInfo
+from ..http.transport import Transport
+from ..tables.table import Side
+from ..wire import endpoints
+from .async_io import whole
+from .call import planned
+from .exchange import Exchange, Setup
+
+Found = TypeVar("Found")
+
+
+async def models(transport: Transport, setup: Setup) -> list[ModelInfo]:
+    """The models that the provider lists for this key."""
+    row = setup.target.route("").engine.dialect.model_list
+    exchange = _exchange(setup, row, "models", "", {})
+    return await _ask(transport, exchange, partial(endpoints.read_models, row))
+
+
+async def embed(
+    transport: Transport, setup: Setup, texts: Sequence[str], model: str, dimensions: int | None
+) -> Embeddings:
+    """One vector for each text."""
+    if not texts or not all(texts):
+        raise ConfigurationError("embed: give one text or more, none of them empty")
+    row = setup.target.route(model).engine.dialect.embeddings
+    exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions})
+    return await _ask(transport, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
+
+
+async def count_tokens(transport: Transport, setup: Setup, request: ChatRequest) -> int:
+    """How many tokens the provider counts in the request."""
+    route = setup.target.route(request.model)
+    row = route.engine.dialect.token_count
+    chat = planned(setup, route, request).body
+    exchange = _exchange(setup, row, "count_tokens", request.model, {"chat": chat})
+    exchange.request = request
+    return await _ask(transport, exchange, partial(endpoints.read_tokens, row))
+
+
+def _exchange(setup: Setup, row: Side, operation: Operation, model: str, values: dict[str, Any]) -> Exchange:
+    route = setup.target.route(model)
+    dialect = route.engine.dialect
+    try:
+        path, body = endpoints.write(row, model, values)
+    except ConfigurationError as error:
+        error.provider, error.model = setup.target.name, model or None
+        raise
+    headers = setup.target.request_headers(dialect, stream=False, extra=None)
+    plan = Plan(row.method, route.base_url + path, headers, body, [], dialect.name)
+    exchange = Exchange(setup, route.engine, model, plan, None)
+    exchange.operation = operation
+    return exchange
+
+
+async def _ask(transport: Transport, exchange: Exchange, read: Callable[[bytes], Found]) -> Found:
+    """Make the exchange and read its answer; an unreadable one is not asked for again."""
+    try:
+        _, body = await whole(transport, exchange)
+    except MiiflowLLMError:
+        raise
+    except BaseException:
+        exchange.abandoned()
+        raise
+    try:
+        found = read(body)
+    except MiiflowLLMError as error:
+        exchange.note_failure(error)
+        raise exchange.settled(error) from None
+    exchange.answered(found if isinstance(found, Embeddings) else None)
+    return found

@@ -1,0 +1,272 @@
+"""One request to a provider, attempt by attempt: what is tried again, how long is waited, and what is written down.
+
+It knows deadlines, retries and metrics; it does no I/O (see `async_io`) and does not know what a body means.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import msgspec
+
+from ..core import clock
+from ..core.events import CallEvent, EventName, Operation
+from ..core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError
+from ..core.request import ChatRequest, Plan
+from ..core.response import Attempt, ChatResponse, Embeddings
+from ..core.timeout import Timeout
+from ..core.usage import TokenCount
+from ..http.transport import timed_out, translated
+from ..wire.decode.headers import request_id
+from ..wire.encode.request import Unsupported
+from ..wire.engine import Engine
+from .hooks import Hooks, as_hooks, call_hooks
+from .metrics import MetricsRecorder
+from .retry import Retries, RetryBudget
+from .target import Target
+
+log = logging.getLogger("miiflow_llm")
+
+ERROR_BODY_SECONDS = 10.0
+"""How long the body of an error is waited for: its status alone says enough."""
+
+
+class Setup(msgspec.Struct):
+    """What a client lends to its calls."""
+
+    target: Target
+    timeout: Timeout
+    max_retries: int
+    unsupported: Unsupported
+    budget: RetryBudget
+    metrics: MetricsRecorder
+    max_frame: int
+    hooks: Hooks = msgspec.field(default_factory=as_hooks)
+
+
+class Exchange:
+    """A planned request being made, and told to the hooks.
+
+    `attempts` grow; `started` is on the monotonic clock, in seconds.
+    """
+
+    request: ChatRequest | None = None
+    operation: Operation = "chat"
+
+    def __init__(self, setup: Setup, engine: Engine, model: str, plan: Plan, timeout: Timeout | None) -> None:
+        self.setup = setup
+        self.engine = engine
+        self.model = model
+        self.plan = plan
+        self.timeout = timeout or setup.timeout
+        self.attempts: list[Attempt] = []
+        self.started = self.began = clock.monotonic()
+        self._retries = Retries(setup.max_retries, setup.budget)
+        self._waited = 0.0
+        self._settled = False
+        self._extensions: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.setup.target.name}/{self.model}"
+
+    @property
+    def retries_made(self) -> int:
+        """Attempts beyond the first."""
+        return max(len(self.attempts) - 1, 0)
+
+    def left(self) -> float | None:
+        """What remains of the whole call, in seconds; `None` for no limit."""
+        if self.timeout.total is None:
+            return None
+        return self.timeout.total - (clock.monotonic() - self.started)
+
+    def begin(self) -> float | None:
+        """Begin an attempt; what is left of the whole call, in seconds, `None` for no limit.
+
+        Raises:
+            TimeoutError: nothing is left.
+        """
+        if not self.attempts:
+            self.setup.budget.called()
+            self.tell("request")
+        left = self.left()
+        if left is not None and left <= 0:
+            raise timed_out("total", self.timeout.total)
+        self.began = clock.monotonic()
+        self.attempts.append(Attempt(self.name, waited_ms=self._waited))
+        self.tell("attempt")
+        return left
+
+    def content(self) -> bytes | None:
+        """The body to send.
+
+        Raises:
+            ConfigurationError: no JSON can be written of it.
+        """
+        try:
+            return None if self.plan.body is None else msgspec.json.encode(self.plan.body)
+        except (UnicodeEncodeError, RecursionError, TypeError) as reason:
+            raise ConfigurationError(f"the request is no JSON: {reason}") from None
+
+    def note_head(self, status: int, headers: Mapping[str, str]) -> bool:
+        """The head of an answer came; whether it is one of success."""
+        attempt = self.attempts[-1]
+        attempt.status = status
+        attempt.request_id = request_id(headers, self.engine.dialect.hints)
+        attempt.connect_ms = self._since(self.began)
+        return 200 <= status < 300
+
+    def retry_wait(self, error: MiiflowLLMError) -> float:
+        """Note the failed attempt; seconds to wait before the next.
+
+        Raises:
+            MiiflowLLMError: `error` itself, where no further attempt is due.
+        """
+        self.note_failure(error)
+        wait = self._retries.wait(error, self.left())
+        if wait is None:
+            raise self.settled(error)
+        self._waited = wait * 1000
+        return wait
+
+    def error_body_deadline(self) -> float:
+        """How long the body of an error is waited for."""
+        limits = (ERROR_BODY_SECONDS, self.timeout.first_output, self.left())
+        return clock.monotonic() + min(limit for limit in limits if limit is not None)
+
+    def deadline(self, seconds: float | None, since: float) -> float | None:
+        """The time at which a wait of `seconds` since `since` is over, or the whole call is."""
+        total = self.timeout.total
+        if total is None:
+            return None if seconds is None else since + seconds
+        whole = self.started + total
+        return whole if seconds is None else min(since + seconds, whole)
+
+    def check(self, deadline: float | None, phase: Any) -> None:
+        """See that `deadline` has not passed, for an answer that trickles.
+
+        Raises:
+            TimeoutError: it has.
+        """
+        if deadline is not None and clock.monotonic() >= deadline:
+            raise self.read_error(httpx.ReadTimeout(""), phase)
+
+    def read_error(self, reason: BaseException, phase: Any) -> MiiflowLLMError:
+        """Our error for a read that failed while `phase` was running."""
+        if isinstance(reason, MiiflowLLMError):
+            return reason  # our own TimeoutError is an OSError too
+        if not isinstance(reason, httpx.TimeoutException):
+            return translated(reason, self.timeout)
+        left = self.left()
+        if left is not None and left <= 0:
+            phase = "total"
+        return timed_out(phase, getattr(self.timeout, phase))
+
+    def note_failure(self, error: MiiflowLLMError) -> None:
+        """Write down why the attempt did not serve."""
+        error.provider = error.provider or self.setup.target.name
+        error.model = error.model or self.model
+        self._hide_key(error)
+        if not self.attempts:
+            return
+        attempt = self.attempts[-1]
+        attempt.reason = type(error).__name__
+        attempt.total_ms = self._since(self.began)
+        self.log_attempt()
+
+    def _hide_key(self, error: MiiflowLLMError) -> None:
+        """Blot out the key where the provider's own words repeat it."""
+        credential = self.setup.target.credential
+        if credential is None:
+            return
+        error.message = credential.hide(error.message)
+        error.args = (error.message,)
+        if isinstance(error, ProviderError):
+            error.body = credential.hide(error.body.decode("latin-1")).encode("latin-1")
+
+    def log_attempt(self) -> None:
+        """Say in the log how the last attempt went: no content, no key."""
+        if not log.isEnabledFor(logging.DEBUG):
+            return
+        attempt = self.attempts[-1]
+        log.debug(
+            "%s attempt %d: status=%s request_id=%s reason=%s head_ms=%s first_output_ms=%s total_ms=%s",
+            self.name,
+            len(self.attempts),
+            attempt.status,
+            attempt.request_id,
+            attempt.reason,
+            attempt.connect_ms,
+            attempt.first_output_ms,
+            attempt.total_ms,
+        )
+
+    def note_first_output(self) -> None:
+        """The first output of the answer came."""
+        self.attempts[-1].first_output_ms = self._since(self.began)
+        self.tell("first_output")
+
+    def settled(self, error: MiiflowLLMError) -> MiiflowLLMError:
+        """The error as it goes to the caller: with its attempts, and counted."""
+        error.attempts = self.attempts
+        error.__context__ = None  # httpx's exception, which holds the request and its key
+        if not self._settled:
+            self._settled = True
+            usage = error.partial.usage if error.partial is not None else None
+            self.setup.metrics.failed(self.name, self.retries_made, usage)
+            self.tell("failed", error=error)
+        return error
+
+    def answered(self, embeddings: Embeddings | None) -> None:
+        """A call beside the chat has its answer."""
+        self._settled = True
+        self.attempts[-1].total_ms = self._since(self.began)
+        self.tell("finished", embeddings=embeddings)
+
+    def abandoned(self, usage: TokenCount | None = None) -> None:
+        """The caller left before the end; `usage` is what had been reported until then."""
+        if not self._settled:
+            self._settled = True
+            self.setup.metrics.abandoned(self.name, self.retries_made, usage)
+            if self.attempts and self.attempts[-1].reason is None:
+                self.attempts[-1].total_ms = self._since(self.began)
+                self.attempts[-1].reason = "abandoned"
+                self.log_attempt()
+            self.tell("abandoned")
+
+    def tell(
+        self,
+        event: EventName,
+        *,
+        response: ChatResponse | None = None,
+        embeddings: Embeddings | None = None,
+        error: MiiflowLLMError | None = None,
+    ) -> None:
+        """Tell the caller's hooks; where there are none, nothing is made."""
+        listening = self.setup.hooks[event]
+        if listening:
+            call_hooks(listening, self._event(event, response=response, embeddings=embeddings, error=error))
+
+    def _event(self, event: EventName, **ending: Any) -> CallEvent:
+        return CallEvent(
+            event=event,
+            provider=self.setup.target.name,
+            model=self.model,
+            operation=self.operation,
+            stream=self.request is not None and self.request.stream,
+            plan=self.plan,
+            request=self.request,
+            attempt=len(self.attempts),
+            attempts=tuple(self.attempts),
+            elapsed_ms=self._since(self.started),
+            extensions=self._extensions,
+            **ending,
+        )
+
+    def _since(self, moment: float) -> float:
+        return round((clock.monotonic() - moment) * 1000, 3)

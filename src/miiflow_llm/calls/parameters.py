@@ -1,0 +1,176 @@
+"""What a caller may say beside the messages: keyword arguments in, one checked `ChatRequest` out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict, get_type_hints
+
+import msgspec
+
+from ..core.exceptions import ConfigurationError
+from ..core.messages import MessageLike, as_messages
+from ..core.request import ChatRequest, HostedTool, ToolSpec
+
+Messages = MessageLike | Sequence[MessageLike]
+
+
+class CommonParameters(TypedDict, total=False):
+    """The settings of one call, all optional; `None` is the same as not said.
+
+    `model` replaces the client's. `max_tokens` counts the answer and its reasoning. `temperature`, `top_p`, `top_k`,
+    `seed`, `presence_penalty` and `frequency_penalty` steer sampling where the provider and model take them. `stop` is
+    a string or several. `tool_choice` is `auto`, `none`, `required` or a tool's name. `reasoning` is an effort
+    (`off minimal low medium high xhigh max`) or a budget in tokens. `json_mode` asks for any JSON. `user` is your
+    user's id. `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
+    """
+
+    model: str | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    tool_choice: str | None
+    parallel_tool_calls: bool | None
+    reasoning: str | int | None
+    json_mode: bool | None
+    user: str | None
+    service_tier: str | None
+    metadata: Mapping[str, str] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class ToolParameters(CommonParameters, total=False):
+    """`tools` are functions, `Tool`s, schemas, or a provider's own tools as its dicts (`{"type": "web_search"}`)."""
+
+    tools: Sequence[Any] | None
+
+
+class Parameters(ToolParameters, total=False):
+    """`schema` is the JSON Schema, or the type, that the answer must follow."""
+
+    schema: Any
+
+
+NAMES = tuple(get_type_hints(Parameters))
+_NOT_TAKEN = {
+    "n": "one call is one answer; make several calls",
+    "stream": "call stream_chat() for a stream, chat() for a whole answer",
+    "messages": "messages is the first argument",
+    "api_key": "the key is given to create()",
+    "max_retries": "max_retries is given to create()",
+    "max_completion_tokens": "it is max_tokens here, whatever the provider's word",
+    "reasoning_effort": "it is reasoning here, whatever the provider's word",
+    "response_format": "it is schema (or json_mode) here, whatever the provider's word",
+}
+
+
+def build_request(
+    messages: Messages, parameters: Mapping[str, Any], *, model: str | None, stream: bool, provider: str
+) -> ChatRequest:
+    """The unified request of a call.
+
+    Raises:
+        ConfigurationError: no messages, no model, an unknown parameter or a value of the wrong kind.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    for name in parameters:
+        if name not in NAMES:
+            raise ConfigurationError(_unknown(name), provider=provider, model=model)
+    chosen = given.pop("model", None) or model
+    if not chosen or not isinstance(chosen, str):
+        raise ConfigurationError("no model: pass model=... to create() or to the call", provider=provider)
+    try:
+        return ChatRequest(model=chosen, messages=as_messages(messages), stream=stream, **_converted(given))
+    except ConfigurationError as error:
+        error.provider, error.model = provider, chosen
+        raise
+
+
+def _unknown(name: str) -> str:
+    if name in _NOT_TAKEN:
+        return f"{name} is no parameter of a call: {_NOT_TAKEN[name]}"
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{name} is no parameter of a call: {hint}The provider's own fields go into extra_body={{...}}"
+
+
+def _converted(given: dict[str, Any]) -> dict[str, Any]:
+    out = dict(given)
+    if "stop" in out:
+        out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(_listed("stop", out["stop"], "strings"))
+    if "tools" in out:
+        out["tools"] = _tools(out["tools"]) or None
+    _choose_among_tools(out)
+    out.pop("schema", None)  # the call asks for it in the way that the model's table says
+    for name, value in out.items():
+        _check(name, value)
+    return out
+
+
+_SIMPLE: dict[str, Any] = {
+    field.name: field.type
+    for field in msgspec.structs.fields(ChatRequest)
+    if field.name in NAMES and field.name not in ("tools", "schema", "extra_body", "extra_headers")
+}
+
+
+def _check(name: str, value: Any) -> None:
+    if name not in _SIMPLE:
+        return
+    try:
+        msgspec.convert(value, _SIMPLE[name])
+    except msgspec.ValidationError as reason:
+        raise ConfigurationError(f"{name}={value!r}: {reason}") from None
+
+
+def _listed(name: str, value: Any, what: str) -> Sequence[Any]:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name}={value!r}: a list of {what} is needed")
+    return [*value]
+
+
+def _choose_among_tools(out: dict[str, Any]) -> None:
+    """See that the choice is one of the tools; what is said of tools where there are none is not sent.
+
+    Tools in `extra_body`, and those that a provider runs itself, have names that are not looked at.
+
+    Raises:
+        ConfigurationError: there is no such tool.
+    """
+    tools, choice = out.get("tools") or (), out.get("tool_choice")
+    if "tools" in (out.get("extra_body") or ()):
+        return
+    if not tools:
+        out.pop("parallel_tool_calls", None)
+        if out.pop("tool_choice", None) not in (None, "auto", "none"):
+            raise ConfigurationError(f"tool_choice={choice!r}: there are no tools")
+    elif isinstance(choice, str) and choice not in ("auto", "none", "required"):
+        names = [tool.name for tool in tools]
+        if choice not in names and not any(isinstance(tool, HostedTool) for tool in tools):
+            raise ConfigurationError(f"tool_choice={choice!r} is none of the tools: {', '.join(names)}")
+
+
+def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
+    from ..schema.tools import as_tool, hosted_tool
+
+    specs = []
+    for tool in _listed("tools", tools, "tools"):
+        found = tool if isinstance(tool, ToolSpec) else hosted_tool(tool) or as_tool(tool)
+        specs.append(
+            found
+            if isinstance(found, ToolSpec)
+            else ToolSpec(found.name, found.description, found.parameters, found.strict or None, found.cache)
+        )
+    names = [spec.name for spec in specs if not isinstance(spec, HostedTool)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigurationError(f"tools: two are named {twice!r}")
+    return specs

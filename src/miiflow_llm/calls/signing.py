@@ -1,0 +1,47 @@
+"""Requests that are signed as they go out, in place of a key that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import httpx
+
+from ..core.access_key import AccessKey
+from ..core.exceptions import ConfigurationError
+from ..http.transport import SHORTEST_KEY, Credential
+from ..tables.table import Outgoing, Signing
+
+AUTHORIZATION = "authorization"
+
+
+class SigningCredential(Credential):
+    """A key whose signature goes into each request, made over its final bytes. It shows no more than a plain key."""
+
+    def __init__(self, signing: Signing, key: AccessKey, region: str) -> None:
+        if not key.id or not key.secret:
+            raise ConfigurationError("AccessKey: both the id and the secret are needed")
+        super().__init__(AUTHORIZATION, signing.prefix, key.id + key.secret + (key.session_token or ""))
+        self._signing = signing
+        self._parts = key
+        self._region = region
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign the request."""
+        request.headers.update(self._signing.headers(_outgoing(request), self._parts, self._region))
+        yield request
+
+    def hide(self, text: str) -> str:
+        """`text` without the secret and the session's token."""
+        for part in (self._parts.secret, self._parts.session_token or ""):
+            text = text.replace(part, "***") if len(part) >= SHORTEST_KEY else text
+        return text
+
+
+def _outgoing(request: httpx.Request) -> Outgoing:
+    return Outgoing(
+        request.method,
+        request.headers["host"],
+        request.url.raw_path.decode("ascii"),
+        request.headers.get("content-type", ""),
+        request.read(),
+    )

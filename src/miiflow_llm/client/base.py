@@ -1,0 +1,207 @@
+"""What the asynchronous and the synchronous client share: how they are made, what they plan and what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+
+from ..calls.call import Call
+from ..calls.exchange import Setup
+from ..calls.hooks import Hook, Hooks, as_hooks
+from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
+from ..calls.parameters import Messages, Parameters, build_request
+from ..calls.retry import RetryBudget
+from ..calls.target import Target
+from ..core.access_key import AccessKey
+from ..core.exceptions import ConfigurationError
+from ..core.request import Plan
+from ..core.timeout import Timeout
+from ..http.transport import Secret, TransportName
+from ..tables.table import Provider
+from ..wire.decode.frames import MAX_FRAME
+from ..wire.encode.request import Unsupported
+
+if TYPE_CHECKING:
+    from ..calls.structured import Shape
+
+DEFAULT_TIMEOUT = Timeout()
+"""The limits of a client that names none: see `Timeout`."""
+
+HttpClient = TypeVar("HttpClient")
+Sender = TypeVar("Sender")
+
+
+class BaseClient(Generic[HttpClient, Sender]):
+    """One provider and, unless a call says otherwise, one model; `create` makes it."""
+
+    def __init__(
+        self, setup: Setup, transport: Sender, model: str | None, defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        self._setup = setup
+        self._transport = transport
+        self._defaults = dict(defaults or {})
+        self.model = model
+
+    @classmethod
+    def create(
+        cls,
+        provider: str | Provider,
+        model: str | None = None,
+        api_key: str | AccessKey | None = None,
+        *,
+        base_url: str | None = None,
+        region: str | None = None,
+        dialect: str | None = None,
+        timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        unsupported: Unsupported = "raise",
+        http_client: HttpClient | None = None,
+        transport: TransportName = "auto",
+        allow_http: bool = False,
+        max_frame_bytes: int = MAX_FRAME,
+        defaults: Mapping[str, Any] | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+    ) -> Self:
+        """A client of `provider`; nothing is sent yet.
+
+        Args:
+            provider: a name (`openai`, `anthropic`, ...), or a `Provider` of your own.
+            model: the model's name as the provider spells it; a call may name another.
+            api_key: the key, or an `AccessKey` where requests are signed; where `None`, the provider's environment
+                variables are looked at.
+            base_url: replaces the provider's address; the dialect's path is joined to it as it stands.
+            region: where the provider has an address in each; where `None`, its environment variables are looked at.
+            dialect: another wire format that the provider speaks, such as `openai_responses`.
+            timeout: a `Timeout`, a number of seconds for each single wait, or `None` for no limit.
+            max_retries: further attempts after the first, while nothing was handed out.
+            headers: sent with every request.
+            unsupported: what becomes of a parameter that the provider does not take: `raise`, or `drop` with a warning.
+            http_client: an httpx client of your own; it is not closed with this client. Its certificates, proxies and
+                limits hold. On asyncio give it no `max_connections`: a task cancelled while it waits in its pool may
+                take its place with it for ever (encode/httpcore#1093). In a client made here nobody waits there.
+            transport: `lean`, `httpx`, or `auto` for the lean one wherever it can serve. Proxies of the environment
+                (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are used as httpx uses them, by its transport, which
+                `auto` takes where there are any; `lean` knows none.
+            allow_http: send the key over plain http to hosts other than this machine.
+            max_frame_bytes: the largest single event of a stream that is taken.
+            defaults: parameters for every call that does not say otherwise.
+            event_hooks: functions by event (`request`, `attempt`, `first_output`, `finished`, `failed`, `abandoned`),
+                each called with a `CallEvent`, never per chunk. What one raises is logged and never breaks a call.
+
+        Raises:
+            ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
+        """
+        if max_retries < 0:
+            raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
+        if unsupported not in ("raise", "drop"):
+            raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
+        api_key = Secret(api_key) if isinstance(api_key, str) else api_key
+        target = Target.of(
+            provider,
+            api_key=api_key,
+            base_url=base_url,
+            region=region,
+            dialect=dialect,
+            headers=headers,
+            allow_http=allow_http,
+        )
+        setup = Setup(
+            target,
+            Timeout.of(timeout),
+            max_retries,
+            unsupported,
+            RetryBudget(),
+            MetricsRecorder(),
+            max_frame_bytes,
+            as_hooks(event_hooks),
+        )
+        return cls(setup, cls._connections(http_client, transport), model, defaults)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | Path | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        *,
+        http_client: HttpClient | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+    ) -> Self:
+        """A client from a configuration: a dict, a TOML or JSON file, or the variable `MIIFLOW_LLM_CONFIG`.
+
+        Raises:
+            ConfigurationError: the configuration is wrong, or lacks this provider or model.
+        """
+        from .config import load
+
+        found = load(config)
+        name, chosen = found.choose(provider, model)
+        client = cls.create(**found.arguments(name), model=chosen, http_client=http_client, event_hooks=event_hooks)
+        if not found.enable_metrics:
+            client._setup.metrics = NoMetrics()
+        return client
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self._setup.target.name
+
+    @property
+    def event_hooks(self) -> Hooks:
+        """The hooks by event, every event present: append to its lists, or set a mapping as `create` takes it.
+
+        Raises:
+            ConfigurationError: when set, as by `create`.
+        """
+        return self._setup.hooks
+
+    @event_hooks.setter
+    def event_hooks(self, given: Mapping[str, Sequence[Hook]]) -> None:
+        self._setup.hooks = as_hooks(given)
+
+    @classmethod
+    def _connections(cls, http_client: HttpClient | None, kind: TransportName) -> Sender:
+        raise NotImplementedError
+
+    def plan(self, messages: Messages, *, stream: bool = False, **parameters: Unpack[Parameters]) -> Plan:
+        """The exact request that `chat` (or `stream_chat`) would send, without sending it; the key is hidden.
+
+        Raises:
+            MiiflowLLMError: the request cannot be said.
+        """
+        plan = self._call(messages, None, stream=stream, parameters=parameters).plan
+        credential = self._setup.target.credential
+        if credential is not None:
+            plan.headers = {**plan.headers, credential.header: credential.hidden()}
+        return plan
+
+    def get_metrics(self) -> Metrics:
+        """What this client has done so far."""
+        return self._setup.metrics.summary()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(provider={self.provider!r}, model={self.model!r})"
+
+    def _call(
+        self, messages: Messages, timeout: Timeout | float | None, *, stream: bool, parameters: Parameters
+    ) -> Call:
+        given = {**self._defaults, **{name: value for name, value in parameters.items() if value is not None}}
+        request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
+        limits = Timeout.of(timeout) if timeout is not None else None
+        return Call(self._setup, request, limits, _shape(given.get("schema")))
+
+    def _embedding_model(self, model: str | None) -> str:
+        chosen = model or self.model
+        if not chosen:
+            raise ConfigurationError("no model: pass model=... to create() or to embed()", provider=self.provider)
+        return chosen
+
+
+def _shape(schema: Any) -> Shape | None:
+    if schema is None:
+        return None
+    from ..calls.structured import Shape
+
+    return Shape.of(schema)

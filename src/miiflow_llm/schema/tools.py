@@ -1,0 +1,284 @@
+"""Functions as tools: a typed Python function in, its name, description and JSON Schema out, and calls checked and run.
+
+The schema comes from the annotations through msgspec, the descriptions from the docstring or `Annotated[T, "words"]`.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ParamSpec, TypeVar, overload
+
+import anyio.to_thread
+import msgspec
+
+from ..core.exceptions import ConfigurationError, ParsingError
+from ..core.messages import Cache
+from ..core.request import HostedTool
+from .docstrings import described
+from .of_type import name_of, schema_of
+from .pydantic_types import bridged, is_pydantic
+from .to_type import decode_as, without_nulls
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
+_OURS = frozenset(("name", "description", "parameters"))
+"""Keys of a function as a dict."""
+
+
+class Tool:
+    """A tool: what the model is told of it, and, where it has one, the function behind it.
+
+    `parameters` is JSON Schema. `strict` asks the provider to hold the model to it exactly, `cache` to cache the tools
+    up to this one. A tool that was made of a function is called like it; one made of a method in its class is bound,
+    like the method, where an instance has it. `arguments_type` is the type that the arguments are checked against; of a
+    function, a Struct of its parameters.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str = "",
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
+        cache: Cache = False,
+        function: Callable[..., Any] | None = None,
+        arguments_type: Any = None,
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"tool name {name!r}: 1 to 128 letters, digits and '_.:/-'")
+        self.name = name
+        self.description = description
+        self.parameters = schema_of(dict(parameters or {"type": "object", "properties": {}}))
+        self.strict = strict
+        self.cache = cache
+        self.function = function
+        self._type = arguments_type
+        self._unbound = False
+        if function is not None:
+            functools.update_wrapper(self, function)
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        strict: bool = False,
+    ) -> Tool:
+        """A tool of a typed function, sync or async.
+
+        Raises:
+            ConfigurationError: a parameter has no annotation, or is `*args` or `**kwargs`, or has no JSON form.
+        """
+        told = _told_of(function)
+        summary, about = described(inspect.getdoc(told) or "")
+        called: str = name or getattr(told, "__name__", None) or type(told).__name__
+        is_method = _is_method(function)
+        type_ = _arguments_type(function, called, about, skip=int(is_method))
+        schema = {key: value for key, value in schema_of(type_).items() if key != "title"}
+        words = description if description is not None else summary
+        made = cls(called, words, schema, strict=strict, function=function, arguments_type=type_)
+        made._unbound = is_method
+        return made
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Tool:
+        """A method's tool, bound to the instance that it is taken from; any other as it is."""
+        if instance is None or not self._unbound or self.function is None:
+            return self
+        bound = copy.copy(self)
+        bound.function, bound._unbound = self.function.__get__(instance, owner), False
+        return bound
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        if self.function is None:
+            raise ConfigurationError(f"tool {self.name!r} has no function to call")
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    def arguments(self, text: str) -> dict[str, Any]:
+        """The model's arguments, checked, as keyword arguments; nothing at all, `""` and `null` are none.
+
+        They have the types of the function's parameters; where there is no function they are plain JSON.
+
+        Raises:
+            ParsingError: they do not fit; the error says where.
+        """
+        if text.strip() in ("", "null"):
+            text = "{}"
+        try:
+            return self._read(text)
+        except ParsingError as error:
+            where = f" at {error.path}" if error.path else ""
+            error.message = f"the arguments of {self.name!r} do not follow its parameters{where}: {error.reason}"
+            raise
+
+    def _read(self, text: str) -> dict[str, Any]:
+        if self._type is not None:
+            text = without_nulls(text, self.parameters)
+            found = decode_as(self._type, text)
+            if self.function is not None:
+                return {name: getattr(found, name) for name in found.__struct_fields__}
+        value = decode_as({}, text)
+        if not isinstance(value, dict):
+            raise ParsingError(f"arguments of {self.name} are no object", text=text, reason="not an object")
+        return value
+
+    async def run(self, text: str) -> Any:
+        """Run the function with the model's arguments; a synchronous one runs in a worker thread.
+
+        Raises:
+            ParsingError: the arguments do not fit.
+            ConfigurationError: there is no function, or it is a method without its instance.
+            Exception: whatever the function raises.
+        """
+        arguments = self.arguments(text)
+        if self.function is None:
+            raise ConfigurationError(f"tool {self.name!r} has no function to run")
+        if self._unbound:
+            raise ConfigurationError(f"tool {self.name!r} is a method: take it from an instance, not from the class")
+        if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
+            return await self.function(**arguments)
+        value = await anyio.to_thread.run_sync(functools.partial(self.function, **arguments))
+        return await value if inspect.isawaitable(value) else value
+
+
+@overload
+def tool(function: Callable[P, R], /) -> Tool: ...
+@overload
+def tool(
+    name: str | None = None, description: str | None = None, *, strict: bool = False
+) -> Callable[[Callable[P, R]], Tool]: ...
+def tool(name: Any = None, description: str | None = None, *, strict: bool = False) -> Any:
+    """Make a tool of a function: `@tool`, `@tool("name", "description")` or `@tool(strict=True)`.
+
+    Raises:
+        ConfigurationError: as for `Tool.from_function`.
+    """
+    if isinstance(name, classmethod):
+        raise ConfigurationError("a class method becomes a tool where it is bound: as_tool(Class.method)")
+    if callable(name):
+        return Tool.from_function(name)
+    return lambda function: Tool.from_function(function, name=name, description=description, strict=strict)
+
+
+def as_tool(value: Any) -> Tool:
+    """A tool of what users write: a `Tool`, a typed function, an OpenAI-style dict, or a type as a schema alone.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if isinstance(value, Tool):
+        return value
+    if isinstance(value, Mapping):
+        return _from_dict(value)
+    if isinstance(value, type) and (is_pydantic(value) or hasattr(value, "__annotations__")):
+        words = (inspect.getdoc(value) or "").partition("\n")[0]
+        return Tool(name_of(value), words, schema_of(value), arguments_type=value)
+    if callable(value):
+        return Tool.from_function(value)
+    raise ConfigurationError(f"{value!r} is no tool: a function, a Tool, a schema dict or a type is needed")
+
+
+def hosted_tool(value: Any) -> HostedTool | None:
+    """A tool that the provider runs itself, where `value` is one as the provider's dict; `None` for all else.
+
+    Such a dict has a `type` that is no function's (`{"type": "web_search"}`), or nothing but a key for it
+    (`{"googleSearch": {}}`).
+    """
+    if isinstance(value, HostedTool):
+        return value
+    if not isinstance(value, Mapping) or "function" in value or "input_schema" in value:
+        return None
+    kind = value.get("type")
+    bare = bool(value) and all(isinstance(inner, Mapping) and key not in _OURS for key, inner in value.items())
+    own = isinstance(kind, str) and kind != "function"
+    return HostedTool("", payload=dict(value)) if own or bare else None
+
+
+def _from_dict(value: Mapping[str, Any]) -> Tool:
+    inner = value.get("function", value)
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+        raise ConfigurationError("a tool as a dict needs name, description and parameters")
+    parameters = inner.get("parameters", inner.get("input_schema"))
+    strict, cache = bool(inner.get("strict")), bool(value.get("cache_control"))
+    return Tool(inner["name"], inner.get("description") or "", parameters, strict=strict, cache=cache)
+
+
+def _told_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What has the name, the docstring and the annotations of a function: of a `partial`, what it calls."""
+    return _told_of(function.func) if isinstance(function, functools.partial) else function
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function, or of an object that is called like one."""
+    told = _told_of(function)
+    is_object = not (inspect.isroutine(told) or isinstance(told, type))
+    return typing.get_type_hints(type(told).__call__ if is_object else told, include_extras=True)
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Whether it is a method as its class defines it, whose first parameter will be the instance."""
+    scope = getattr(function, "__qualname__", "").rpartition(".")[0]
+    if not inspect.isfunction(function) or not scope or scope.endswith("<locals>"):
+        return False
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    return first is not None and first.name in ("self", "cls") and first.annotation is first.empty
+
+
+def _arguments_type(
+    function: Callable[..., Any], name: str, about: Mapping[str, str], *, skip: int = 0
+) -> type[msgspec.Struct]:
+    """A Struct with the function's parameters as its fields, in their order; the required ones need not come first.
+
+    `skip` are the parameters at the front that are given otherwise.
+    """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"tool {name!r} yields: give a function that returns, a list for instance")
+    try:
+        hints = _hints(function)
+        signature = inspect.signature(function)
+    except (TypeError, ValueError, NameError) as reason:
+        raise ConfigurationError(f"tool {name!r}: its signature cannot be read: {reason}") from None
+    fields = [_field(name, parameter, hints, about) for parameter in [*signature.parameters.values()][skip:]]
+    return msgspec.defstruct(re.sub(r"\W", "_", name), fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _field(
+    tool_name: str, parameter: inspect.Parameter, hints: Mapping[str, Any], about: Mapping[str, str]
+) -> tuple[str, Any, Any]:
+    kind = parameter.kind
+    if kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+        raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} cannot be passed by name")
+    if parameter.name not in hints:
+        raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} has no type annotation")
+    hint = _with_words(bridged(hints[parameter.name]), about.get(parameter.name))
+    if parameter.default is parameter.empty:
+        return parameter.name, hint, msgspec.field()
+    if isinstance(parameter.default, (list, dict, set)):
+        return parameter.name, hint, msgspec.field(default_factory=functools.partial(copy.copy, parameter.default))
+    return parameter.name, hint, msgspec.field(default=parameter.default)
+
+
+def _with_words(hint: Any, words: str | None) -> Any:
+    """The type with its description where msgspec looks for it."""
+    if typing.get_origin(hint) is Annotated:
+        inner, *extras = typing.get_args(hint)
+        strings = [extra for extra in extras if isinstance(extra, str)]
+        metas = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
+        for meta in metas:
+            inner = Annotated[inner, meta]
+        described_already = any(meta.description for meta in metas)
+        hint, words = inner, strings[0] if strings else None if described_already else words
+    return Annotated[hint, msgspec.Meta(description=words)] if words else hint

@@ -1,0 +1,48 @@
+"""Small converters for `take(..., through=...)`: media in, the piece of wire JSON that a dialect wants out."""
+
+from __future__ import annotations
+
+import base64
+
+from ..core.exceptions import UnsupportedParameterError
+from .media import Media
+from .table import Place, PlaceBy, by_value, inside, take
+
+
+def file_name(media: Media) -> str:
+    """A name for a file that came without one, after its type."""
+    endings = {"text/plain": "txt", "text/markdown": "md"}
+    return f"document.{endings.get(media.type or '', media.format or 'pdf')}"
+
+
+def document_text(media: Media) -> str:
+    """The words of a text document, for wires that take no such documents: there it is text as any other.
+
+    Raises:
+        UnsupportedParameterError: it is a link.
+    """
+    if media.data is None:
+        raise UnsupportedParameterError(
+            "a text document by URL is not taken here: send its text (DocumentBlock.from_text, or miiflow_llm.inline)",
+            parameter="DocumentBlock",
+        )
+    return base64.b64decode(media.data).decode("utf-8", "replace")
+
+
+def text_or(place: Place, kind: str = "text") -> PlaceBy:
+    """The place of documents where those of text can only be parts of text; `kind` is the word for such a part."""
+    words = inside({"type": kind, "text": take("media", through=document_text)})
+    return by_value("document_type", {"text": words, "txt": words, ...: place})
+
+
+def linked(media: Media) -> str:
+    """The https URL of a document, for wires that take no bytes.
+
+    Raises:
+        UnsupportedParameterError: it is none.
+    """
+    if not media.link:
+        raise UnsupportedParameterError(
+            "a document's bytes are not taken here: give an https URL, or send its text", parameter="DocumentBlock"
+        )
+    return media.link

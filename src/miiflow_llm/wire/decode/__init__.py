@@ -1,0 +1,1 @@
+"""Bytes in; frames, pieces and chunks out."""

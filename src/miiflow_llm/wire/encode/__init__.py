@@ -1,0 +1,1 @@
+"""A request in, the bytes of its body out."""

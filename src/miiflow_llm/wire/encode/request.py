@@ -1,0 +1,156 @@
+"""Write requests by a dialect's table: a unified request in, path, body and what was done to it out.
+
+Knows no provider and no network; whatever cannot be said raises before anything is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from ...core.exceptions import ConfigurationError, UnsupportedParameterError
+from ...core.request import PARAMETERS, ChatRequest
+from ...tables.table import Dialect, Drop, Take
+from ...tables.template import NOTHING, View, attribute, fill, words
+from . import conversation
+from .tool_names import callers_names, with_wire_names
+
+Unsupported = Literal["raise", "drop"]
+
+
+class Encoded(msgspec.Struct):
+    """A request ready for its address: `path` follows the base URL; `notes` say what was renamed or dropped."""
+
+    path: str
+    body: dict[str, Any]
+    notes: list[str]
+
+
+def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: Unsupported = "raise") -> Encoded:
+    """The request as this dialect writes it; `origin` (`provider/dialect/model`) is who gets its own blocks back.
+
+    Raises:
+        UnsupportedParameterError: a parameter or block that the dialect, or this model, does not take.
+        ConfigurationError: the conversation cannot be said in this dialect.
+    """
+    notes: list[str] = []
+    for prepare in dialect.prepare:
+        request = prepare(request)
+    notes += [f"renamed: tool {ours} -> {theirs}" for theirs, ours in callers_names(dialect, request).items()]
+    request = with_wire_names(dialect, request)
+    if dialect.system == "hoist":
+        request = conversation.hoisted(request)
+    request = _supported(dialect, request, unsupported, notes)
+    notes += _unmarked(dialect, request)
+    messages = conversation.write(dialect, request, origin=origin, note=notes.append)
+    if not messages:
+        raise ConfigurationError("the messages hold nothing that could be sent: no text, no media, no calls")
+    body, request = _filled(dialect, request, messages, unsupported, notes)
+    if body is NOTHING:
+        raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
+    notes += _renamed(dialect, request)
+    if request.extra_body:
+        body = merged(body, request.extra_body)
+        notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
+    return Encoded(_path(dialect, request), body, list(dict.fromkeys(notes)))
+
+
+def _filled(
+    dialect: Dialect, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: list[str]
+) -> tuple[Any, ChatRequest]:
+    """The body; a parameter whose value a converter refuses is dropped where the caller allows that."""
+    while True:
+        try:
+            return fill(dialect.body, _view(request, messages)), request
+        except UnsupportedParameterError as refused:
+            name = refused.parameter
+            if unsupported == "raise" or name not in PARAMETERS or getattr(request, name) is None:
+                raise
+            request = msgspec.structs.replace(request, **{name: None})
+            notes.append(f"dropped: {name} ({refused.message})")
+
+
+def _view(request: ChatRequest, messages: list[Any]) -> View:
+    return lambda name: messages if name == "messages" else attribute(request, name)
+
+
+def _path(dialect: Dialect, request: ChatRequest) -> str:
+    path = dialect.stream_path if request.stream and dialect.stream_path else dialect.path
+    if "/{model}/" in path and request.model in (".", ".."):
+        raise ConfigurationError(f"model={request.model!r} is no name: in the address it would mean another place")
+    return path.replace("{model}", quote(request.model, safe=""))
+
+
+def parameters(dialect: Dialect) -> frozenset[str]:
+    """The parameters of a call that the dialect has a place for."""
+    return frozenset(name.partition(".")[0] for name in dialect.places)
+
+
+def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: list[str]) -> ChatRequest:
+    """The request without what is not taken, or an error that names it."""
+    taken = parameters(dialect)
+    for name in PARAMETERS:
+        if getattr(request, name) is None:
+            continue
+        row = refusal(dialect, request, name)
+        if row is None and name in taken:
+            continue
+        reason = row.reason if row else f"the {dialect.name} format has no place for it"
+        if unsupported == "raise":
+            raise UnsupportedParameterError(
+                f"{name} is not taken: {reason} (leave it out, or pass unsupported='drop')", parameter=name
+            )
+        request = msgspec.structs.replace(request, **{name: None})
+        notes.append(f"dropped: {name} ({reason})")
+    return request
+
+
+def refusal(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
+    """The row by which this request's model refuses the parameter, given whatever else is asked."""
+    return next((row for row in dialect.drops if name in row.parameters and _applies(row, request)), None)
+
+
+def _applies(row: Drop, request: ChatRequest) -> bool:
+    if row.models and not re.match(row.models, request.model):
+        return False
+    if row.beside and not getattr(request, row.beside):
+        return False
+    return not any(getattr(request, name) in values for name, values in row.unless)
+
+
+def _unmarked(dialect: Dialect, request: ChatRequest) -> list[str]:
+    """What is said of marks of the cache that have no place, on tools and on system messages that are taken out."""
+    lost = []
+    if any(tool.cache for tool in request.tools or ()) and not _takes_of_each(dialect.body, "tools", "cache"):
+        lost.append("tool")
+    if request.system_blocks and "system_blocks" not in dialect.places:
+        lost.append("system message")
+    return [conversation.no_mark(what) for what in lost]
+
+
+def _takes_of_each(template: Any, name: str, value: str) -> bool:
+    """Whether the template takes `value` of the elements of `name`."""
+    lists = [word.each for word, _ in words(template) if isinstance(word, Take) and word.name == name]
+    return any(word.name == value for each in lists for word, _ in words(each))
+
+
+def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:
+    seen = dialect.places
+    return [
+        f"renamed: {name} -> {seen[name]}"
+        for name in PARAMETERS
+        if getattr(request, name) is not None and seen.get(name, name) != name
+    ]
+
+
+def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra` merged into `base`, objects key by key; `extra` has the last word."""
+    out = dict(base)
+    for key, value in extra.items():
+        mine = out.get(key)
+        out[key] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return out

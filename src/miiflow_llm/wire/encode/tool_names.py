@@ -1,0 +1,41 @@
+"""Names of tools as a wire takes them, and back: a pattern and the caller's names in, names that match it out.
+
+A name that matches stays as it is; any other gets one of letters, digits and `_`, always the same for the same name.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+import msgspec
+
+from ...core.request import ChatRequest
+from ...tables.table import Dialect
+
+_LONGEST = 59
+
+
+def wire_name(dialect: Dialect, name: str) -> str:
+    """The name as the dialect takes it."""
+    if re.fullmatch(dialect.tool_names, name):
+        return name
+    legal = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    legal = legal if legal[:1].isalpha() or legal[:1] == "_" else f"_{legal}"
+    return f"{legal[:_LONGEST]}_{zlib.crc32(name.encode()) & 0xFFFF:04x}"
+
+
+def with_wire_names(dialect: Dialect, request: ChatRequest) -> ChatRequest:
+    """The request with its tools, and the one that is chosen, under names that the dialect takes."""
+    names = {ours: theirs for theirs, ours in callers_names(dialect, request).items()}
+    if not names:
+        return request
+    tools = [msgspec.structs.replace(tool, name=names.get(tool.name, tool.name)) for tool in request.tools or ()]
+    choice = request.tool_choice
+    return msgspec.structs.replace(request, tools=tools, tool_choice=names.get(choice, choice) if choice else choice)
+
+
+def callers_names(dialect: Dialect, request: ChatRequest) -> dict[str, str]:
+    """The caller's name for each tool that has another on the wire."""
+    wired = {wire_name(dialect, tool.name): tool.name for tool in request.tools or () if tool.name}
+    return {theirs: ours for theirs, ours in wired.items() if theirs != ours}

@@ -1,0 +1,70 @@
+"""What a tool gave back that a wire takes in no result: messages in, the same with such media in a user message after.
+
+The model sees it there; in a result it would be refused, or silently not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ...core.messages import Block, Message, TextBlock, ToolCall, ToolResult
+from ...tables.table import Dialect, Place, PlaceBy
+from ...tables.template import words
+
+
+def with_media_after(dialect: Dialect, messages: list[Message], note: Callable[[str], None]) -> list[Message]:
+    """The conversation with each run of results followed by what its results cannot hold."""
+    if not any(message.role == "tool" and isinstance(message.content, list) for message in messages):
+        return messages
+    names = {call.id: call.name for message in messages for call in message.blocks() if isinstance(call, ToolCall)}
+    out: list[Message] = []
+    aside: list[Block] = []
+    for message in messages:
+        if message.role != "tool" and aside:
+            out.append(Message.user(aside))
+            aside = []
+        if message.role == "tool" and isinstance(message.content, list) and not message.parts:
+            named = message.name or names.get(message.tool_call_id or "") or message.tool_call_id
+            message = _split(dialect, message, message.content, aside, f"What {named} gave back:", note)
+        out.append(message)
+    return [*out, Message.user(aside)] if aside else out
+
+
+def _split(
+    dialect: Dialect,
+    message: Message,
+    content: list[Block],
+    aside: list[Block],
+    title: str,
+    note: Callable[[str], None],
+) -> Message:
+    """The message without what its wire takes in no result, which is put `aside` under its title."""
+    lost = [block for block in content if not _taken(dialect, block)]
+    if not lost:
+        return message
+    for block in lost:
+        note(f"moved: {type(block).__name__} of a tool's result, to a user message after it")
+    aside += [TextBlock(title), *lost]
+    kept = [block for block in content if block not in lost]
+    return msgspec.structs.replace(message, content=kept or "It is in the next message.")
+
+
+def _taken(dialect: Dialect, block: Block) -> bool:
+    """Whether a tool's result can hold the block."""
+    if isinstance(block, TextBlock):
+        return True
+    result = dialect.parts[ToolResult]
+    template = result.template if isinstance(result, Place) else None
+    whole = any(word.name in ("content", "parts") for word, _ in words(template))
+    return whole and _in_result(dialect.parts[type(block)], block) == "inside"
+
+
+def _in_result(place: Place | PlaceBy, block: Any) -> str:
+    if isinstance(place, Place):
+        return place.where
+    value = "tool" if place.name == "role" else getattr(block, place.name, None)
+    found = place.places.get(value) or place.places.get(...)
+    return found.where if found else "refused"

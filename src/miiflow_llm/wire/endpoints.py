@@ -1,0 +1,113 @@
+"""The calls beside the chat, by the table.
+
+What is asked in, path and body out; an answer's body in, models, vectors or a number of tokens out.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from ..core.exceptions import ConfigurationError, StreamProtocolError
+from ..core.response import Embeddings, ModelInfo
+from ..core.usage import TokenCount, as_count
+from ..tables.paths import steps
+from ..tables.table import Side
+from ..tables.template import NOTHING, attribute, fill
+from .decode.tolerant import decode_leniently
+
+
+def write(row: Side, model: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """Path and body of the call.
+
+    Raises:
+        ConfigurationError: the provider has no such call.
+    """
+    if row.absent:
+        raise ConfigurationError(row.absent)
+    path = row.path.replace("{model}", quote(model, safe=""))
+    if row.body is None:
+        return path, None
+    body = fill(row.body, lambda name: attribute({"model": model, **values}, name))
+    return path, {} if body is NOTHING else body
+
+
+def read_models(row: Side, body: bytes) -> list[ModelInfo]:
+    """The models in the answer.
+
+    Raises:
+        StreamProtocolError: it is no such answer.
+    """
+    return [ModelInfo(str(_at(item, row.value)), item) for item in _items(row, body) if isinstance(item, dict)]
+
+
+def read_embeddings(row: Side, body: bytes, model: str, texts: Sequence[str]) -> Embeddings:
+    """The vectors in the answer, in the order of the texts.
+
+    Raises:
+        StreamProtocolError: it is no such answer, or not one vector a text.
+    """
+    items = _items(row, body)
+    if all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
+        items = sorted(items, key=lambda item: item["index"])
+    try:
+        vectors = msgspec.convert([_floats(_at(item, row.value)) for item in items], list[list[float]])
+    except msgspec.ValidationError as reason:
+        raise _unreadable(body, str(reason)) from None
+    if len(vectors) != len(texts):
+        raise _unreadable(body, f"{len(vectors)} vectors for {len(texts)} texts")
+    tokens = as_count(_at(_decoded(body), row.tokens)) if row.tokens else None
+    return Embeddings(vectors, model, TokenCount(prompt_tokens=tokens, total_tokens=tokens))
+
+
+def read_tokens(row: Side, body: bytes) -> int:
+    """The number of tokens in the answer.
+
+    Raises:
+        StreamProtocolError: it holds none.
+    """
+    number = as_count(_at(_decoded(body), row.tokens))
+    if number is None:
+        raise _unreadable(body, f"no number at {row.tokens}")
+    return number
+
+
+def _floats(vector: Any) -> Any:
+    """A vector sent as base64 is little-endian float32, as OpenAI's is."""
+    if not isinstance(vector, str):
+        return vector
+    packed = base64.b64decode(vector)
+    return list(struct.unpack(f"<{len(packed) // 4}f", packed)) if len(packed) % 4 == 0 else vector
+
+
+def _items(row: Side, body: bytes) -> list[Any]:
+    found = _at(_decoded(body), row.items)
+    if not isinstance(found, list):
+        raise _unreadable(body, f"no list at {row.items}")
+    return found
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return decode_leniently(body)
+    except (msgspec.DecodeError, RecursionError) as reason:
+        raise _unreadable(body, str(reason)) from None
+
+
+def _at(value: Any, path: str) -> Any:
+    for step in steps(path):
+        if isinstance(step, int):
+            value = value[step] if isinstance(value, list) and len(value) > step else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _unreadable(body: bytes, detail: str) -> StreamProtocolError:
+    shown = body[:200].decode("utf-8", "replace")
+    return StreamProtocolError(f"the answer is not what this call gives: {detail}; it begins {shown!r}", payload=shown)
