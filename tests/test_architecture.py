@@ -27,15 +27,29 @@ ROOMS: dict[str, tuple[str, str]] = {
     "http": ("Sending. It knows what goes wrong, and nothing of what is sent.", "core"),
     "calls": ("One call, by whichever engine and transport.", "core schema tables providers wire http"),
     "client": ("What people hold.", "core schema tables providers wire http calls"),
+    "choosing": ("Which target, when, and what then: pure. It awaits nothing and has no clock and no chance.", "core"),
+    "prices": ("What calls cost, before and after, and how much may be spent.", "core"),
+    "routing": (
+        "Many targets behind one face.",
+        "core schema tables providers wire http calls client choosing prices",
+    ),
+    "caching": ("Answers asked once.", "core calls client prices"),
+    "trials": ("Which target is better.", "core calls client choosing"),
+    "bulk": ("A million prompts.", "core calls client prices"),
     "otel": ("Telemetry of what the client tells.", "core calls client"),
     "replay": ("A provider that plays captures.", "core schema tables providers wire http calls client"),
     "web": ("An answer relayed to browsers.", "core schema wire http calls client replay"),
     "cli": (
         "The command line: it may use every room.",
-        "core schema tables dialects providers wire http calls client otel replay web",
+        (
+            "core schema tables dialects providers wire http calls client choosing prices routing caching trials bulk "
+            "otel replay web"
+        ),
     ),
 }
 """Each room in a sentence, and the rooms it may import."""
+NOT_BUILT = {"caching", "trials", "bulk"}
+"""Rooms whose place is kept; whoever builds one takes it off this list."""
 FORWARDS = {"core.tools", "core.partial_json", "core.json_schema", "wire.table"}
 """Names of before the rooms: each forwards to its new home for one release."""
 HTTPX_DOORS = {"client.async_client", "client.sync_client", "client.base", "client.pool", "client.inline"}
@@ -110,7 +124,9 @@ def below(name: str) -> set[str]:
 
 def test_every_folder_is_a_room() -> None:
     """The folders of the package are the rooms, each with its sentence."""
-    assert {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS)
+    folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders | NOT_BUILT == set(ROOMS)
+    assert not folders & NOT_BUILT
     assert {path.stem for path in SOURCE.glob("*.py")} == {"__init__", "_version"}
 
 
@@ -251,10 +267,25 @@ def test_http_alone_names_httpx(path: Path) -> None:
     assert not named or dotted(path) in HTTPX_DOORS | NAME_HTTPX_STILL
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "wire").rglob("*.py")), ids=dotted)
+PURE = [path for name in ("wire", "choosing") for path in sorted((SOURCE / name).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", PURE, ids=dotted)
 def test_the_engine_waits_for_nothing(path: Path) -> None:
-    """Sans-I/O: no `await` stands in the engine."""
+    """Sans-I/O: no `await` stands in the engine, nor where targets are chosen."""
     assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.Await, ast.AsyncFor))]
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "choosing").rglob("*.py")), ids=dotted)
+def test_choosing_has_no_clock_and_no_chance(path: Path) -> None:
+    """Time and chance are arguments: no clock and no random source is imported where targets are chosen."""
+    tree = ast.parse(path.read_text())
+    roots = {
+        alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    roots |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    assert not roots & {"time", "random", "secrets", "datetime", "anyio", "asyncio", "threading"}
+    assert "core.clock" not in imports(path)
 
 
 @pytest.mark.parametrize("module", sorted(FORWARDS))

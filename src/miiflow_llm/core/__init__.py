@@ -12,6 +12,7 @@ from .messages import (
     ToolCall,
     ToolResult,
 )
+from .price import Cost, Price
 from .response import Attempt, ChatResponse, Embeddings, ModelInfo, RateLimit, StreamChunk, ToolCallDelta
 from .timeout import Timeout
 from .usage import TokenCount
@@ -21,12 +22,14 @@ __all__ = [
     "AudioBlock",
     "Block",
     "ChatResponse",
+    "Cost",
     "DocumentBlock",
     "Embeddings",
     "ImageBlock",
     "Message",
     "ModelInfo",
     "OpaqueBlock",
+    "Price",
     "RateLimit",
     "ReasoningBlock",
     "StreamChunk",

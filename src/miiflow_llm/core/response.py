@@ -7,10 +7,14 @@ from typing import Any, Literal
 import msgspec
 
 from .messages import Message, ToolCall
+from .price import Cost
 from .transcript import Transcript
 from .usage import TokenCount
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "unknown"]
+Why = Literal["first", "retry", "failover", "hedge", "probe", "panic", "restart", "continue"]
+Outcome = Literal["served", "failed", "lost", "cancelled"]
+Cached = Literal["hit", "stale", "joined"]
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,7 +38,8 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     `raw_finish_reason` is the provider's own word. `logprobs` and `citations` are in the provider's own form. `raw`
     is the payload of the frame behind this chunk. `partial_parse` and `structured_output` are set when a schema was
     given; the former is one value that grows from chunk to chunk, so that it costs the same however long it is: copy it
-    to keep a state of it.
+    to keep a state of it. `restarted` is true on the first chunk of an answer that begins again at another target:
+    what was shown of the one before is to be dropped.
     """
 
     delta: str = ""
@@ -49,6 +54,7 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     citations: list[Any] | None = None
     partial_parse: Any = None
     structured_output: Any = None
+    restarted: bool = False
     _log: Transcript | None = None
     _seen: int = 0
 
@@ -82,9 +88,16 @@ class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
 class Attempt(msgspec.Struct, omit_defaults=True):
     """One request on the wire.
 
-    `target` is `provider/model`, `status` the HTTP status (`None` where none came), `reason` why the attempt did not
-    serve (an exception's name; `None` for the one that did). Times in milliseconds: `connect_ms` to the response's
-    head, `first_output_ms` to the first output, `total_ms` to the end; `waited_ms` was slept before it.
+    `target` is `provider/model`, or the label that a router knows the target by. `status` is the HTTP status (`None` if
+    none came), `reason` why the attempt did not serve (an exception's name; `None` for the one that did). Times in
+    milliseconds: `connect_ms` to the response's head, `first_output_ms` to the first output, `total_ms` to the end;
+    `waited_ms` was slept before it.
+
+    A router also says `why` it made the attempt: `first`, `retry` (the same target again), `failover` (another one),
+    `hedge` (another one beside the first, which was slow), `probe` (to see whether a target is back), `panic` (no
+    target was healthy), `restart` or `continue` (the answer had begun). `outcome` says what became of it: `served`,
+    `failed`, `lost` (another attempt was faster) or `cancelled` (the caller left). `usage` and `cost` are the
+    attempt's own, `None` if they are not known.
     """
 
     target: str
@@ -95,6 +108,10 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     first_output_ms: float | None = None
     total_ms: float | None = None
     waited_ms: float = 0.0
+    why: Why | None = None
+    outcome: Outcome | None = None
+    usage: TokenCount | None = None
+    cost: Cost | None = None
 
 
 class ChatResponse(msgspec.Struct, kw_only=True):
@@ -103,6 +120,12 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     `message.content` is its text. `usage` is always there, its fields `None` where nothing was reported.
     `latency_ms` runs from the call to its end, `time_to_first_token_ms` to the first output (`None` when not
     streamed). `attempts` are the requests made, in order. `raw` is the body of a non-streamed answer.
+
+    `cost` is what the call cost with all its attempts, `None` if that is not known, never 0 in its place. `served_by`
+    is the label of the router's target that answered, `skipped` are the labels of those that were not asked, with the
+    reason. `cache` says how a cache answered: `hit`, `stale` (kept too long, given because nothing better could be had)
+    or `joined` (to an equal call that was on its way); `None` if no cache did. Then `saved` is what the call would have
+    cost.
     """
 
     message: Message
@@ -121,6 +144,11 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     time_to_first_token_ms: float | None = None
     attempts: list[Attempt] = []
     raw: bytes | None = None
+    cost: Cost | None = None
+    served_by: str | None = None
+    skipped: dict[str, str] = {}
+    cache: Cached | None = None
+    saved: Cost | None = None
 
     @property
     def content(self) -> str:

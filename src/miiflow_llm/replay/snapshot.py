@@ -16,9 +16,9 @@ def chunk_lines(chunks: Iterable[StreamChunk]) -> str:
 
 
 def _line(chunk: StreamChunk) -> str:
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"restarted": True} if chunk.restarted else {}
     for name in chunk.__struct_fields__:
         value = getattr(chunk, name)
-        if not name.startswith("_") and name != "raw" and value not in (None, "", []):
+        if not name.startswith("_") and name not in ("raw", "restarted") and value not in (None, "", []):
             said[name] = value
     return msgspec.json.encode(said).decode()
