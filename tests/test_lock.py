@@ -1,0 +1,60 @@
+"""The lock of development: it names every package that is installed, and nothing of the machine it was made on."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LINES = (ROOT / "scripts" / "lock.txt").read_text().splitlines()
+LOCKED = dict(line.split("==") for line in LINES if not line.startswith("#"))
+
+
+def canonical(name: str) -> str:
+    """A package's name as indexes compare them."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+VERSIONS = {canonical(name): version for name, version in LOCKED.items()}
+
+
+def needed(lines: list[str], seen: set[str], extras: set[str] | None = None) -> Iterator[str]:
+    """The packages that the requirements ask for, here and now, and those that these ask for in turn."""
+    for requirement in map(Requirement, lines):
+        name = canonical(requirement.name)
+        if name not in seen and any(_applies(requirement, extra) for extra in extras or {""}):
+            seen.add(name)
+            yield name
+            yield from needed(metadata.requires(name) or [], seen, requirement.extras)
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def test_each_line_is_one_version() -> None:
+    """A line is a name and a version: no address, no path, no range, each package once."""
+    assert [line for line in LINES[1:] if not re.fullmatch(r"[\w.-]+==[\w.+!]+", line)] == []
+    assert len(VERSIONS) == len(LINES) - 1
+
+
+def test_everything_installed_is_locked() -> None:
+    """What the development group brings in, directly or by another package, has its line in the lock."""
+    groups = [line for line in PROJECT["dependency-groups"]["dev"] if isinstance(line, str)]
+    assert set(needed([*groups, *PROJECT["project"]["dependencies"]], set())) - set(VERSIONS) == set()
+
+
+@pytest.mark.parametrize("group", PROJECT["dependency-groups"])
+def test_the_lock_is_within_the_ranges(group: str) -> None:
+    """The locked versions satisfy what pyproject.toml asks for, in every group, the package and its extras."""
+    project = PROJECT["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    for requirement in map(Requirement, [*PROJECT["dependency-groups"][group], *project["dependencies"], *extras]):
+        assert requirement.specifier.contains(VERSIONS[canonical(requirement.name)], prereleases=True), requirement
