@@ -10,8 +10,7 @@ from typing import Any
 
 from miiflow_llm import providers
 from miiflow_llm.core import messages
-from miiflow_llm.tables.rows import with_rows
-from miiflow_llm.tables.table import Dialect, Place, PlaceBy, Provider, Take
+from miiflow_llm.tables import Dialect, Place, PlaceBy, Provider, Take, dialects_of
 from miiflow_llm.tables.template import words
 from miiflow_llm.tables.tool_parts import runs_none
 from miiflow_llm.wire.encode.request import parameters
@@ -37,16 +36,15 @@ def provider_table() -> str:
 def _row(provider: Provider) -> str:
     aliases = [alias for alias, name in providers.ALIASES.items() if name == provider.name and "_" not in alias]
     name = f"`{provider.name}`" + (f" (`{aliases[0]}`)" if aliases else "")
-    options = (provider, *provider.also)
-    dialects = [with_rows(option.dialect, option) for option in options]
+    dialects = dialects_of(provider)
     key = f"`{provider.env[0]}`" if provider.env else "none"
     if provider.key == "optional":
         key += " (optional)"
     marks = [_best(feature, dialects) for feature in SHORT]
-    return f"| {name} | {', '.join(option.dialect.name for option in options)} | {key} | {' | '.join(marks)} |"
+    return f"| {name} | {', '.join(dialect.name for dialect in dialects)} | {key} | {' | '.join(marks)} |"
 
 
-def _best(feature: str, dialects: list[Dialect]) -> str:
+def _best(feature: str, dialects: tuple[Dialect, ...]) -> str:
     cells = [_cell(feature, dialect) for dialect in dialects]
     if feature == "schema":
         return "✓" if any("native" in cell for cell in cells) else ""
@@ -74,7 +72,7 @@ PARAMETERS = {
     "service tier": "service_tier",
 }
 WORDS = {"hosted tools": "payload", "cache marks": "cache"}
-SIDES = {"model list": "model_list", "embeddings": "embeddings", "token count": "token_count"}
+ENDPOINTS = {"model list": "model_list", "embeddings": "embeddings", "token count": "token_count"}
 HEAD = """# Providers and features
 
 Made from the tables by `scripts/docs`; how each is asked for: [requests.md](requests.md). A feature without a mark
@@ -90,12 +88,12 @@ itself, "cache marks" the places of `cache=`; a mark without a place changes not
 def feature_table() -> str:
     """What each provider's dialects have a place for, a column a dialect."""
     columns = [
-        (f"{name}<br>{option.dialect.name}", with_rows(option.dialect, option))
+        (f"{name}<br>{dialect.name}", dialect)
         for name in providers.names()
-        for option in (providers.get(name), *providers.get(name).also)
+        for dialect in dialects_of(providers.get(name))
     ]
     lines = ["| feature | " + " | ".join(name for name, _ in columns) + " |", "|---|" + "---|" * len(columns)]
-    for feature in (*BLOCKS, *PARAMETERS, *WORDS, "schema", *SIDES):
+    for feature in (*BLOCKS, *PARAMETERS, *WORDS, "schema", *ENDPOINTS):
         cells = [_cell(feature, dialect) for _, dialect in columns]
         lines.append(f"| {feature} | " + " | ".join(cells) + " |")
     return HEAD + "\n".join(lines) + "\n"
@@ -109,8 +107,8 @@ def _cell(feature: str, dialect: Dialect) -> str:
         return "" if _refused(place) else "✓"
     if feature in WORDS:
         return "✓" if any(_takes(template, WORDS[feature]) for template in _templates(dialect)) else ""
-    if feature in SIDES:
-        return "" if getattr(dialect, SIDES[feature]).absent else "✓"
+    if feature in ENDPOINTS:
+        return "" if getattr(dialect, ENDPOINTS[feature]).absent else "✓"
     if feature == "schema":
         return ", ".join(dict.fromkeys(dialect.structured.values()))
     name = PARAMETERS[feature]

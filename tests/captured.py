@@ -76,7 +76,7 @@ def _engine(name: str, dialect: str) -> Engine:
             found = providers.get(provider)
         except ConfigurationError:
             continue
-        for rows in (found, *found.also):
+        for rows in found.options:
             if rows.dialect.name == dialect:
                 return engine_for(found, rows)
     raise AssertionError(f"nobody speaks {dialect}")

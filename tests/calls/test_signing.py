@@ -26,7 +26,7 @@ from miiflow_llm.http.transport import TransportName
 from miiflow_llm.providers._sigv4 import canonical_request, signed
 from miiflow_llm.replay import ReplayServer, fake_body, fake_pair, load, record
 from miiflow_llm.replay.fake import FakeError
-from miiflow_llm.tables.table import Outgoing
+from miiflow_llm.tables import UnsignedRequest
 
 EXAMPLE = AccessKey("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 KEY = AccessKey("AKIDTIDE00000000", "secret-of/the+tide-0123456789abcdef", "token-of+the/session=0123456789abcdef")
@@ -58,7 +58,7 @@ MODEL = "us.amazon.nova-2-lite-v1:0"
 def test_published_signatures(method: str, target: str, content_type: str, body: bytes, signature: str) -> None:
     """The signatures of AWS's own test suite."""
     moment = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
-    outgoing = Outgoing(method, "example.amazonaws.com", target, content_type, body)
+    outgoing = UnsignedRequest(method, "example.amazonaws.com", target, content_type, body)
     made = signed(outgoing, EXAMPLE, "us-east-1", service="service", moment=moment)
     names = "content-type;host;x-amz-date" if content_type else "host;x-amz-date"
     assert made == {
@@ -72,12 +72,13 @@ def test_the_path_is_escaped_twice() -> None:
     """What is escaped on the wire is escaped once more to be signed, as AWS does for all services but one."""
     target = "/model/arn%3Aaws%3Abedrock%2Fp%C3%A9/converse~-_."
     headers = {"host": "h.example", "x-amz-date": "20261124T000000Z"}
-    lines = canonical_request(Outgoing("POST", "h.example", target, "", b""), headers, "host;x-amz-date").split("\n")
+    unsigned = UnsignedRequest("POST", "h.example", target, "", b"")
+    lines = canonical_request(unsigned, headers, "host;x-amz-date").split("\n")
     assert lines[:2] == ["POST", "/model/arn%253Aaws%253Abedrock%252Fp%25C3%25A9/converse~-_."]
     assert lines[2:7] == ["", "host:h.example", "x-amz-date:20261124T000000Z", "", "host;x-amz-date"]
 
 
-OUTGOING = Outgoing("POST", "h.example", "/model/a%3Ab/converse?x=1", "application/json", b"{}")
+OUTGOING = UnsignedRequest("POST", "h.example", "/model/a%3Ab/converse?x=1", "application/json", b"{}")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def checked(request: httpx.Request) -> str:
     found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=(\w+)/\d{8}/([\w-]+)/bedrock/aws4_request, .*", said)
     assert found is not None
     moment = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    outgoing = Outgoing(
+    outgoing = UnsignedRequest(
         request.method,
         request.headers["host"],
         request.url.raw_path.decode(),

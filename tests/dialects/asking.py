@@ -9,7 +9,7 @@ import msgspec
 from miiflow_llm import providers
 from miiflow_llm.core.messages import Message
 from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
-from miiflow_llm.tables.rows import with_rows
+from miiflow_llm.tables import as_spoken
 from miiflow_llm.wire.engine import Engine
 
 PARAMETERS = {
@@ -37,7 +37,7 @@ def engine(provider: str, dialect: str | None = None) -> Engine:
     """The engine of a provider's dialect, its first where none is named."""
     found = providers.get(provider)
     rows = next((also for also in found.also if also.dialect.name == dialect), found)
-    return Engine(with_rows(rows.dialect, rows), found.name)
+    return Engine(as_spoken(found, rows), found.name)
 
 
 def body(of: Engine, model: str, *messages: Message, **parameters: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from miiflow_llm.calls.target import Target
 from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.providers.ollama import host
-from miiflow_llm.tables.table import BaseUrlFrom, Provider
+from miiflow_llm.tables import BaseUrlFrom, Provider
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import UnsupportedParameterError
 from miiflow_llm.core.messages import AudioBlock, Block, DocumentBlock, ImageBlock, Message, TextBlock
 from miiflow_llm.dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from miiflow_llm.tables import Provider
 from miiflow_llm.tables.media import media
-from miiflow_llm.tables.table import Provider
 
 from .asking import PNG
 

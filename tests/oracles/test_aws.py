@@ -11,7 +11,7 @@ from miiflow_llm import AccessKey
 from miiflow_llm.providers._sigv4 import signed
 from miiflow_llm.providers.bedrock import in_region
 from miiflow_llm.replay.capture import Capture
-from miiflow_llm.tables.table import Outgoing
+from miiflow_llm.tables import UnsignedRequest
 from miiflow_llm.wire.decode.eventstream import EventStreamFramer
 
 from ..captured import own
@@ -35,7 +35,7 @@ def test_signatures(key: AccessKey, model: str, query: str, monkeypatch: pytest.
     """The signature is botocore's, for any path, query and key."""
     from botocore import auth, awsrequest, credentials
 
-    outgoing = Outgoing(
+    outgoing = UnsignedRequest(
         "POST", "bedrock-runtime.us-east-1.amazonaws.com", f"/model/{model}/converse{query}", "application/json", b"{}"
     )
     monkeypatch.setattr(auth, "get_current_datetime", lambda: MOMENT.replace(tzinfo=None))

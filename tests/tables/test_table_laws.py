@@ -16,12 +16,12 @@ from miiflow_llm import LLMClient, dialects, providers, register
 from miiflow_llm.calls.target import engine_for
 from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
 from miiflow_llm.core.messages import AudioBlock, Message, TextBlock, ToolCall
+from miiflow_llm.core.request import ChatRequest
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
+from miiflow_llm.dialects.openai_responses import OPENAI_RESPONSES
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.server import ReplayServer
-from miiflow_llm.tables.check import all_rules, checked
-from miiflow_llm.tables.rows import with_rows
-from miiflow_llm.tables.table import (
+from miiflow_llm.tables import (
     BLOCKS,
     Also,
     Dialect,
@@ -31,9 +31,11 @@ from miiflow_llm.tables.table import (
     Rule,
     RuleLike,
     apart,
+    as_spoken,
     by_model,
     by_role,
     count,
+    dialects_of,
     drop,
     each,
     emit,
@@ -41,7 +43,9 @@ from miiflow_llm.tables.table import (
     inside,
     take,
     when,
+    with_rows,
 )
+from miiflow_llm.tables.check import all_rules, checked
 from miiflow_llm.tables.template import fill
 from miiflow_llm.wire.decode.decoder import event_names
 from miiflow_llm.wire.decode.tolerant import Mismatch, walk
@@ -82,16 +86,15 @@ def test_provider(name: str) -> None:
     assert provider.docs.startswith("https://")
     assert provider.base_url is None or provider.base_url.startswith(("https://", "http://localhost"))
     assert provider.env or provider.key == "optional"
-    options: tuple[Provider | Also, ...] = (provider, *provider.also)
-    for option in options:
-        with_rows(option.dialect, option)
+    for option in provider.options:
+        as_spoken(provider, option)
         engine_for(provider, option)
 
 
 def spoken() -> list[Engine]:
     """Every dialect as every built-in provider speaks it."""
     found = (providers.get(name) for name in NAMES)
-    return [engine_for(provider, option) for provider in found for option in (provider, *provider.also)]
+    return [engine_for(provider, option) for provider in found for option in provider.options]
 
 
 def test_every_rule_is_fired() -> None:
@@ -240,6 +243,48 @@ def test_misspelt(build: Callable[[], object], legal: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         build()
     assert legal in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"shared": Rows(body={"max_completion_token": None})},
+        {"finish": {"stop": "halt"}},
+        {"also": (Also(dialect=OPENAI_RESPONSES, events={"txt": None}),)},
+    ],
+)
+def test_a_misspelt_table_is_refused_when_it_is_registered(rows: dict[str, Any]) -> None:
+    """`register` refuses a wrong row of any dialect at once, names the provider, and the name stays free."""
+    with pytest.raises(ConfigurationError, match=r"^skerry: ") as caught:
+        register(Provider(name="skerry", dialect=OPENAI_CHAT, base_url=None, docs="https://skerry.example", **rows))
+    assert caught.value.provider == "skerry"
+    assert "skerry" not in providers.names()
+
+
+def test_shared_rows() -> None:
+    """`shared` rows stand in every dialect that a provider speaks, the dialect's own above them."""
+    provider = Provider(
+        name="skerry",
+        dialect=OPENAI_CHAT,
+        base_url=None,
+        docs="https://skerry.example",
+        finish={"over": "stop"},
+        shared=Rows(finish={"over": "length", "ebb": "stop"}, prepare=(_quiet,)),
+        prepare=(_same,),
+        also=(Also(dialect=OPENAI_RESPONSES),),
+    )
+    chat, responses = dialects_of(provider)
+    assert (chat.finish["over"], responses.finish["over"]) == ("stop", "length")
+    assert chat.finish["ebb"] == responses.finish["ebb"] == "stop"
+    assert (chat.prepare, responses.prepare) == ((_same, _quiet), (_quiet,))
+
+
+def _same(request: ChatRequest) -> ChatRequest:
+    return request
+
+
+def _quiet(request: ChatRequest) -> ChatRequest:
+    return msgspec.structs.replace(request, temperature=0)
 
 
 def _with(**rows: object) -> Dialect:

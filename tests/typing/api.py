@@ -21,7 +21,7 @@ from miiflow_llm.core import DocumentBlock, ImageBlock, OpaqueBlock, TextBlock, 
 from miiflow_llm.core.exceptions import ProviderError, RateLimitError, StreamInterruptedError
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.schema.tools import Tool, tool
-from miiflow_llm.tables.table import Provider, emit, take
+from miiflow_llm.tables import Provider, emit, take
 
 
 @dataclass

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from miiflow_llm.core.exceptions import StreamProtocolError
-from miiflow_llm.tables.table import Dialect, each, emit
+from miiflow_llm.tables import Dialect, each, emit
 from miiflow_llm.wire.decode.decoder import Decoder
 from miiflow_llm.wire.decode.frames import Frame
 

@@ -221,11 +221,11 @@ def test_rate_limits() -> None:
         "x-ratelimit-reset-tokens": "6m0s",
         "x-ratelimit-limit-tokens": "x",
     }
-    limit = rate_limit(headers, engine_for(found, found).dialect.hints)
+    limit = rate_limit(headers, engine_for(found, found).dialect.response_headers)
     assert limit is not None
     assert (limit.remaining_requests, limit.reset_tokens, limit.limit_tokens) == (9, 360.0, None)
     assert isinstance(limit.remaining_requests, int)
-    assert rate_limit({"x-other": "1"}, engine_for(found, found).dialect.hints) is None
+    assert rate_limit({"x-other": "1"}, engine_for(found, found).dialect.response_headers) is None
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(418, False), (425, True), (408, True), (409, True), (599, True)])

@@ -13,7 +13,7 @@ from miiflow_llm.core.exceptions import StreamProtocolError
 from miiflow_llm.core.pieces import Failure, Finish, Text
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
-from miiflow_llm.tables.table import count, count_unless_in_total
+from miiflow_llm.tables import count, count_unless_in_total
 from miiflow_llm.wire.decode import fold
 from miiflow_llm.wire.decode.fold import Fold, count_tokens
 

@@ -12,7 +12,7 @@ from miiflow_llm.core.exceptions import StreamProtocolError
 from miiflow_llm.core.pieces import Piece, Text
 from miiflow_llm.core.response import StreamChunk
 from miiflow_llm.replay.capture import Capture
-from miiflow_llm.tables.table import Dialect, RuleLike, absent, const, each, emit, first, json, other_than
+from miiflow_llm.tables import Dialect, RuleLike, absent, const, each, emit, first, json, other_than
 from miiflow_llm.wire import engine
 from miiflow_llm.wire.decode.compile import READ_ERRORS
 from miiflow_llm.wire.decode.decoder import Decoder

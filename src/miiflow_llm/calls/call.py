@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.request import ChatRequest, Plan
 from ..core.response import ChatResponse
 from ..core.timeout import Timeout
-from ..tables.table import Structured
+from ..tables import Structured
 from ..wire.decode.headers import rate_limit, request_id
 from ..wire.encode.tool_names import callers_names
 from ..wire.engine import StreamReader
@@ -71,12 +71,12 @@ class Call(Exchange):
 
     def finished(self, response: ChatResponse, headers: Mapping[str, str]) -> ChatResponse:
         """The response, completed with what is known beside the body, and counted."""
-        dialect_hints = self.engine.dialect.hints
+        named = self.engine.dialect.response_headers
         attempt = self.attempts[-1]
         attempt.total_ms = self._since(self.began)
         response.attempts = self.attempts
-        response.request_id = request_id(headers, dialect_hints) or response.request_id
-        response.rate_limit = rate_limit(headers, dialect_hints)
+        response.request_id = request_id(headers, named) or response.request_id
+        response.rate_limit = rate_limit(headers, named)
         response.latency_ms = self._since(self.started)
         if attempt.first_output_ms is not None:
             response.time_to_first_token_ms = round(attempt.first_output_ms + (self.began - self.started) * 1000, 3)

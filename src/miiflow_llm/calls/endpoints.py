@@ -11,7 +11,7 @@ from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.request import ChatRequest, Plan
 from ..core.response import Embeddings, ModelInfo
 from ..http.transport import Transport
-from ..tables.table import Side
+from ..tables import Endpoint
 from ..wire import endpoints
 from .async_io import whole
 from .call import planned
@@ -48,7 +48,7 @@ async def count_tokens(transport: Transport, setup: Setup, request: ChatRequest)
     return await _ask(transport, exchange, partial(endpoints.read_tokens, row))
 
 
-def _exchange(setup: Setup, row: Side, operation: Operation, model: str, values: dict[str, Any]) -> Exchange:
+def _exchange(setup: Setup, row: Endpoint, operation: Operation, model: str, values: dict[str, Any]) -> Exchange:
     route = setup.target.route(model)
     dialect = route.engine.dialect
     try:

@@ -117,7 +117,7 @@ class Exchange:
         """The head of an answer came; whether it is one of success."""
         attempt = self.attempts[-1]
         attempt.status = status
-        attempt.request_id = request_id(headers, self.engine.dialect.hints)
+        attempt.request_id = request_id(headers, self.engine.dialect.response_headers)
         attempt.connect_ms = self._since(self.began)
         return 200 <= status < 300
 

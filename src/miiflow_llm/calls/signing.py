@@ -9,7 +9,7 @@ import httpx
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
 from ..http.transport import SHORTEST_KEY, Credential
-from ..tables.table import Outgoing, Signing
+from ..tables import Signing, UnsignedRequest
 
 AUTHORIZATION = "authorization"
 
@@ -37,8 +37,8 @@ class SigningCredential(Credential):
         return text
 
 
-def _outgoing(request: httpx.Request) -> Outgoing:
-    return Outgoing(
+def _outgoing(request: httpx.Request) -> UnsignedRequest:
+    return UnsignedRequest(
         request.method,
         request.headers["host"],
         request.url.raw_path.decode("ascii"),

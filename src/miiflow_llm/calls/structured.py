@@ -21,7 +21,7 @@ from ..schema.partial_json import NOTHING, PartialJSON
 from ..schema.shape import SchemaShape
 from ..schema.subset import can_say
 from ..schema.to_type import decode_as, without_nulls
-from ..tables.table import Dialect, Structured
+from ..tables import Dialect, Structured
 from ..tables.template import choose
 from ..wire.encode.request import parameters, refusal
 

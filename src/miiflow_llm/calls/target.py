@@ -15,8 +15,7 @@ from .._version import __version__
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
 from ..http.transport import Credential, Secret, checked_headers, checked_url
-from ..tables.rows import with_rows
-from ..tables.table import Also, BaseUrlFrom, Dialect, Provider, Signing
+from ..tables import Also, BaseUrlFrom, Dialect, Provider, Signing, as_spoken
 from ..wire.decode.framings import MEDIA_TYPES
 from ..wire.engine import Engine
 from .signing import SigningCredential
@@ -106,14 +105,13 @@ def speaks_at(provider: Provider, speaks: Provider | Also) -> str | None:
 
 
 def _spoken(provider: Provider, dialect: str | None, model: str) -> Provider | Also:
-    options: tuple[Provider | Also, ...] = (provider, *provider.also)
     if dialect is None:
         needed = (also for also in provider.also if also.models and re.match(also.models, model))
         return next(needed, provider)
-    for option in options:
+    for option in provider.options:
         if option.dialect.name == dialect:
             return option
-    names = ", ".join(option.dialect.name for option in options)
+    names = ", ".join(option.dialect.name for option in provider.options)
     raise ConfigurationError(f"{provider.name} does not speak {dialect!r}; it speaks {names}")
 
 
@@ -128,7 +126,7 @@ def engine_for(provider: Provider, speaks: Provider | Also) -> Engine:
     key = (id(provider), speaks.dialect.name)
     with _lock:
         if key not in _engines:
-            _engines[key] = (provider, Engine(with_rows(speaks.dialect, speaks), provider.name))
+            _engines[key] = (provider, Engine(as_spoken(provider, speaks), provider.name))
         return _engines[key][1]
 
 

@@ -16,7 +16,7 @@ from ..client.env import load_env
 from ..client.sync_client import SyncLLMClient
 from ..core.exceptions import ConfigurationError
 from ..core.messages import Block, ImageBlock, Message, TextBlock
-from ..tables.table import Provider
+from ..tables import Provider
 
 MODEL = "MIIFLOW_LLM_MODEL"
 """The variable that names the model, `provider:model`, where `-m` does not."""

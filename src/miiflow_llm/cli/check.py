@@ -121,7 +121,7 @@ def rows(found: list[Finding], base_url: str) -> str:
     lines = ["from miiflow_llm.core import exceptions as error"] if faults else []
     lines += [
         "from miiflow_llm.dialects.openai_chat import OPENAI_CHAT",
-        f"from miiflow_llm.tables.table import {', '.join(['Provider', *words])}",
+        f"from miiflow_llm.tables import {', '.join(['Provider', *words])}",
         "",
         "PROVIDER = Provider(",
         f'    name="{_name(base_url)}",',

@@ -36,7 +36,7 @@ def row(name: str) -> Row:
         key = f"{' or '.join(key_variables(provider))} is not set" + (
             " (optional)" if provider.key == "optional" else ""
         )
-    dialects = [provider.dialect.name, *(also.dialect.name for also in provider.also)]
+    dialects = [option.dialect.name for option in provider.options]
     return Row(name, dialects, provider.base_url, key, found is not None or provider.key == "optional")
 
 

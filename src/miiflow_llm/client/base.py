@@ -18,7 +18,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.request import Plan
 from ..core.timeout import Timeout
 from ..http.transport import Secret, TransportName
-from ..tables.table import Provider
+from ..tables import Provider
 from ..wire.decode.frames import MAX_FRAME
 from ..wire.encode.request import Unsupported
 

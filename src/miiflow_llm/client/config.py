@@ -19,7 +19,7 @@ from .. import providers
 from ..calls.parameters import NAMES
 from ..core.exceptions import ConfigurationError
 from ..core.timeout import Timeout
-from ..tables.table import Provider
+from ..tables import Provider
 from ..wire.encode.request import Unsupported
 
 VARIABLE = "MIIFLOW_LLM_CONFIG"

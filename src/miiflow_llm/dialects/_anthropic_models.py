@@ -5,8 +5,8 @@ The patterns match the start of a model's name; a name that says `claude` and no
 
 from __future__ import annotations
 
-from ..tables.effort import effort
-from ..tables.table import Structured, by_model, drop, take, when
+from ..tables import Structured, by_model, drop, take, when
+from ..tables.reasoning import effort
 
 NEVER_THINKS = r"claude-(2|instant|3-(5|opus|sonnet|haiku))"
 BY_BUDGET = r"claude-(3-7|(opus|sonnet|haiku)-4-(5|[01](?!\d)|\d{8}))|(?!claude)"

@@ -9,9 +9,9 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError
 from ..core.request import ChatRequest
-from ..tables.effort import OFF, level
 from ..tables.media import Media
 from ..tables.media_parts import document_text
+from ..tables.reasoning import OFF, level
 from ..tables.template import choose
 from ._anthropic_models import BY_BUDGET, MAX_TOKENS, NEVER_THINKS
 

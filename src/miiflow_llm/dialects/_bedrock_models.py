@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..tables.table import Drop, Structured, drop
+from ..tables import Drop, Structured, drop
 from . import _anthropic_models as anthropic
 
 CLAUDE = r".*\banthropic\.(?=claude)"

@@ -13,8 +13,8 @@ from ..core.exceptions import ConfigurationError
 from ..core.json_text import repair_surrogates
 from ..core.messages import Block, Message, TextBlock, ToolCall
 from ..core.request import ChatRequest, ToolSpec
-from ..tables.effort import LEVELS, OFF, effort, level
 from ..tables.media import Media
+from ..tables.reasoning import LEVELS, OFF, effort, level
 from .schema_subsets import gemini_schema
 
 BUDGETS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 32768}

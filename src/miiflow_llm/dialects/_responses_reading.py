@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..tables.table import Rule, const, each, emit, first, json, other_than
+from ..tables import Rule, const, each, emit, first, json, other_than
 
 KINDS = other_than("message", "reasoning", "function_call", "custom_tool_call")
 """Items of the provider's own tools and bookkeeping have no unified form: they are kept as they came, and echoed."""

@@ -13,12 +13,11 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.cache_marks import first_and_last_marks, lifetime
-from ..tables.table import (
+from ..tables import (
     Dialect,
-    Hints,
+    Endpoint,
+    ResponseHeaders,
     Rule,
-    Side,
     by_model,
     const,
     count,
@@ -33,6 +32,7 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.cache_marks import first_and_last_marks, lifetime
 from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
 from ._anthropic_request import anthropic_source, thinking_budget, wire_id
 from .schema_subsets import ANTHROPIC_STRICT, anthropic_function, anthropic_output
@@ -326,8 +326,8 @@ ANTHROPIC_MESSAGES = Dialect(
     drops=DROPS,
     structured=STRUCTURED,
     output_subset=ANTHROPIC_STRICT,
-    model_list=Side("/v1/models", "GET", items="data", value="id"),
-    token_count=Side(
+    model_list=Endpoint("/v1/models", "GET", items="data", value="id"),
+    token_count=Endpoint(
         "/v1/messages/count_tokens",
         body={
             "model": take("model"),
@@ -340,7 +340,7 @@ ANTHROPIC_MESSAGES = Dialect(
         },
         tokens="input_tokens",
     ),
-    hints=Hints(
+    response_headers=ResponseHeaders(
         request_id=("request-id", "x-request-id"),
         limits={
             "limit_requests": ("anthropic-ratelimit-requests-limit",),

@@ -19,14 +19,11 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.cache_marks import first_and_last_marks, lifetime
-from ..tables.effort import effort
-from ..tables.ids import nine, within_64
-from ..tables.table import (
+from ..tables import (
     Dialect,
-    Hints,
+    Endpoint,
     Place,
-    Side,
+    ResponseHeaders,
     by_model,
     by_value,
     const,
@@ -43,6 +40,9 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.cache_marks import first_and_last_marks, lifetime
+from ..tables.ids import nine, within_64
+from ..tables.reasoning import effort
 from ._anthropic_models import EFFORT, THINKING
 from ._bedrock_models import CLAUDE, DROPS, GPT_OSS, MISTRAL, NEVER_CACHES, NOVA, NOVA_2, STRUCTURED, of_claude
 from ._bedrock_request import (
@@ -369,10 +369,10 @@ BEDROCK_CONVERSE = Dialect(
     drops=DROPS,
     structured=STRUCTURED,
     output_subset=ANTHROPIC_STRICT,
-    hints=Hints(request_id=("x-amzn-requestid",), error_code=("x-amzn-errortype",)),
+    response_headers=ResponseHeaders(request_id=("x-amzn-requestid",), error_code=("x-amzn-errortype",)),
     model_list=not_offered("Bedrock lists its models at another address, that of the service bedrock; see its console"),
     embeddings=not_offered("Converse embeds no texts; use another provider"),
-    token_count=Side(
+    token_count=Endpoint(
         "/model/{model}/count-tokens",
         body={
             "input": {

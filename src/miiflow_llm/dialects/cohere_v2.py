@@ -22,13 +22,11 @@ from ..core.messages import (
     ToolResult,
 )
 from ..core.request import ChatRequest, ToolSpec
-from ..tables.effort import budget, is_on
-from ..tables.media_parts import document_text
-from ..tables.table import (
+from ..tables import (
     Dialect,
-    Hints,
+    Endpoint,
+    ResponseHeaders,
     Rule,
-    Side,
     apart,
     beside,
     by_model,
@@ -48,6 +46,8 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media_parts import document_text
+from ..tables.reasoning import budget, is_on
 from ..tables.tool_parts import ARGUMENTS, NO_PARAMETERS, functions
 
 NEVER_REASONS = r"command-(r|light|nightly|a-03|a-vision|a-translate)|c4ai"
@@ -270,9 +270,9 @@ COHERE_V2 = Dialect(
         ),
         drop("parallel_tool_calls", reason="Cohere has no such field; leave it out"),
     ),
-    hints=Hints(request_id=("x-debug-trace-id", "x-request-id")),
-    model_list=Side("/v1/models?page_size=1000", "GET", items="models", value="name"),
-    embeddings=Side(
+    response_headers=ResponseHeaders(request_id=("x-debug-trace-id", "x-request-id")),
+    model_list=Endpoint("/v1/models?page_size=1000", "GET", items="models", value="name"),
+    embeddings=Endpoint(
         "/v2/embed",
         body={
             "model": take("model"),

@@ -16,10 +16,10 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.table import (
+from ..tables import (
     Dialect,
+    Endpoint,
     First,
-    Side,
     absent,
     by_model,
     const,
@@ -312,8 +312,8 @@ GEMINI_GENERATE = Dialect(
             reason="this model does not think; gemini-2.5 and later do",
         ),
     ),
-    model_list=Side("/models?pageSize=1000", "GET", items="models", value="name"),
-    embeddings=Side(
+    model_list=Endpoint("/models?pageSize=1000", "GET", items="models", value="name"),
+    embeddings=Endpoint(
         "/models/{model}:batchEmbedContents",
         body={
             "requests": take(
@@ -328,7 +328,7 @@ GEMINI_GENERATE = Dialect(
         items="embeddings",
         value="values",
     ),
-    token_count=Side(
+    token_count=Endpoint(
         "/models/{model}:countTokens",
         body={
             "generateContentRequest": {

@@ -17,14 +17,11 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.effort import effort
-from ..tables.ids import nine
-from ..tables.media_parts import text_or
-from ..tables.table import (
+from ..tables import (
     Dialect,
     Each,
-    Hints,
-    Side,
+    Endpoint,
+    ResponseHeaders,
     apart,
     beside,
     by_model,
@@ -42,6 +39,9 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.ids import nine
+from ..tables.media_parts import text_or
+from ..tables.reasoning import effort
 from ..tables.tool_parts import ARGUMENTS
 from .schema_subsets import openai_function, openai_output
 
@@ -274,15 +274,15 @@ MISTRAL_CHAT = Dialect(
         ),
         drop("logprobs", "top_logprobs", reason="Mistral's own models give none"),
     ),
-    model_list=Side("/models", "GET", items="data", value="id"),
-    embeddings=Side(
+    model_list=Endpoint("/models", "GET", items="data", value="id"),
+    embeddings=Endpoint(
         "/embeddings",
         body={"model": take("model"), "input": take("texts"), "output_dimension": take("dimensions")},
         items="data",
         value="embedding",
         tokens="usage.prompt_tokens",
     ),
-    hints=Hints(
+    response_headers=ResponseHeaders(
         request_id=("mistral-correlation-id", "x-kong-request-id", "x-request-id"),
         limits={
             "limit_requests": ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests"),

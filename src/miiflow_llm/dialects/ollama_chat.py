@@ -17,12 +17,10 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.effort import effort, is_on
-from ..tables.media import Media
-from ..tables.table import (
+from ..tables import (
     Dialect,
+    Endpoint,
     RuleLike,
-    Side,
     absent,
     apart,
     beside,
@@ -42,6 +40,8 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media import Media
+from ..tables.reasoning import effort, is_on
 from ..tables.tool_parts import NO_PARAMETERS, choose_by_tools, functions
 from .schema_subsets import ollama_tool
 
@@ -159,8 +159,8 @@ OLLAMA_CHAT = Dialect(
         drop("tool_choice", reason="Ollama has no such field; give only the tool that is wanted, and say so"),
         drop("parallel_tool_calls", reason="Ollama has no such field; leave it out"),
     ),
-    model_list=Side("/api/tags", "GET", items="models", value="model"),
-    embeddings=Side(
+    model_list=Endpoint("/api/tags", "GET", items="models", value="model"),
+    embeddings=Endpoint(
         "/api/embed",
         body={"model": take("model"), "input": take("texts"), "dimensions": take("dimensions")},
         items="embeddings",

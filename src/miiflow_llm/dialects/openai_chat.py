@@ -17,13 +17,11 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.effort import LEVELS, effort
-from ..tables.media_parts import file_name, text_or
-from ..tables.table import (
+from ..tables import (
     Dialect,
-    Hints,
+    Endpoint,
+    ResponseHeaders,
     Rule,
-    Side,
     apart,
     beside,
     by_role,
@@ -40,6 +38,8 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media_parts import file_name, text_or
+from ..tables.reasoning import LEVELS, effort
 from ..tables.tool_parts import ARGUMENTS, runs_none
 from .schema_subsets import openai_output, openai_parameters
 
@@ -280,15 +280,15 @@ OPENAI_CHAT = Dialect(
         fault(error.ServiceUnavailableError, "timeout", "slow_down", "service_unavailable", stands_for=503),
         fault(error.InvalidRequestError, "invalid_request_error", status=400),
     ),
-    model_list=Side("/models", "GET", items="data", value="id"),
-    embeddings=Side(
+    model_list=Endpoint("/models", "GET", items="data", value="id"),
+    embeddings=Endpoint(
         "/embeddings",
         body={"model": take("model"), "input": take("texts"), "dimensions": take("dimensions")},
         items="data",
         value="embedding",
         tokens="usage.prompt_tokens",
     ),
-    hints=Hints(
+    response_headers=ResponseHeaders(
         limits={
             "limit_requests": ("x-ratelimit-limit-requests",),
             "remaining_requests": ("x-ratelimit-remaining-requests",),

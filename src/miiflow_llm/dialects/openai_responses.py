@@ -17,9 +17,7 @@ from ..core.messages import (
     ToolCall,
     ToolResult,
 )
-from ..tables.effort import LEVELS, effort, is_on
-from ..tables.media_parts import file_name
-from ..tables.table import (
+from ..tables import (
     Dialect,
     apart,
     by_role,
@@ -30,6 +28,8 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media_parts import file_name
+from ..tables.reasoning import LEVELS, effort, is_on
 from ._responses_reading import END, EVENTS, IGNORED, WHOLE
 from .openai_chat import OPENAI_CHAT
 from .schema_subsets import openai_function, openai_output
@@ -226,5 +226,5 @@ OPENAI_RESPONSES = Dialect(
     ),
     model_list=OPENAI_CHAT.model_list,
     embeddings=OPENAI_CHAT.embeddings,
-    hints=OPENAI_CHAT.hints,
+    response_headers=OPENAI_CHAT.response_headers,
 )

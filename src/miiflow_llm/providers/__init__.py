@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from ..core.exceptions import ConfigurationError
-from ..tables.table import Provider
+from ..tables import Provider, dialects_of
 
 ALIASES = {"google": "gemini", "together": "togetherai", "openai_compatible": "openai-compatible"}
 """Other names of the built-in providers; registered ones bring their own."""
@@ -24,8 +24,10 @@ def register(provider: Provider, *, replace: bool = False) -> Provider:
     """Make `provider` known by its name and aliases, for this process.
 
     Raises:
-        ConfigurationError: the name is taken and `replace` is false.
+        ConfigurationError: the name is taken and `replace` is false, or a row of the table is wrong; the error names
+            the provider, the row and what there is.
     """
+    dialects_of(provider)
     with _lock:
         for name in (provider.name, *provider.aliases):
             if not replace and (name in _registered or name in ALIASES or name in builtin_names()):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..dialects.openai_responses import LOGPROBS, SUMMARY
-from ..tables.effort import effort
-from ..tables.table import ByModel, Drop, Structured, Take, by_model, drop, take
+from ..tables import ByModel, Drop, Structured, Take, by_model, drop, take
+from ..tables.reasoning import effort
 
 UNREASONING = r"(ft:)?(gpt-[34]|chatgpt|gpt-5-chat|gpt-5-search|gpt-audio|gpt-realtime)"
 REASONING = r"(ft:)?(o\d|codex|computer-use|gpt-(5(?!-chat|-search)|[6-9]))"

@@ -12,13 +12,13 @@ from functools import reduce
 from urllib.parse import quote
 
 from ..core.access_key import AccessKey
-from ..tables.table import Outgoing
+from ..tables import UnsignedRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def signed(
-    outgoing: Outgoing, key: AccessKey, region: str, *, service: str, moment: datetime | None = None
+    outgoing: UnsignedRequest, key: AccessKey, region: str, *, service: str, moment: datetime | None = None
 ) -> dict[str, str]:
     """The headers of the signature, made at `moment` (now where `None`).
 
@@ -41,7 +41,7 @@ def signed(
     return ours
 
 
-def canonical_request(outgoing: Outgoing, headers: dict[str, str], names: str) -> str:
+def canonical_request(outgoing: UnsignedRequest, headers: dict[str, str], names: str) -> str:
     """The request in the one form that both sides hash; the path, escaped already, is escaped once more."""
     path, _, query = outgoing.target.partition("?")
     return "\n".join(

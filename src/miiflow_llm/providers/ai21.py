@@ -1,12 +1,9 @@
 """AI21: the Jamba models over a part of the OpenAI Chat format, where content is always a string."""
 
-import msgspec
-
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, TextBlock, ToolResult
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
-from ..tables.media_parts import document_text
-from ..tables.table import (
+from ..tables import (
     BaseUrlFrom,
     Provider,
     apart,
@@ -20,6 +17,7 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media_parts import document_text
 from ..tables.tool_parts import choose_by_tools
 
 TEXT = joined("content", take("text"))
@@ -27,7 +25,8 @@ WORDS = joined("content", take("media", through=document_text))
 
 PROVIDER = Provider(
     name="ai21",
-    dialect=msgspec.structs.replace(OPENAI_CHAT, prepare=(choose_by_tools,)),
+    dialect=OPENAI_CHAT,
+    prepare=(choose_by_tools,),
     base_url="https://api.ai21.com/studio/v1",
     docs="https://docs.ai21.com/reference/jamba-1-6-api-ref",
     env=("AI21_API_KEY",),

@@ -1,7 +1,7 @@
 """Anthropic: the Messages API."""
 
 from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
-from ..tables.table import Auth, BaseUrlFrom, Provider
+from ..tables import Auth, BaseUrlFrom, Provider
 
 PROVIDER = Provider(
     name="anthropic",

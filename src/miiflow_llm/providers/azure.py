@@ -7,20 +7,9 @@ from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
+from ..tables import Also, Auth, BaseUrlFrom, Provider, ResponseHeaders, Rows, fault, refused
 from ..tables.media_parts import text_or
-from ..tables.table import Also, Auth, BaseUrlFrom, Hints, Provider, fault, refused
 from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
-
-HINTS = Hints(
-    request_id=("apim-request-id", "x-request-id", "x-ms-request-id"),
-    limits=OPENAI_CHAT.hints.limits,
-)
-ERRORS = (
-    fault(error.ModelNotFoundError, "DeploymentNotFound", status=404),
-    fault(error.PermissionDeniedError, "PermissionDenied"),
-    fault(error.RateLimitError, "RateLimitReached", "429", stands_for=429),
-    fault(error.ServiceUnavailableError, status=424, retry=True),
-)
 
 
 def at_resource(name: str) -> str:
@@ -42,25 +31,31 @@ PROVIDER = Provider(
         BaseUrlFrom("AZURE_RESOURCE_NAME", "/openai/v1", through=at_resource),
     ),
     example_model="gpt-6-luna",
+    shared=Rows(
+        media={AudioBlock: ("audio/wav", "audio/mp3")},
+        errors=(
+            fault(error.ModelNotFoundError, "DeploymentNotFound", status=404),
+            fault(error.PermissionDeniedError, "PermissionDenied"),
+            fault(error.RateLimitError, "RateLimitReached", "429", stands_for=429),
+            fault(error.ServiceUnavailableError, status=424, retry=True),
+        ),
+        structured=STRUCTURED,
+        response_headers=ResponseHeaders(
+            request_id=("apim-request-id", "x-request-id", "x-ms-request-id"),
+            limits=OPENAI_CHAT.response_headers.limits,
+        ),
+    ),
     body={"reasoning_effort": efforts()},
-    media={AudioBlock: ("audio/wav", "audio/mp3")},
     parts={
         DocumentBlock: text_or(refused("Azure takes documents in Responses alone; pass dialect='openai_responses'")),
     },
-    errors=ERRORS,
     drops=CHAT_DROPS,
-    structured=STRUCTURED,
-    hints=HINTS,
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
             body=RESPONSES_BODY,
-            media={AudioBlock: ("audio/wav", "audio/mp3")},
-            errors=ERRORS,
             drops=DROPS,
-            structured=STRUCTURED,
-            hints=HINTS,
         ),
     ),
 )

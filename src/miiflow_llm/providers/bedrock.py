@@ -5,7 +5,7 @@ from functools import partial
 
 from ..core.exceptions import ConfigurationError
 from ..dialects.bedrock_converse import BEDROCK_CONVERSE
-from ..tables.table import BaseUrlFrom, Provider, Regions, Signing
+from ..tables import BaseUrlFrom, Provider, Regions, Signing
 from ._sigv4 import ALGORITHM, signed
 
 DOMAINS = {

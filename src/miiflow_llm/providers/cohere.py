@@ -1,7 +1,7 @@
 """Cohere: its own chat format, version 2."""
 
 from ..dialects.cohere_v2 import COHERE_V2
-from ..tables.table import BaseUrlFrom, Provider
+from ..tables import BaseUrlFrom, Provider
 
 PROVIDER = Provider(
     name="cohere",

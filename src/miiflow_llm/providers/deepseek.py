@@ -16,13 +16,12 @@ from ..core.messages import (
 from ..core.request import ChatRequest
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES, SAID, TEXT
-from ..tables.effort import effort, is_on
-from ..tables.media_parts import text_or
-from ..tables.table import (
+from ..tables import (
     Also,
     BaseUrlFrom,
-    Hints,
     Provider,
+    ResponseHeaders,
+    Rows,
     apart,
     by_role,
     drop,
@@ -34,13 +33,10 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media_parts import text_or
+from ..tables.reasoning import effort, is_on
 
-ERRORS = (
-    fault(error.ServiceUnavailableError, "insufficient_system_resource", "service_unavailable_error", stands_for=503),
-    fault(error.ModelNotFoundError, status=400, says="supported API model names"),
-)
 EFFORT = effort("low", "high", "max", xhigh="high")
-HINTS = Hints(request_id=("x-ds-trace-id", "x-request-id"))
 
 
 def calls_last(request: ChatRequest) -> ChatRequest:
@@ -58,8 +54,6 @@ def calls_last(request: ChatRequest) -> ChatRequest:
     return msgspec.structs.replace(request, messages=[ordered(message) for message in request.messages])
 
 
-NO_EMBEDDINGS = not_offered("DeepSeek embeds no texts; use another provider for that")
-
 PROVIDER = Provider(
     name="deepseek",
     dialect=OPENAI_CHAT,
@@ -67,8 +61,21 @@ PROVIDER = Provider(
     docs="https://api-docs.deepseek.com/api/create-chat-completion",
     env=("DEEPSEEK_API_KEY",),
     base_url_env=(BaseUrlFrom("DEEPSEEK_BASE_URL"), BaseUrlFrom("DEEPSEEK_API_BASE")),
-    embeddings=NO_EMBEDDINGS,
     example_model="deepseek-flash",
+    shared=Rows(
+        finish={"insufficient_system_resource": "error"},
+        errors=(
+            fault(
+                error.ServiceUnavailableError,
+                "insufficient_system_resource",
+                "service_unavailable_error",
+                stands_for=503,
+            ),
+            fault(error.ModelNotFoundError, status=400, says="supported API model names"),
+        ),
+        response_headers=ResponseHeaders(request_id=("x-ds-trace-id", "x-request-id")),
+        embeddings=not_offered("DeepSeek embeds no texts; use another provider for that"),
+    ),
     body={
         "max_completion_tokens": None,
         "tools": FUNCTIONS_ONLY,
@@ -93,8 +100,6 @@ PROVIDER = Provider(
         ReasoningBlock: joined("reasoning_content", take("text"), own=True),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),
     },
-    finish={"insufficient_system_resource": "error"},
-    errors=ERRORS,
     drops=(
         drop(
             "seed",
@@ -113,10 +118,10 @@ PROVIDER = Provider(
         ),
     ),
     structured={"": "prompt"},
-    hints=HINTS,
     also=(
         Also(
-            dialect=msgspec.structs.replace(OPENAI_RESPONSES, prepare=(calls_last,)),
+            dialect=OPENAI_RESPONSES,
+            prepare=(calls_last,),
             body={
                 "reasoning": {"effort": take("reasoning", through=EFFORT)},
                 "include": None,
@@ -142,10 +147,6 @@ PROVIDER = Provider(
                 ),
                 ToolResult: apart({"type": "function_call_output", "call_id": take("id"), "output": take("text")}),
             },
-            finish={"insufficient_system_resource": "error"},
-            errors=ERRORS,
-            hints=HINTS,
-            embeddings=NO_EMBEDDINGS,
         ),
     ),
 )

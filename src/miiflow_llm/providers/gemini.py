@@ -1,7 +1,7 @@
 """Google's Gemini API."""
 
 from ..dialects.gemini_generate import GEMINI_GENERATE
-from ..tables.table import Auth, BaseUrlFrom, Provider, drop
+from ..tables import Auth, BaseUrlFrom, Provider, drop
 
 PROVIDER = Provider(
     name="gemini",

@@ -3,9 +3,7 @@
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ReasoningBlock, ToolResult
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..tables.effort import effort
-from ..tables.media_parts import text_or
-from ..tables.table import (
+from ..tables import (
     BaseUrlFrom,
     Provider,
     apart,
@@ -19,6 +17,8 @@ from ..tables.table import (
     refused,
     take,
 )
+from ..tables.media_parts import text_or
+from ..tables.reasoning import effort
 
 NEVER_REASONS = "meta-llama/|llama|allam|moonshotai/|groq/"
 

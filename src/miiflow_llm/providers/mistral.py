@@ -1,7 +1,7 @@
 """Mistral: its own chat format."""
 
 from ..dialects.mistral_chat import MISTRAL_CHAT
-from ..tables.table import BaseUrlFrom, Provider
+from ..tables import BaseUrlFrom, Provider
 
 PROVIDER = Provider(
     name="mistral",

@@ -5,9 +5,9 @@ import re
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
 from ..dialects.ollama_chat import OLLAMA_CHAT
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
-from ..tables.effort import effort
+from ..tables import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
 from ..tables.media_parts import text_or
-from ..tables.table import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
+from ..tables.reasoning import effort
 
 PORTS = {"http": "80", "https": "443"}
 

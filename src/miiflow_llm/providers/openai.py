@@ -10,16 +10,14 @@ from ..core.exceptions import UnsupportedParameterError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall
 from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
-from ..tables.cache_marks import lifetime
-from ..tables.media import Media
-from ..tables.media_parts import file_name, text_or
-from ..tables.table import (
+from ..tables import (
     Also,
     BaseUrlFrom,
+    Endpoint,
     Place,
     PlaceBy,
     Provider,
-    Side,
+    Rows,
     When,
     beside,
     by_model,
@@ -28,6 +26,9 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.cache_marks import lifetime
+from ..tables.media import Media
+from ..tables.media_parts import file_name, text_or
 from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
 
 BREAKPOINT = {"mode": "explicit", "ttl": take("cache", through=lifetime("30m", "12h"))}
@@ -81,8 +82,8 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("OPENAI_BASE_URL"), BaseUrlFrom("OPENAI_API_BASE")),
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
+    shared=Rows(media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
     body={"reasoning_effort": efforts(), "user": None, "safety_identifier": take("user")},
-    media={AudioBlock: ("audio/wav", "audio/mp3")},
     parts={
         ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
         TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
@@ -103,21 +104,18 @@ PROVIDER = Provider(
         ),
     },
     drops=CHAT_DROPS,
-    structured=STRUCTURED,
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
             body=RESPONSES_BODY,
-            media={AudioBlock: ("audio/wav", "audio/mp3")},
             parts={
                 TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),
                 ImageBlock: marked(OPENAI_RESPONSES.parts[ImageBlock]),
                 DocumentBlock: marked(OPENAI_RESPONSES.parts[DocumentBlock]),
             },
             drops=DROPS,
-            structured=STRUCTURED,
-            token_count=Side(
+            token_count=Endpoint(
                 "/responses/input_tokens",
                 body={
                     "model": take("model"),

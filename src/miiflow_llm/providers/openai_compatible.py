@@ -2,8 +2,8 @@
 
 from ..core import exceptions as error
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..tables.effort import LEVELS, effort
-from ..tables.table import BaseUrlFrom, Provider, fault, take
+from ..tables import BaseUrlFrom, Provider, fault, take
+from ..tables.reasoning import LEVELS, effort
 
 PROVIDER = Provider(
     name="openai-compatible",

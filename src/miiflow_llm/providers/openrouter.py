@@ -7,14 +7,13 @@ from ..core import exceptions as error
 from ..core.messages import OpaqueBlock, TextBlock
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
-from ..tables.cache_marks import lifetime
-from ..tables.effort import LEVELS, OFF, tokens
-from ..tables.table import (
+from ..tables import (
     Also,
     BaseUrlFrom,
     Each,
-    Hints,
     Provider,
+    ResponseHeaders,
+    Rows,
     beside,
     by_model,
     by_value,
@@ -28,6 +27,8 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.cache_marks import lifetime
+from ..tables.reasoning import LEVELS, OFF, tokens
 
 ENCRYPTED = "reasoning.encrypted"
 UNSEEN = "OpenRouter documents an error inside a choice; recorded errors stand beside the choices"
@@ -78,7 +79,7 @@ ERRORS = (
     fault(error.InvalidRequestError, "invalid_request", "invalid_prompt", "unprocessable", stands_for=400),
 )
 
-HINTS = Hints(
+RESPONSE_HEADERS = ResponseHeaders(
     request_id=("x-generation-id", "x-request-id"),
     limits={
         "limit_requests": ("x-ratelimit-limit",),
@@ -99,6 +100,7 @@ PROVIDER = Provider(
         "x-openrouter-title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
     },
     example_model="openai/gpt-oss-20b",
+    shared=Rows(errors=ERRORS, response_headers=RESPONSE_HEADERS),
     body={
         "top_k": take("top_k"),
         "reasoning_effort": None,
@@ -116,8 +118,6 @@ PROVIDER = Provider(
     },
     more_events=(choices("delta"),),
     more_whole=(choices("message"),),
-    errors=ERRORS,
-    hints=HINTS,
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
@@ -132,8 +132,6 @@ PROVIDER = Provider(
                 "presence_penalty": take("presence_penalty"),
                 "frequency_penalty": take("frequency_penalty"),
             },
-            errors=ERRORS,
-            hints=HINTS,
         ),
     ),
 )

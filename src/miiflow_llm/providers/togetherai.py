@@ -3,13 +3,11 @@
 from ..core import exceptions as error
 from ..core.messages import DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..tables.effort import always_on, effort, is_on
-from ..tables.media_parts import text_or
-from ..tables.table import (
+from ..tables import (
     BaseUrlFrom,
-    Hints,
+    Endpoint,
     Provider,
-    Side,
+    ResponseHeaders,
     apart,
     by_model,
     drop,
@@ -21,6 +19,8 @@ from ..tables.table import (
     take,
     when,
 )
+from ..tables.media_parts import text_or
+from ..tables.reasoning import always_on, effort, is_on
 from ..tables.tool_parts import functions
 
 LOGPROBS = emit("logprobs", "logprobs")
@@ -36,7 +36,7 @@ PROVIDER = Provider(
         BaseUrlFrom("TOGETHER_API_BASE"),
         BaseUrlFrom("TOGETHER_AI_API_BASE"),
     ),
-    model_list=Side("/models", "GET", items=".", value="id"),
+    model_list=Endpoint("/models", "GET", items=".", value="id"),
     example_model="openai/gpt-oss-20b",
     body={
         "max_completion_tokens": None,
@@ -91,7 +91,7 @@ PROVIDER = Provider(
             reason="refused while the model thinks; pass reasoning='off', or use 'auto'",
         ),
     ),
-    hints=Hints(
+    response_headers=ResponseHeaders(
         request_id=("x-request-id", "cf-ray"),
         limits={
             "limit_requests": ("x-ratelimit-limit-requests", "x-ratelimit-limit"),

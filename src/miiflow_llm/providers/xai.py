@@ -5,12 +5,11 @@ from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects._responses_reading import DONE
 from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
-from ..tables.effort import effort
-from ..tables.media_parts import linked, text_or
-from ..tables.table import (
+from ..tables import (
     Also,
     BaseUrlFrom,
     Provider,
+    Rows,
     by_model,
     drop,
     emit,
@@ -22,6 +21,8 @@ from ..tables.table import (
     refused,
     take,
 )
+from ..tables.media_parts import linked, text_or
+from ..tables.reasoning import effort
 
 CITATIONS = emit("citation", "citations", row="citations")
 
@@ -89,8 +90,6 @@ AT_WORK = emit(
     row="own_tools_at_work",
 )
 
-NO_EMBEDDINGS = not_offered("xAI embeds no texts; use another provider for that")
-
 PROVIDER = Provider(
     name="xai",
     dialect=OPENAI_CHAT,
@@ -98,8 +97,13 @@ PROVIDER = Provider(
     docs="https://docs.x.ai/docs/api-reference",
     env=("XAI_API_KEY", "GROK_API_KEY"),
     base_url_env=(BaseUrlFrom("XAI_BASE_URL"), BaseUrlFrom("XAI_API_BASE")),
-    embeddings=NO_EMBEDDINGS,
     example_model="grok-4.6",
+    shared=Rows(
+        parts={AudioBlock: refused("xAI takes no audio; send a transcript as text")},
+        errors=ERRORS,
+        drops=DROPS,
+        embeddings=not_offered("xAI embeds no texts; use another provider for that"),
+    ),
     body={
         "reasoning_effort": EFFORT,
         "tools": FUNCTIONS_ONLY,
@@ -109,11 +113,9 @@ PROVIDER = Provider(
         DocumentBlock: text_or(
             refused("xAI takes no documents in a chat; use dialect='openai_responses', or send their text")
         ),
-        AudioBlock: refused("xAI takes no audio; send a transcript as text"),
     },
     more_events=(CITATIONS,),
     more_whole=(CITATIONS,),
-    errors=ERRORS,
     drops=(
         drop(
             "stop",
@@ -122,7 +124,6 @@ PROVIDER = Provider(
             models=r"grok-(4|3-mini|latest|code|build)",
             reason="Grok's reasoning models refuse it; say in the prompt where to stop",
         ),
-        *DROPS,
     ),
     also=(
         Also(
@@ -141,7 +142,6 @@ PROVIDER = Provider(
                 DocumentBlock: text_or(
                     inside({"type": "input_file", "file_url": take("media", through=linked)}), "input_text"
                 ),
-                AudioBlock: refused("xAI takes no audio; send a transcript as text"),
             },
             events={
                 "custom_tool_call_start": None,
@@ -151,9 +151,6 @@ PROVIDER = Provider(
             whole={"custom_tool_call": None, "opaque": emit("opaque", json("."), where=("type", KINDS))},
             more_events=(AT_WORK,),
             ignored=("response.mcp_call_output.done",),
-            errors=ERRORS,
-            drops=DROPS,
-            embeddings=NO_EMBEDDINGS,
         ),
     ),
 )

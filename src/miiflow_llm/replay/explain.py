@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import providers
 from ..core.exceptions import ConfigurationError
-from ..tables.table import Each, First, Rule, RuleLike
+from ..tables import Each, First, Rule, RuleLike
 from ..wire.decode.decoder import WHOLE, for_event
 from ..wire.decode.more_text import allowed
 from ..wire.engine import Engine
@@ -32,9 +32,7 @@ def engine_of(dialect: str, provider: str | None) -> Engine:
     engine = engine_named(dialect, speakers)
     if engine is None:
         found = [providers.get(name) for name in speakers]
-        spoken = sorted(
-            {dialect.name for one in found for dialect in (one.dialect, *(also.dialect for also in one.also))}
-        )
+        spoken = sorted({option.dialect.name for one in found for option in one.options})
         raise ConfigurationError(f"no dialect {dialect!r}; there are {', '.join(spoken)}")
     return engine
 

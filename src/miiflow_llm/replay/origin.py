@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .. import providers
 from ..core.exceptions import ConfigurationError
-from ..tables.table import Dialect, Regions
+from ..tables import Dialect, Regions
 
 UNKNOWN_DIALECT = "unknown"
 """What a capture says where no dialect has this path; it can be replayed, but not read."""
@@ -55,7 +55,7 @@ def _dialects(provider: str) -> list[Dialect]:
     if provider not in providers.names():
         return []
     found = providers.get(provider)
-    return [found.dialect, *(also.dialect for also in found.also)]
+    return [option.dialect for option in found.options]
 
 
 def _goes_to(dialect: Dialect, path: str) -> bool:

@@ -12,7 +12,6 @@ from .. import providers
 from ..calls.target import engine_for
 from ..core.exceptions import MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
-from ..tables.table import Also, Provider
 from ..wire.engine import Engine
 from .capture import Capture
 from .cuts import boundaries
@@ -87,8 +86,7 @@ def engine_named(dialect: str, speakers: Iterable[str]) -> Engine | None:
     """The engine of `dialect` as the first of these providers that speaks it does; `None` where none of them does."""
     for name in speakers:
         found = providers.get(name)
-        options: tuple[Provider | Also, ...] = (found, *found.also)
-        for rows in options:
+        for rows in found.options:
             if rows.dialect.name == dialect:
                 return engine_for(found, rows)
     return None

@@ -11,10 +11,10 @@ from typing import Any
 from ..core.exceptions import ConfigurationError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall, ToolResult
 from ..core.request import PARAMETERS, ChatRequest, OutputSchema, ToolSpec
+from .dialect import Dialect
 from .event_words import Each, Rule, RuleLike, paths_of
 from .paths import steps
 from .request_words import BLOCKS, Place, PlaceBy, Take
-from .table import Dialect
 from .template import words
 
 _FINISH_WORDS = ("stop", "length", "tool_calls", "content_filter", "unknown", "error")

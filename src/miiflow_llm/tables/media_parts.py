@@ -6,7 +6,7 @@ import base64
 
 from ..core.exceptions import UnsupportedParameterError
 from .media import Media
-from .table import Place, PlaceBy, by_value, inside, take
+from .request_words import Place, PlaceBy, by_value, inside, take
 
 
 def file_name(media: Media) -> str:

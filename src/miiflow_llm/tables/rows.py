@@ -1,4 +1,4 @@
-"""Replace rows: a dialect and a provider's rows in, the dialect as that provider speaks it out."""
+"""Rows that a provider replaces in, or adds to, a dialect; and the dialect as that provider speaks it."""
 
 from __future__ import annotations
 
@@ -9,49 +9,96 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError
 from .check import checked
-from .table import Dialect, Each, Rows, RuleLike
+from .counters import Counter
+from .dialect import Dialect, Prepare, Structured
+from .drops import Drop
+from .endpoint import Endpoint
+from .event_words import Each, RuleLike
+from .faults import Fault
+from .request_words import Place, PlaceBy
+from .response_headers import ResponseHeaders
 
 
-def with_rows(dialect: Dialect, rows: Rows) -> Dialect:
-    """The dialect with the rows replaced, checked.
+class Rows(msgspec.Struct, kw_only=True):
+    """Rows that a provider replaces in, or adds to, the dialect it speaks; each is named as in `Dialect`.
+
+    `events` and `whole` replace rules by name (`None` removes) wherever they stand; `more_events` and `more_whole` are
+    added at the end. Mappings are merged key by key, and a key of `body` or `message` that is `None` is taken out.
+    `errors`, `drops` and patterns of `structured` come before the dialect's, as `prepare` does.
+    """
+
+    path: str | None = None
+    stream_path: str | None = None
+    headers: Mapping[str, str] = {}
+    body: Mapping[str, Any] = {}
+    message: Mapping[str, Any] = {}
+    parts: Mapping[type, Place | PlaceBy] = {}
+    media: Mapping[type, tuple[str, ...]] = {}
+    max_media: int | None = None
+    roles: Mapping[str, str] = {}
+    prepare: tuple[Prepare, ...] = ()
+    events: Mapping[str, RuleLike | None] = {}
+    whole: Mapping[str, RuleLike | None] = {}
+    more_events: tuple[RuleLike, ...] = ()
+    more_whole: tuple[RuleLike, ...] = ()
+    ignored: tuple[str, ...] = ()
+    finish: Mapping[str, str] = {}
+    usage: Mapping[str, Counter] = {}
+    complete: tuple[str, ...] | None = None
+    end: tuple[str, ...] | None = None
+    errors: tuple[Fault, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    structured: Mapping[str, Structured] = {}
+    response_headers: ResponseHeaders | None = None
+    model_list: Endpoint | None = None
+    embeddings: Endpoint | None = None
+    token_count: Endpoint | None = None
+
+
+_REPLACED = (
+    "path",
+    "stream_path",
+    "max_media",
+    "complete",
+    "end",
+    "response_headers",
+    "model_list",
+    "embeddings",
+    "token_count",
+)
+
+
+def with_rows(dialect: Dialect, *layers: Rows) -> Dialect:
+    """The dialect with the rows of each layer replaced, a later one above an earlier, and the result checked.
 
     Raises:
         ConfigurationError: a row names what is not there; the message lists what is.
     """
-    given: dict[str, Any] = {
-        name: value
-        for name in (
-            "path",
-            "stream_path",
-            "max_media",
-            "complete",
-            "end",
-            "hints",
-            "model_list",
-            "embeddings",
-            "token_count",
-        )
-        if (value := getattr(rows, name)) is not None
-    }
-    return checked(
-        msgspec.structs.replace(
-            dialect,
-            headers={**dialect.headers, **rows.headers},
-            body=_merged(dialect, "body", rows.body),
-            message=_merged(dialect, "message", rows.message) or None,
-            parts={**dialect.parts, **rows.parts},
-            media={**dialect.media, **rows.media},
-            roles={**dialect.roles, **rows.roles},
-            events=(*_replaced(dialect.events, rows.events, dialect.name), *rows.more_events),
-            whole=(*_replaced(dialect.whole, rows.whole, dialect.name), *rows.more_whole),
-            ignored=(*dialect.ignored, *rows.ignored),
-            finish={**dialect.finish, **rows.finish},
-            usage={**dialect.usage, **rows.usage},
-            errors=(*rows.errors, *dialect.errors),
-            drops=(*rows.drops, *dialect.drops),
-            structured={**rows.structured, **{k: v for k, v in dialect.structured.items() if k not in rows.structured}},
-            **given,
-        )
+    for rows in layers:
+        dialect = _with_layer(dialect, rows)
+    return checked(dialect)
+
+
+def _with_layer(dialect: Dialect, rows: Rows) -> Dialect:
+    given = {name: value for name in _REPLACED if (value := getattr(rows, name)) is not None}
+    return msgspec.structs.replace(
+        dialect,
+        headers={**dialect.headers, **rows.headers},
+        body=_merged(dialect, "body", rows.body),
+        message=_merged(dialect, "message", rows.message) or None,
+        parts={**dialect.parts, **rows.parts},
+        media={**dialect.media, **rows.media},
+        roles={**dialect.roles, **rows.roles},
+        prepare=(*rows.prepare, *dialect.prepare),
+        events=(*_replaced(dialect.events, rows.events, dialect.name), *rows.more_events),
+        whole=(*_replaced(dialect.whole, rows.whole, dialect.name), *rows.more_whole),
+        ignored=(*dialect.ignored, *rows.ignored),
+        finish={**dialect.finish, **rows.finish},
+        usage={**dialect.usage, **rows.usage},
+        errors=(*rows.errors, *dialect.errors),
+        drops=(*rows.drops, *dialect.drops),
+        structured={**rows.structured, **{k: v for k, v in dialect.structured.items() if k not in rows.structured}},
+        **given,
     )
 
 

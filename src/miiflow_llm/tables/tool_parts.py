@@ -9,7 +9,7 @@ import msgspec
 
 from ..core.exceptions import UnsupportedParameterError
 from ..core.request import ChatRequest, HostedTool, ToolSpec
-from .table import Take, take, when
+from .request_words import Take, take, when
 
 
 class Functions(msgspec.Struct, frozen=True):

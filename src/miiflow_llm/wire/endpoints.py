@@ -16,13 +16,13 @@ import msgspec
 from ..core.exceptions import ConfigurationError, StreamProtocolError
 from ..core.response import Embeddings, ModelInfo
 from ..core.usage import TokenCount, as_count
+from ..tables import Endpoint
 from ..tables.paths import steps
-from ..tables.table import Side
 from ..tables.template import NOTHING, attribute, fill
 from .decode.tolerant import decode_leniently
 
 
-def write(row: Side, model: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+def write(row: Endpoint, model: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
     """Path and body of the call.
 
     Raises:
@@ -37,7 +37,7 @@ def write(row: Side, model: str, values: Mapping[str, Any]) -> tuple[str, dict[s
     return path, {} if body is NOTHING else body
 
 
-def read_models(row: Side, body: bytes) -> list[ModelInfo]:
+def read_models(row: Endpoint, body: bytes) -> list[ModelInfo]:
     """The models in the answer.
 
     Raises:
@@ -46,7 +46,7 @@ def read_models(row: Side, body: bytes) -> list[ModelInfo]:
     return [ModelInfo(str(_at(item, row.value)), item) for item in _items(row, body) if isinstance(item, dict)]
 
 
-def read_embeddings(row: Side, body: bytes, model: str, texts: Sequence[str]) -> Embeddings:
+def read_embeddings(row: Endpoint, body: bytes, model: str, texts: Sequence[str]) -> Embeddings:
     """The vectors in the answer, in the order of the texts.
 
     Raises:
@@ -65,7 +65,7 @@ def read_embeddings(row: Side, body: bytes, model: str, texts: Sequence[str]) ->
     return Embeddings(vectors, model, TokenCount(prompt_tokens=tokens, total_tokens=tokens))
 
 
-def read_tokens(row: Side, body: bytes) -> int:
+def read_tokens(row: Endpoint, body: bytes) -> int:
     """The number of tokens in the answer.
 
     Raises:
@@ -85,7 +85,7 @@ def _floats(vector: Any) -> Any:
     return list(struct.unpack(f"<{len(packed) // 4}f", packed)) if len(packed) % 4 == 0 else vector
 
 
-def _items(row: Side, body: bytes) -> list[Any]:
+def _items(row: Endpoint, body: bytes) -> list[Any]:
     found = _at(_decoded(body), row.items)
     if not isinstance(found, list):
         raise _unreadable(body, f"no list at {row.items}")

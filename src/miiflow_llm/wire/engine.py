@@ -22,7 +22,7 @@ from ..core.messages import Message
 from ..core.pieces import Failure, Piece
 from ..core.request import ChatRequest
 from ..core.response import ChatResponse, StreamChunk
-from ..tables.table import Dialect
+from ..tables import Dialect
 from .decode import errors
 from .decode.compile import READ_ERRORS
 from .decode.decoder import Decoder

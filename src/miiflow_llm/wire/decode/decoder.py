@@ -15,7 +15,7 @@ import msgspec
 from ...core.exceptions import StreamProtocolError
 from ...core.pieces import Piece
 from ...core.text import clean
-from ...tables.table import Dialect, Each, Rule, RuleLike
+from ...tables import Dialect, Each, Rule, RuleLike
 from .compile import READ_ERRORS, Reader, compile_rules
 from .errors import plain
 from .frames import Frame

@@ -11,7 +11,7 @@ import msgspec
 from ...core import exceptions as error
 from ...core.pieces import Failure
 from ...core.text import clean
-from ...tables.table import Dialect, Fault
+from ...tables import Dialect, Fault
 from .headers import error_code, request_id, retry_after, retry_flag, seconds
 from .tolerant import Mismatch, decode_leniently, walk
 
@@ -41,13 +41,13 @@ def from_response(
 ) -> error.ProviderError:
     """The error that an HTTP answer with `status` means; `headers` are by lower-case name."""
     failure = read_failure(dialect, body) or Failure(message=plain(body))
-    failure.code = failure.code or error_code(headers, dialect.hints)
+    failure.code = failure.code or error_code(headers, dialect.response_headers)
     raised = from_failure(dialect, failure, status=status, provider=provider, model=model)
     raised.body = body[:MAX_BODY]
-    raised.request_id = request_id(headers, dialect.hints) or raised.request_id
-    wait = retry_after(headers, dialect.hints)
+    raised.request_id = request_id(headers, dialect.response_headers) or raised.request_id
+    wait = retry_after(headers, dialect.response_headers)
     raised.retry_after = wait if wait is not None else raised.retry_after
-    flag = retry_flag(headers, dialect.hints)
+    flag = retry_flag(headers, dialect.response_headers)
     raised.retryable = raised.retryable if flag is None else flag
     return raised
 

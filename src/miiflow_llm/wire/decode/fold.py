@@ -32,7 +32,7 @@ from ...core.pieces import (
 from ...core.response import ChatResponse, FinishReason, StreamChunk, ToolCallDelta
 from ...core.transcript import Transcript
 from ...core.usage import TokenCount, as_count
-from ...tables.table import Counter, Dialect
+from ...tables import Counter, Dialect
 from .compile import READ_ERRORS
 from .frames import Frame
 from .more_text import MoreText

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from ...core.response import RateLimit
-from ...tables.table import Hints
+from ...tables import ResponseHeaders
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s|d)")
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -68,34 +68,34 @@ def _header(headers: Mapping[str, str], names: Sequence[str]) -> tuple[str, str]
     return next(((name, headers[name]) for name in names if headers.get(name)), None)
 
 
-def request_id(headers: Mapping[str, str], hints: Hints) -> str | None:
+def request_id(headers: Mapping[str, str], rows: ResponseHeaders) -> str | None:
     """The provider's id of the request, `None` where it gives none. `headers` are by lower-case name."""
-    found = _header(headers, hints.request_id)
+    found = _header(headers, rows.request_id)
     return _UNPRINTABLE.sub("?", found[1])[:200] if found else None
 
 
-def error_code(headers: Mapping[str, str], hints: Hints) -> str | None:
+def error_code(headers: Mapping[str, str], rows: ResponseHeaders) -> str | None:
     """The provider's word for a failure, where a header says it."""
-    found = _header(headers, hints.error_code)
+    found = _header(headers, rows.error_code)
     return found[1].partition(":")[0] if found else None
 
 
-def retry_after(headers: Mapping[str, str], hints: Hints) -> float | None:
+def retry_after(headers: Mapping[str, str], rows: ResponseHeaders) -> float | None:
     """How long the provider asks to wait, in seconds."""
-    found = _header(headers, hints.retry_after)
+    found = _header(headers, rows.retry_after)
     return seconds(found[1], milliseconds=found[0].endswith("-ms")) if found else None
 
 
-def retry_flag(headers: Mapping[str, str], hints: Hints) -> bool | None:
+def retry_flag(headers: Mapping[str, str], rows: ResponseHeaders) -> bool | None:
     """The provider's own word on whether to try again, which wins over the status."""
-    found = _header(headers, hints.retry_flag)
+    found = _header(headers, rows.retry_flag)
     return {"true": True, "false": False}.get(found[1].lower()) if found else None
 
 
-def rate_limit(headers: Mapping[str, str], hints: Hints) -> RateLimit | None:
+def rate_limit(headers: Mapping[str, str], rows: ResponseHeaders) -> RateLimit | None:
     """The provider's counters, `None` where it sends none."""
     values: dict[str, float | int] = {}
-    for field, names in hints.limits.items():
+    for field, names in rows.limits.items():
         found = _header(headers, names)
         value = _limit(field, found[1]) if found else None
         if value is not None:

@@ -19,8 +19,8 @@ from ...core.messages import (
     ToolResult,
 )
 from ...core.request import ChatRequest
+from ...tables import Dialect, Own, Place, PlaceBy
 from ...tables.media import Media, media
-from ...tables.table import Dialect, Own, Place, PlaceBy
 from ...tables.template import NOTHING, attribute, fill, neighbours
 from .tool_names import wire_name
 from .tool_results import with_media_after

@@ -14,7 +14,7 @@ import msgspec
 
 from ...core.exceptions import ConfigurationError, UnsupportedParameterError
 from ...core.request import PARAMETERS, ChatRequest
-from ...tables.table import Dialect, Drop, Take
+from ...tables import Dialect, Drop, Take
 from ...tables.template import NOTHING, View, attribute, fill, words
 from . import conversation
 from .tool_names import callers_names, with_wire_names

@@ -11,7 +11,7 @@ import zlib
 import msgspec
 
 from ...core.request import ChatRequest
-from ...tables.table import Dialect
+from ...tables import Dialect
 
 _LONGEST = 59
 

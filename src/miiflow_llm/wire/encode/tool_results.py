@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ...core.messages import Block, Message, TextBlock, ToolCall, ToolResult
-from ...tables.table import Dialect, Place, PlaceBy
+from ...tables import Dialect, Place, PlaceBy
 from ...tables.template import words
 
 
