@@ -10,6 +10,7 @@ from typing import Any
 
 from miiflow_llm import providers
 from miiflow_llm.core import messages
+from miiflow_llm.core.request import PARAMETERS
 from miiflow_llm.tables import Dialect, Place, PlaceBy, Provider, Take, dialects_of
 from miiflow_llm.tables.template import words
 from miiflow_llm.tables.tool_parts import runs_none
@@ -57,30 +58,17 @@ BLOCKS = {
     "audio": messages.AudioBlock,
     "reasoning sent back": messages.ReasoningBlock,
 }
-PARAMETERS = {
-    "tools": "tools",
-    "tool choice": "tool_choice",
-    "parallel calls off": "parallel_tool_calls",
-    "reasoning effort": "reasoning",
-    "JSON mode": "json_mode",
-    "stop": "stop",
-    "seed": "seed",
-    "top-k": "top_k",
-    "penalties": "presence_penalty",
-    "logprobs": "logprobs",
-    "user id": "user",
-    "service tier": "service_tier",
-}
 WORDS = {"hosted tools": "payload", "cache marks": "cache"}
 ENDPOINTS = {"model list": "model_list", "embeddings": "embeddings", "token count": "token_count"}
 HEAD = """# Providers and features
 
-Made from the tables by `scripts/docs`; how each is asked for: [requests.md](requests.md). A feature without a mark
-raises `UnsupportedParameterError` (or is dropped with a warning, with `unsupported="drop"`); single models may refuse
-more, as the tables say. Under "documents" `text` means text documents alone, as parts of text. "schema" is how an
-answer is made to follow a type: the wire's field, a forced tool, or words in the prompt, by the model's name; a type
-or a request that the first cannot say is asked for in the prompt. "hosted tools" are those that the provider runs
-itself, "cache marks" the places of `cache=`; a mark without a place changes nothing.
+Made from the tables by `scripts/docs`; how each is asked for: [requests.md](requests.md). First what messages may hold,
+then every parameter of a call, then what tools may be, then the calls beside the chat. A feature without a mark raises
+`UnsupportedParameterError` (or is dropped with a warning, with `unsupported="drop"`); single models may refuse more, as
+the tables say. Under "documents" `text` means text documents alone, as parts of text. `schema` is how an answer is made
+to follow a type: the wire's field, a forced tool, or words in the prompt, by the model's name; a type or a request that
+the first cannot say is asked for in the prompt. "hosted tools" are those that the provider runs itself, "cache marks"
+the places of `cache=`; a mark without a place changes nothing.
 
 """
 
@@ -93,9 +81,10 @@ def feature_table() -> str:
         for dialect in dialects_of(providers.get(name))
     ]
     lines = ["| feature | " + " | ".join(name for name, _ in columns) + " |", "|---|" + "---|" * len(columns)]
-    for feature in (*BLOCKS, *PARAMETERS, *WORDS, "schema", *ENDPOINTS):
+    for feature in (*BLOCKS, *PARAMETERS, *WORDS, *ENDPOINTS):
         cells = [_cell(feature, dialect) for _, dialect in columns]
-        lines.append(f"| {feature} | " + " | ".join(cells) + " |")
+        name = f"`{feature}`" if feature in PARAMETERS else feature
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return HEAD + "\n".join(lines) + "\n"
 
 
@@ -111,14 +100,13 @@ def _cell(feature: str, dialect: Dialect) -> str:
         return "" if getattr(dialect, ENDPOINTS[feature]).absent else "✓"
     if feature == "schema":
         return ", ".join(dict.fromkeys(dialect.structured.values()))
-    name = PARAMETERS[feature]
     refused_by_all = any(
-        name in row.parameters
+        feature in row.parameters
         and not (row.models or row.beside)
-        and all(lifts == name for lifts, _ in row.unless)  # only values that mean to do without it
+        and all(lifts == feature for lifts, _ in row.unless)  # only values that mean to do without it
         for row in dialect.drops
     )
-    return "✓" if name in parameters(dialect) and not refused_by_all else ""
+    return "✓" if feature in parameters(dialect) and not refused_by_all else ""
 
 
 def _templates(dialect: Dialect) -> Iterator[Any]:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from .features import WIRES, bodies, body
+from miiflow_llm.core.request import PARAMETERS
+from miiflow_llm.providers import builtin_names, get
+
+from .features import WIRES, bodies, body, features
 
 
 def shown(wire: str) -> str:
@@ -35,6 +38,18 @@ def is_hello(value: Any) -> bool:
     """Whether the value is the one message that a feature has which is about none."""
     text = json.dumps(value)
     return isinstance(value, list) and len(value) == 1 and '"Hi"' in text and "cache" not in text
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_every_parameter_is_asked(wire: str) -> None:
+    """Each parameter of a call is asked for on each wire, so that a new one is decided everywhere."""
+    assert {name for _, asked in features(wire).values() for name in asked} == set(PARAMETERS)
+
+
+def test_every_dialect_is_a_wire() -> None:
+    """Each dialect of each built-in provider is asked."""
+    spoken = {(name, option.dialect.name) for name in builtin_names() for option in get(name).options}
+    assert spoken == {(provider, dialect) for provider, dialect, _ in WIRES.values()}
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -16,7 +16,7 @@ from miiflow_llm import LLMClient, dialects, providers, register
 from miiflow_llm.calls.target import engine_for
 from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
 from miiflow_llm.core.messages import AudioBlock, Message, TextBlock, ToolCall
-from miiflow_llm.core.request import ChatRequest
+from miiflow_llm.core.request import PARAMETERS, ChatRequest
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.dialects.openai_responses import OPENAI_RESPONSES
 from miiflow_llm.replay.capture import Capture
@@ -46,9 +46,10 @@ from miiflow_llm.tables import (
     with_rows,
 )
 from miiflow_llm.tables.check import all_rules, checked
-from miiflow_llm.tables.template import fill
+from miiflow_llm.tables.template import fill, holes
 from miiflow_llm.wire.decode.decoder import event_names
 from miiflow_llm.wire.decode.tolerant import Mismatch, walk
+from miiflow_llm.wire.encode.request import parameters
 from miiflow_llm.wire.engine import Engine
 
 from ..captured import DIALECTS, engine_of, fresh_engine_of, own, read_stream, shared
@@ -235,6 +236,7 @@ def test_aliases() -> None:
         (lambda: with_rows(OPENAI_CHAT, Rows(events={"reasonin": None})), "reasoning"),
         (lambda: with_rows(OPENAI_CHAT, Rows(whole={"reasonin": None})), "reasoning"),
         (lambda: with_rows(OPENAI_CHAT, Rows(body={"max_completion_token": None})), "max_completion_tokens"),
+        (lambda: with_rows(OPENAI_CHAT, Rows(takes=("sed",))), "seed, penalties"),
         (lambda: providers.get("opanai"), "Did you mean 'openai'"),
     ],
 )
@@ -259,6 +261,31 @@ def test_a_misspelt_table_is_refused_when_it_is_registered(rows: dict[str, Any])
         register(Provider(name="skerry", dialect=OPENAI_CHAT, base_url=None, docs="https://skerry.example", **rows))
     assert caught.value.provider == "skerry"
     assert "skerry" not in providers.names()
+
+
+COMMON = {"max_tokens", "temperature", "top_p", "stop", "tools", "tool_choice", "schema", "json_mode"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "common"),
+    [(OPENAI_CHAT, COMMON), (OPENAI_RESPONSES, COMMON - {"stop"} | {"reasoning"})],
+    ids=["openai_chat", "openai_responses"],
+)
+def test_a_family_opts_in(dialect: Dialect, common: set[str]) -> None:
+    """A format that many servers speak holds only what all take; the rest a provider names in `takes`."""
+    bare = Provider(name="skerry", dialect=dialect, base_url=None, docs="https://skerry.example")
+    assert parameters(as_spoken(bare, bare)) & set(PARAMETERS) == common
+    for bundle, rows in dialect.optional.items():
+        taking = msgspec.structs.replace(bare, takes=(bundle,))
+        more = {name.partition(".")[0] for name, _ in holes(rows)}
+        assert parameters(as_spoken(taking, taking)) & set(PARAMETERS) == common | more
+
+
+def test_what_is_not_taken_may_be_taken_out() -> None:
+    """A row that takes out what the provider's `takes` does not name changes nothing."""
+    bare = Provider(name="skerry", dialect=OPENAI_CHAT, base_url=None, docs="https://skerry.example")
+    out = msgspec.structs.replace(bare, body={"seed": None})
+    assert as_spoken(out, out).body == as_spoken(bare, bare).body
 
 
 def test_shared_rows() -> None:

@@ -6,6 +6,9 @@ without index or id, content that is a list of parts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..core import exceptions as error
 from ..core.messages import (
     AudioBlock,
@@ -101,6 +104,10 @@ def called(*, whole: bool) -> tuple[Rule, ...]:
 
 FUNCTION = {
     "type": "function",
+    "function": {"name": take("name"), "description": take("description"), "parameters": take("parameters")},
+}
+STRICT_FUNCTION = {
+    "type": "function",
     "function": {
         "name": take("name"),
         "description": take("description"),
@@ -109,8 +116,30 @@ FUNCTION = {
     },
 }
 CALL = {"id": take("id"), "type": "function", "function": {"name": take("name"), "arguments": ARGUMENTS}}
-FUNCTIONS_ONLY = when("tools", take("tools", each=when("payload", take("payload", through=runs_none), FUNCTION)))
-"""The tools of providers that run none themselves."""
+NONE_HOSTED = take("payload", through=runs_none)
+
+OPTIONAL: Mapping[str, Mapping[str, Any]] = {
+    "max_tokens": {"max_completion_tokens": None, "max_tokens": take("max_tokens")},
+    "top_k": {"top_k": take("top_k")},
+    "seed": {"seed": take("seed")},
+    "penalties": {
+        "presence_penalty": take("presence_penalty"),
+        "frequency_penalty": take("frequency_penalty"),
+    },
+    "logprobs": {
+        "logprobs": take("logprobs", default=when("top_logprobs", True)),
+        "top_logprobs": take("top_logprobs"),
+    },
+    "strict_tools": {"tools": when("tools", take("tools", each=when("payload", NONE_HOSTED, STRICT_FUNCTION)))},
+    "hosted_tools": {"tools": when("tools", take("tools", each=when("payload", take("payload"), STRICT_FUNCTION)))},
+    "parallel_tool_calls": {"parallel_tool_calls": take("parallel_tool_calls")},
+    "reasoning": {"reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none"))},
+    "service_tier": {"service_tier": take("service_tier")},
+    "user": {"user": take("user")},
+    "metadata": {"metadata": take("metadata")},
+}
+"""What some servers of the family take and some do not. `max_tokens` is the field's older name; `hosted_tools` are the
+provider's own tools, beside functions that may be strict."""
 
 IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
 
@@ -126,12 +155,7 @@ OPENAI_CHAT = Dialect(
         "temperature": take("temperature"),
         "top_p": take("top_p"),
         "stop": take("stop"),
-        "seed": take("seed"),
-        "presence_penalty": take("presence_penalty"),
-        "frequency_penalty": take("frequency_penalty"),
-        "logprobs": take("logprobs"),
-        "top_logprobs": take("top_logprobs"),
-        "tools": when("tools", take("tools", each=when("payload", take("payload"), FUNCTION))),
+        "tools": when("tools", take("tools", each=when("payload", NONE_HOSTED, FUNCTION))),
         "tool_choice": take(
             "tool_choice",
             values={
@@ -141,8 +165,6 @@ OPENAI_CHAT = Dialect(
                 ...: {"type": "function", "function": {"name": take("tool_choice")}},
             },
         ),
-        "parallel_tool_calls": take("parallel_tool_calls"),
-        "reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none")),
         "response_format": when(
             "schema",
             {
@@ -155,12 +177,10 @@ OPENAI_CHAT = Dialect(
             },
             when("json_mode", {"type": "json_object"}),
         ),
-        "service_tier": take("service_tier"),
-        "user": take("user"),
-        "metadata": take("metadata"),
         "stream": take("stream"),
         "stream_options": {"include_usage": when("stream", True)},
     },
+    optional=OPTIONAL,
     message={"role": take("role"), "content": take("content"), "name": take("name")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),

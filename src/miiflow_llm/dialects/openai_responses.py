@@ -94,8 +94,6 @@ OPENAI_RESPONSES = Dialect(
         "max_output_tokens": take("max_tokens"),
         "temperature": take("temperature"),
         "top_p": take("top_p"),
-        "top_logprobs": take("top_logprobs"),
-        "include": [LOGPROBS],
         "tools": when(
             "tools",
             take(
@@ -123,7 +121,6 @@ OPENAI_RESPONSES = Dialect(
                 ...: {"type": "function", "name": take("tool_choice")},
             },
         ),
-        "parallel_tool_calls": take("parallel_tool_calls"),
         "reasoning": {"effort": take("reasoning", through=effort(*LEVELS, off="none")), "summary": SUMMARY},
         "text": {
             "format": when(
@@ -137,10 +134,21 @@ OPENAI_RESPONSES = Dialect(
                 when("json_mode", {"type": "json_object"}),
             )
         },
-        "service_tier": take("service_tier"),
-        "safety_identifier": take("user"),
-        "metadata": take("metadata"),
         "stream": take("stream"),
+    },
+    optional={
+        "top_k": {"top_k": take("top_k")},
+        "seed": {"seed": take("seed")},
+        "stop": {"stop": take("stop")},
+        "penalties": {
+            "presence_penalty": take("presence_penalty"),
+            "frequency_penalty": take("frequency_penalty"),
+        },
+        "logprobs": {"top_logprobs": take("top_logprobs"), "include": [LOGPROBS]},
+        "parallel_tool_calls": {"parallel_tool_calls": take("parallel_tool_calls")},
+        "service_tier": {"service_tier": take("service_tier")},
+        "user": {"safety_identifier": take("user")},
+        "metadata": {"metadata": take("metadata")},
     },
     message={"role": take("role"), "content": take("content")},
     parts={

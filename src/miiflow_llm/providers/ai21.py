@@ -2,7 +2,7 @@
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, TextBlock, ToolResult
-from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
+from ..dialects.openai_chat import OPENAI_CHAT
 from ..tables import (
     BaseUrlFrom,
     Provider,
@@ -34,23 +34,12 @@ PROVIDER = Provider(
     model_list=not_offered("AI21 lists no models; name one, as jamba-large or jamba-mini"),
     embeddings=not_offered("AI21 embeds no texts; use another provider for that"),
     example_model="jamba-mini",
+    takes=("max_tokens",),
     body={
-        "max_completion_tokens": None,
-        "max_tokens": take("max_tokens"),
-        "tools": FUNCTIONS_ONLY,
         "tool_choice": None,
-        "parallel_tool_calls": None,
-        "seed": None,
-        "presence_penalty": None,
-        "frequency_penalty": None,
-        "logprobs": None,
-        "top_logprobs": None,
         "reasoning_effort": take("reasoning", values={"off": None, 0: None}),
         "response_format": when("json_mode", {"type": "json_object"}),
         "stream_options": None,
-        "user": None,
-        "metadata": None,
-        "service_tier": None,
     },
     parts={
         TextBlock: TEXT,

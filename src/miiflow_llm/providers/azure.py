@@ -45,6 +45,16 @@ PROVIDER = Provider(
             limits=OPENAI_CHAT.response_headers.limits,
         ),
     ),
+    takes=(
+        "seed",
+        "penalties",
+        "logprobs",
+        "hosted_tools",
+        "parallel_tool_calls",
+        "service_tier",
+        "user",
+        "metadata",
+    ),
     body={"reasoning_effort": efforts()},
     parts={
         DocumentBlock: text_or(refused("Azure takes documents in Responses alone; pass dialect='openai_responses'")),
@@ -54,6 +64,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
+            takes=("logprobs", "parallel_tool_calls", "service_tier", "user", "metadata"),
             body=RESPONSES_BODY,
             drops=DROPS,
         ),

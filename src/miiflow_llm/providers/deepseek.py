@@ -14,7 +14,7 @@ from ..core.messages import (
     ToolResult,
 )
 from ..core.request import ChatRequest
-from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
+from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES, SAID, TEXT
 from ..tables import (
     Also,
@@ -76,17 +76,14 @@ PROVIDER = Provider(
         response_headers=ResponseHeaders(request_id=("x-ds-trace-id", "x-request-id")),
         embeddings=not_offered("DeepSeek embeds no texts; use another provider for that"),
     ),
+    takes=("max_tokens", "logprobs"),
     body={
-        "max_completion_tokens": None,
-        "tools": FUNCTIONS_ONLY,
-        "max_tokens": take("max_tokens"),
         "thinking": {"type": take("reasoning", through=is_on, values={True: "enabled", False: "disabled"})},
         "reasoning_effort": take(
             "reasoning",
             values={"off": None, 0: None, ...: take("reasoning", through=EFFORT)},
         ),
         "response_format": when("json_mode", {"type": "json_object"}),
-        "user": None,
         "user_id": take("user"),
     },
     media={ImageBlock: ("image/jpeg", "image/png", "image/gif", "image/webp")},
@@ -122,15 +119,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             prepare=(calls_last,),
-            body={
-                "reasoning": {"effort": take("reasoning", through=EFFORT)},
-                "include": None,
-                "top_logprobs": None,
-                "safety_identifier": None,
-                "parallel_tool_calls": None,
-                "service_tier": None,
-                "metadata": None,
-            },
+            body={"reasoning": {"effort": take("reasoning", through=EFFORT)}},
             parts={
                 TextBlock: by_role(system=TEXT, user=TEXT, tool=TEXT, assistant=apart(SAID.otherwise)),
                 DocumentBlock: text_or(refused("DeepSeek takes no documents here; send their text"), "input_text"),

@@ -4,7 +4,7 @@ import re
 
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
 from ..dialects.ollama_chat import OLLAMA_CHAT
-from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
+from ..dialects.openai_chat import OPENAI_CHAT
 from ..tables import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
 from ..tables.media_parts import text_or
 from ..tables.reasoning import effort
@@ -45,14 +45,9 @@ PROVIDER = Provider(
             dialect=OPENAI_CHAT,
             base_url="http://localhost:11434/v1",
             base_url_env=(BaseUrlFrom("OLLAMA_HOST", "/v1", through=host),),
+            takes=("max_tokens", "seed", "penalties", "logprobs"),
             body={
-                "max_completion_tokens": None,
-                "tools": FUNCTIONS_ONLY,
-                "max_tokens": take("max_tokens"),
                 "reasoning_effort": take("reasoning", through=effort("low", "medium", "high", "max", off="none")),
-                "user": None,
-                "metadata": None,
-                "service_tier": None,
             },
             media={ImageBlock: ("image/jpeg", "image/png", "image/webp")},
             parts={

@@ -83,7 +83,8 @@ PROVIDER = Provider(
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
     shared=Rows(media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
-    body={"reasoning_effort": efforts(), "user": None, "safety_identifier": take("user")},
+    takes=("seed", "penalties", "logprobs", "hosted_tools", "parallel_tool_calls", "service_tier", "metadata"),
+    body={"reasoning_effort": efforts(), "safety_identifier": take("user")},
     parts={
         ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
         TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
@@ -108,6 +109,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
+            takes=("logprobs", "parallel_tool_calls", "service_tier", "user", "metadata"),
             body=RESPONSES_BODY,
             parts={
                 TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),

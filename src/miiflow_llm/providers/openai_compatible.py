@@ -2,8 +2,7 @@
 
 from ..core import exceptions as error
 from ..dialects.openai_chat import OPENAI_CHAT
-from ..tables import BaseUrlFrom, Provider, fault, take
-from ..tables.reasoning import LEVELS, effort
+from ..tables import BaseUrlFrom, Provider, fault
 
 PROVIDER = Provider(
     name="openai-compatible",
@@ -13,12 +12,7 @@ PROVIDER = Provider(
     env=("OPENAI_COMPATIBLE_API_KEY",),
     key="optional",
     base_url_env=(BaseUrlFrom("OPENAI_COMPATIBLE_BASE_URL"),),
-    body={
-        "max_completion_tokens": None,
-        "max_tokens": take("max_tokens"),
-        "top_k": take("top_k"),
-        "reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none")),
-    },
+    takes=tuple(OPENAI_CHAT.optional),
     finish={"abort": "error"},
     errors=(
         # llama.cpp answers 500 to requests that it will never take

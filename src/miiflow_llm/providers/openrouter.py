@@ -101,11 +101,18 @@ PROVIDER = Provider(
     },
     example_model="openai/gpt-oss-20b",
     shared=Rows(errors=ERRORS, response_headers=RESPONSE_HEADERS),
-    body={
-        "top_k": take("top_k"),
-        "reasoning_effort": None,
-        "reasoning": REASONING,
-    },
+    takes=(
+        "top_k",
+        "seed",
+        "penalties",
+        "logprobs",
+        "hosted_tools",
+        "parallel_tool_calls",
+        "service_tier",
+        "user",
+        "metadata",
+    ),
+    body={"reasoning": REASONING},
     parts={
         TextBlock: inside({"type": "text", "text": take("text"), "cache_control": CACHED}),
         OpaqueBlock: by_value(
@@ -121,16 +128,22 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
+            takes=(
+                "top_k",
+                "stop",
+                "penalties",
+                "logprobs",
+                "parallel_tool_calls",
+                "service_tier",
+                "user",
+                "metadata",
+            ),
             body={
                 "reasoning": REASONING,
                 "include": [
                     by_model({r"openai/(o\d|gpt-(5(?!-chat)|6))|x-ai/": "reasoning.encrypted_content"}),
                     LOGPROBS,
                 ],
-                "top_k": take("top_k"),
-                "stop": take("stop"),
-                "presence_penalty": take("presence_penalty"),
-                "frequency_penalty": take("frequency_penalty"),
             },
         ),
     ),

@@ -21,7 +21,6 @@ from ..tables import (
 )
 from ..tables.media_parts import text_or
 from ..tables.reasoning import always_on, effort, is_on
-from ..tables.tool_parts import functions
 
 LOGPROBS = emit("logprobs", "logprobs")
 
@@ -38,13 +37,9 @@ PROVIDER = Provider(
     ),
     model_list=Endpoint("/models", "GET", items=".", value="id"),
     example_model="openai/gpt-oss-20b",
+    takes=("max_tokens", "top_k", "seed", "penalties", "parallel_tool_calls"),
     body={
-        "max_completion_tokens": None,
-        "max_tokens": take("max_tokens"),
-        "top_k": take("top_k"),
         "logprobs": take("top_logprobs", default=when("logprobs", 1)),
-        "top_logprobs": None,
-        "tools": functions(take("parameters")),
         "reasoning_effort": by_model(
             {
                 "openai/gpt-oss": take("reasoning", through=effort("low", "medium", "high")),
@@ -61,9 +56,6 @@ PROVIDER = Provider(
                 "": {"enabled": take("reasoning", through=is_on)},
             }
         ),
-        "user": None,
-        "metadata": None,
-        "service_tier": None,
     },
     parts={
         ImageBlock: inside({"type": "image_url", "image_url": {"url": take("image_url")}}),

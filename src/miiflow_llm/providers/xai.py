@@ -3,7 +3,7 @@
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects._responses_reading import DONE
-from ..dialects.openai_chat import FUNCTIONS_ONLY, OPENAI_CHAT
+from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
 from ..tables import (
     Also,
@@ -104,10 +104,8 @@ PROVIDER = Provider(
         drops=DROPS,
         embeddings=not_offered("xAI embeds no texts; use another provider for that"),
     ),
-    body={
-        "reasoning_effort": EFFORT,
-        "tools": FUNCTIONS_ONLY,
-    },
+    takes=("seed", "penalties", "logprobs", "parallel_tool_calls", "service_tier", "user"),
+    body={"reasoning_effort": EFFORT},
     message={"name": None},
     parts={
         DocumentBlock: text_or(
@@ -128,15 +126,13 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
+            takes=("top_k", "seed", "logprobs", "parallel_tool_calls", "service_tier", "user"),
             body={
                 "reasoning": {"effort": EFFORT},
                 "include": [
                     by_model({r"grok-(2|3)|.*-non-reasoning": None, "": "reasoning.encrypted_content"}),
                     LOGPROBS,
                 ],
-                "top_k": take("top_k"),
-                "seed": take("seed"),
-                "metadata": None,
             },
             parts={
                 DocumentBlock: text_or(

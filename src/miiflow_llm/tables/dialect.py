@@ -41,7 +41,9 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     headers: Mapping[str, str] = {}
     """Headers that every request has."""
     body: Mapping[str, Any]
-    """The body of a request, with holes."""
+    """The body of a request, with holes; what every server of the format takes."""
+    optional: Mapping[str, Mapping[str, Any]] = {}
+    """Bundles of further body rows that some servers take: a provider's `takes` names those of its own."""
     system: Literal["inline", "hoist"] = "inline"
     """`inline`: system messages are messages like others. `hoist`: they are taken out, for a hole of the body."""
     prepare: tuple[Prepare, ...] = ()
@@ -109,3 +111,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     def places(self) -> Mapping[str, str]:
         """Every value that the body has a hole for, with its first place on the wire; found once for all requests."""
         return dict(reversed(list(holes(self.body))))
+
+    def bundle_of(self, parameter: str) -> str | None:
+        """The optional bundle that has a place for the parameter."""
+        names = ((bundle, name) for bundle, rows in self.optional.items() for name, _ in holes(rows))
+        return next((bundle for bundle, name in names if name.partition(".")[0] == parameter), None)

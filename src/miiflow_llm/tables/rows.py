@@ -24,12 +24,14 @@ class Rows(msgspec.Struct, kw_only=True):
 
     `events` and `whole` replace rules by name (`None` removes) wherever they stand; `more_events` and `more_whole` are
     added at the end. Mappings are merged key by key, and a key of `body` or `message` that is `None` is taken out.
+    `takes` names the dialect's `optional` bundles that the provider takes; `body` stands above them.
     `errors`, `drops` and patterns of `structured` come before the dialect's, as `prepare` does.
     """
 
     path: str | None = None
     stream_path: str | None = None
     headers: Mapping[str, str] = {}
+    takes: tuple[str, ...] = ()
     body: Mapping[str, Any] = {}
     message: Mapping[str, Any] = {}
     parts: Mapping[type, Place | PlaceBy] = {}
@@ -84,7 +86,7 @@ def _with_layer(dialect: Dialect, rows: Rows) -> Dialect:
     return msgspec.structs.replace(
         dialect,
         headers={**dialect.headers, **rows.headers},
-        body=_merged(dialect, "body", rows.body),
+        body=_merged(dialect, "body", {**_taken(dialect, rows.takes), **rows.body}),
         message=_merged(dialect, "message", rows.message) or None,
         parts={**dialect.parts, **rows.parts},
         media={**dialect.media, **rows.media},
@@ -102,9 +104,19 @@ def _with_layer(dialect: Dialect, rows: Rows) -> Dialect:
     )
 
 
+def _taken(dialect: Dialect, bundles: tuple[str, ...]) -> dict[str, Any]:
+    """The body rows of the optional bundles that are taken."""
+    wrong = next((name for name in bundles if name not in dialect.optional), None)
+    if wrong:
+        legal = ", ".join(dialect.optional) or "none"
+        raise ConfigurationError(f"takes: {dialect.name} has no optional bundle {wrong!r}; there are {legal}")
+    return {key: row for name in bundles for key, row in dialect.optional[name].items()}
+
+
 def _merged(dialect: Dialect, name: Literal["body", "message"], rows: Mapping[str, Any]) -> dict[str, Any]:
     base = getattr(dialect, name) or {}
-    wrong = next((key for key, value in rows.items() if value is None and key not in base), None)
+    optional = {key for bundle in dialect.optional.values() for key in bundle} if name == "body" else set()
+    wrong = next((key for key, value in rows.items() if value is None and key not in {*base, *optional}), None)
     if wrong:
         raise ConfigurationError(f"{dialect.name} has no {name} key {wrong!r} to take out; it has {', '.join(base)}")
     return {key: value for key, value in {**base, **rows}.items() if value is not None}

@@ -52,7 +52,7 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
     body, request = _filled(dialect, request, messages, unsupported, notes)
     if body is NOTHING:
         raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
-    notes += _renamed(dialect, request)
+    notes += [*_renamed(dialect, request), *_not_strict(dialect, request, messages, body)]
     if request.extra_body:
         body = merged(body, request.extra_body)
         notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
@@ -99,7 +99,7 @@ def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported,
         row = refusal(dialect, request, name)
         if row is None and name in taken:
             continue
-        reason = row.reason if row else f"the {dialect.name} format has no place for it"
+        reason = row.reason if row else _no_place(dialect, name)
         if unsupported == "raise":
             raise UnsupportedParameterError(
                 f"{name} is not taken: {reason} (leave it out, or pass unsupported='drop')", parameter=name
@@ -107,6 +107,11 @@ def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported,
         request = msgspec.structs.replace(request, **{name: None})
         notes.append(f"dropped: {name} ({reason})")
     return request
+
+
+def _no_place(dialect: Dialect, name: str) -> str:
+    there = " as this server speaks it" if dialect.bundle_of(name) else ""
+    return f"the {dialect.name} format{there} has no place for it"
 
 
 def refusal(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
@@ -130,6 +135,17 @@ def _unmarked(dialect: Dialect, request: ChatRequest) -> list[str]:
     if request.system_blocks and "system_blocks" not in dialect.places:
         lost.append("system message")
     return [conversation.no_mark(what) for what in lost]
+
+
+def _not_strict(dialect: Dialect, request: ChatRequest, messages: list[Any], body: Any) -> list[str]:
+    """What is said of tools whose `strict` changes nothing of the body."""
+    strict = [tool.name for tool in request.tools or () if tool.strict]
+    if not strict:
+        return []
+    loose = [msgspec.structs.replace(tool, strict=None) for tool in request.tools or ()]
+    if fill(dialect.body, _view(msgspec.structs.replace(request, tools=loose), messages)) != body:
+        return []
+    return [f"left out: strict of {', '.join(strict)} (here no arguments are held to a schema)"]
 
 
 def _takes_of_each(template: Any, name: str, value: str) -> bool:
