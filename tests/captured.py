@@ -130,7 +130,8 @@ def read_stream(engine: Engine, capture: Capture, pieces: list[bytes]) -> Outcom
 def line(chunk: StreamChunk) -> str:
     """A chunk in a line: what it says, in a fixed order."""
     names = (name for name in chunk.__struct_fields__ if not name.startswith("_") and name != "raw")
-    said = {name: value for name in names if (value := getattr(chunk, name)) not in (None, "", [])}
+    values = ((name, getattr(chunk, name)) for name in names)
+    said = {name: value for name, value in values if value is not False and value not in (None, "", [])}
     return msgspec.json.encode(said).decode()
 
 

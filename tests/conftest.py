@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import signal
+from collections import defaultdict
+
 import pytest
 from hypothesis import settings
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
@@ -11,6 +15,34 @@ settings.load_profile("suite")
 
 ENDINGS = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_API_BASE")
 """How the variables of keys and addresses end."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # under nohup: the commands that tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+QUICK = 4
+"""How many cases of a test `--quick` keeps."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`, for `scripts/test --quick` and the runs with other versions."""
+    words = f"a seeded sample of {QUICK} cases of each test, and none that is marked slow"
+    parser.addoption("--quick", action="store_true", help=words)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the sample, the same one in every run."""
+    if not config.getoption("--quick"):
+        return
+    cases = defaultdict[str, list[pytest.Item]](list)
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    kept = {
+        id(item) for name, some in cases.items() for item in random.Random(name).sample(some, min(QUICK, len(some)))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+    items[:] = [item for item in items if id(item) in kept]
 
 
 @pytest.fixture(params=["asyncio", "trio"])

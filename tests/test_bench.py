@@ -54,6 +54,7 @@ def case_of(bench: SimpleNamespace, name: str) -> object:
     return next(case for case in bench.cases.cases([]) if case.name == name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_measures(bench: SimpleNamespace, server: Any, backend: str) -> None:
     """Each measure gives the figures that its table shows, for a client that handed out every text that was sent."""

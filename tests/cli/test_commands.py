@@ -93,6 +93,7 @@ def test_models() -> None:
     assert "NetworkError" in failing.err
 
 
+@pytest.mark.slow
 def test_explain_replay_and_capture_pass_their_arguments_on(tmp_path: Path) -> None:
     """The other commands of the package are reached by the same name, with their own options and help."""
     assert run("explain", "openai_chat", "--provider", "groq").out.startswith("openai_chat as groq speaks it")

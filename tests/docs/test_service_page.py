@@ -114,6 +114,7 @@ def test_the_synchronous_lines(shown: Any) -> None:
     assert shown.text.startswith("Tides come about")
 
 
+@pytest.mark.slow
 def test_the_commands(shown: Any) -> None:
     """Each command that ends by itself does so without a complaint; the others know their options."""
     pytest.importorskip("typer")

@@ -1,6 +1,7 @@
 """The exhaustive readings: our own captures cut and ended at every offset, with 2 000 changes of bytes and of values.
 
-The shared captures, where they are, as far as the time allows, in a seeded order. Every processor takes its part.
+The shared captures, if they are there, as far as the time allows, in a seeded order; each frame by both readings.
+Every processor takes its part.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from miiflow_llm.replay.capture import Capture
 
 from ..captured import own, shared
 from ..client.test_anywhere import check_corruption, check_cuts, check_odd_values, check_truncations, name
+from ..wire.test_two_readings import check_odd_readings, check_readings
 
 CHANGES = 2000
 SEED = 7
@@ -64,13 +66,15 @@ def _read_shared(until: float, place: int) -> Report:
 
 
 def _wrong(capture: Capture, places: list[int], changes: int) -> list[str]:
-    """All four checks, each told of apart."""
+    """All the checks, each told of apart."""
     found: list[str] = []
     for check in (
         lambda: check_cuts(capture, places),
         lambda: check_truncations(capture, places),
         lambda: check_corruption(capture, SEED, changes),
         lambda: check_odd_values(capture, SEED, changes),
+        lambda: check_readings(capture),
+        lambda: check_odd_readings(capture, changes // 10),
     ):
         try:
             check()

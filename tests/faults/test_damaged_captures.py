@@ -74,6 +74,7 @@ def _said(outcome: Outcome) -> tuple[list[str], str, str]:
     return [*map(line, outcome.chunks)], type(outcome.error).__name__, partial.content if partial else ""
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_damage_has_the_same_outcome_over_a_socket(transport: str) -> None:
     """Chunks, error and partial answer do not depend on the socket, the event loop or the transport."""

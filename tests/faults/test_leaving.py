@@ -158,6 +158,7 @@ class _Counted:
             return done.value
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 async def test_a_cancellation_at_every_await_leaks_nothing(wire: Wire, transport: str) -> None:
@@ -224,6 +225,7 @@ async def test_a_retried_call_cancelled_at_every_await_leaks_nothing(transport: 
         assert await _cancelled_everywhere(server, transport, OPENAI_CHAT, _read) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["dropped", "closed elsewhere", "closed with its client"])
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:a stream was dropped:ResourceWarning")

@@ -128,6 +128,7 @@ def _check_all(cells: Sequence[Cell], loop: str, transport: str, at_once: int) -
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loop", "transport"), MODES)
 def test_each_fault_that_takes_time_has_one_outcome(loop: str, transport: str) -> None:
     """Silence and trickles in all formats at once, so that their waits overlap: each as below."""
@@ -135,6 +136,7 @@ def test_each_fault_that_takes_time_has_one_outcome(loop: str, transport: str) -
     _check_all(cells, loop, transport, at_once=64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 @pytest.mark.parametrize(("loop", "transport"), MODES)
 def test_each_fault_has_one_outcome(loop: str, transport: str, wire: Wire) -> None:

@@ -50,6 +50,7 @@ async def test_a_slow_consumer_slows_the_sender(transport: str) -> None:
     assert held < 8 * 1024 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_one_client_serves_a_thousand_tasks(transport: str) -> None:
     """1 000 tasks with one client each get their own answer."""

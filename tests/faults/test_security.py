@@ -322,6 +322,7 @@ def _bomb(size: int) -> bytes:
     return b"".join([packer.compress(block) for _ in range(size >> 20)]) + packer.flush()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 async def test_a_gzip_bomb_does_not_fill_memory(transport: str, stream: bool) -> None:

@@ -10,6 +10,7 @@ from .soak import soak
 from .soak_threads import soak_threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_hundreds_of_streams_leave_nothing_behind(backend: str, transport: str) -> None:
@@ -20,6 +21,7 @@ def test_hundreds_of_streams_leave_nothing_behind(backend: str, transport: str) 
     assert {"finished", "left", "cancelled", "typed error"} <= set(row.ended)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_threads_leave_nothing_behind() -> None:
     """The same for the synchronous client, shared by threads."""

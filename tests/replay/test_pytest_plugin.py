@@ -62,6 +62,7 @@ def sample(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_project_records_and_passes_with_the_server_gone(sample: Path) -> None:
     """A project records from a provider, then passes without one; no key is written; another request is told."""
     with serving([stream("live", body=ANSWER)], match=["path"]) as server:
@@ -104,6 +105,7 @@ def test_a_project_records_and_passes_with_the_server_gone(sample: Path) -> None
     assert "chunk_snapshot needs syrupy: pip install syrupy" in plain
 
 
+@pytest.mark.slow
 def test_beside_pytest_recording(sample: Path) -> None:
     """Where pytest-recording brings `--record-mode`, its option and its words are ours; switched off, we bring it."""
     recording = sample / "pytest_recording"

@@ -48,6 +48,7 @@ def asking(capture: Capture) -> dict:
     return {"stream": capture.streaming} if capture.request is None else capture.request
 
 
+@pytest.mark.slow
 def test_all_are_kept(tmp_path: Path) -> None:
     """Real captures are written and read again without a change, and none of them all is taken for a secret."""
     kept = [*own(), *some(200)] if len(real()) > len(own()) else own()
@@ -68,6 +69,7 @@ async def test_a_sample_is_served_by_name() -> None:
             assert (answer.status_code, answer.content) == (capture.status, capture.body), capture.key
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_sample_is_found_by_its_request() -> None:
     """Asked its own request, without a name, among all the others, each gives an answer to just that request."""

@@ -331,6 +331,7 @@ def seconds_per_delta(text: str) -> float:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_cost_of_a_delta_does_not_grow(document: Callable[[int], str]) -> None:
     """A delta of a megabyte costs what one of ten kilobytes does; quadratic reading would be a hundredfold."""

@@ -106,6 +106,7 @@ def test_every_rule_is_fired() -> None:
     } == set()
 
 
+@pytest.mark.slow
 def test_unproven_is_true() -> None:
     """What says that no capture fires it is fired by none, recorded ones included."""
     proven = fired([*own(), *shared()])

@@ -38,6 +38,7 @@ def made(copy: Any, change: dict[str, Any]) -> Any:
     return copy
 
 
+@pytest.mark.slow
 @given(VALUES, some.lists(some.integers(1, 9)), some.booleans())
 def test_changes_make_the_value(value: Any, cuts: list[int], ascii_only: bool) -> None:
     """After each look the copy is the value so far, and at the end it is the value."""

@@ -116,6 +116,7 @@ def told() -> dict[str, Any]:
     return {line.get("path", next(iter(line))): line for line in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_cuts_change_nothing(told: dict[str, Any], kind: str) -> None:
     """Wherever the network cuts, in a character or a frame, the text is whole."""

@@ -161,6 +161,7 @@ def test_long_frames_are_linear() -> None:
     assert len(framer.feed(b"\n\n")[0].data) == 2048 * 4096
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framer", [SSEFramer(), NDJSONFramer()])
 def test_tiny_reads_cost_their_bytes(framer: SSEFramer | NDJSONFramer) -> None:
     """A frame that comes two bytes at a time holds about its size, not an object for each read."""

@@ -17,6 +17,7 @@ def descriptors() -> int:
     return len(list(opened.iterdir())) if opened.exists() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_over_sockets() -> None:
     """Two thousand malformed responses come out whole or as three kinds of httpx errors, and leave nothing open."""

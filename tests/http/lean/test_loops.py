@@ -228,6 +228,7 @@ def test_abort_after_the_loop(backend: str, elsewhere: bool) -> None:
         gc.collect()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_1000_streams_at_once() -> None:
     """A thousand streams run side by side over one transport."""
