@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .client.env import load_env
     from .client.inline import inline
     from .client.normalize import ProviderStreamNormalizer
-    from .client.pool import ClientPool
+    from .client.pool import ClientPool, SyncClientPool
     from .client.sync_client import SyncLLMClient
     from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
     from .core.access_key import AccessKey
@@ -29,6 +29,7 @@ __all__ = [
     "Message",
     "ProviderStreamNormalizer",
     "StreamChunk",
+    "SyncClientPool",
     "SyncLLMClient",
     "Timeout",
     "TokenCount",
@@ -52,6 +53,7 @@ _HOMES = {
     "inline": "client.inline",
     "load_env": "client.env",
     "register": "providers",
+    "SyncClientPool": "client.pool",
     "SyncLLMClient": "client.sync_client",
 }
 

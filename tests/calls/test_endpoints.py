@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from miiflow_llm import LLMClient
-from miiflow_llm.core.exceptions import ConfigurationError, StreamProtocolError
+from miiflow_llm import LLMClient, SyncLLMClient
+from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamProtocolError
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.replay.store import load_shared
 from miiflow_llm.wire import endpoints
@@ -18,15 +20,31 @@ from ..captured import SHARED, engine_of
 
 
 async def ask(provider: str, answer: Any, call: Any, **options: Any) -> tuple[Any, httpx.Request]:
-    """What the call gives for the answer, and the request that was sent."""
+    """What the call gives for the answer, from both clients alike, and the request that was sent."""
     sent: list[httpx.Request] = []
 
     def respond(request: httpx.Request) -> httpx.Response:
         sent.append(request)
         return httpx.Response(200, json=answer)
 
+    with httpx.Client(transport=httpx.MockTransport(respond)) as http:
+        blocking = await outcome(lambda: call(SyncLLMClient.create(provider, "m", "k", http_client=http, **options)))
     async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as http:
-        return await call(LLMClient.create(provider, "m", "k", http_client=http, **options)), sent[0]
+        found = await outcome(lambda: call(LLMClient.create(provider, "m", "k", http_client=http, **options)))
+    assert str(found) == str(blocking)
+    if isinstance(found, MiiflowLLMError):
+        raise found
+    assert sent[0].content == sent[1].content
+    return found, sent[0]
+
+
+async def outcome(call: Callable[[], Any]) -> Any:
+    """What the call gives, or its error."""
+    try:
+        found = call()
+        return await found if inspect.isawaitable(found) else found
+    except MiiflowLLMError as error:
+        return error
 
 
 @pytest.mark.anyio

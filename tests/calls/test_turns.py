@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from miiflow_llm import LLMClient, SyncLLMClient
-from miiflow_llm.calls.async_streams import CHECKPOINT_EVERY
+from miiflow_llm.calls.streams import CHECKPOINT_EVERY
 
 FRAMES = 5000
 FRAME = b'data: {"choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}\n\n'

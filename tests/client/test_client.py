@@ -17,7 +17,7 @@ import pytest
 import respx
 
 from miiflow_llm import LLMClient, Message, ProviderStreamNormalizer, Timeout
-from miiflow_llm.calls.async_streams import CHECKPOINT_EVERY
+from miiflow_llm.calls.streams import CHECKPOINT_EVERY
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.replay.faults import CutAt, StatusFirst
 from miiflow_llm.replay.server import ReplayServer

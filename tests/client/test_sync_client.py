@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 import pytest
 
-from miiflow_llm import SyncLLMClient, Timeout
+from miiflow_llm import SyncClientPool, SyncLLMClient, Timeout
+from miiflow_llm.calls.players import played
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.http.loops import tls_context
 from miiflow_llm.http.transport_sync import _Watchdog
@@ -182,7 +184,7 @@ def dropped_while_locked(one: SyncLLMClient) -> Any:
     next(stream)
     cycle: list[Any] = [stream]
     cycle.append(cycle)
-    pool: Any = one._transport._client._transport._pool  # type: ignore[union-attr]
+    pool: Any = one._player.transport._client._transport._pool  # type: ignore[attr-defined]
     gc.collect()
 
     def collect() -> None:
@@ -251,6 +253,61 @@ def test_from_many_threads() -> None:
             assert one.get_metrics().finished == other.get_metrics().finished == 30
     assert set(found[::2]) == {(captures[0].expected or {})["text"]}
     assert set(found[1::2]) == {(captures[1].expected or {})["text"]}
+
+
+def test_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool makes each client once, over the same connections, from however many threads, and counts them together."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    capture = CAPTURES["openai/text"]
+    with serving(capture, pace=0.001) as server:
+        url, models, heard = server.url_for("openai", "text"), ["a", "b", "c"], list[str]()
+        hooks = {"finished": [lambda event: heard.append(event.model)]}
+        config = {"providers": {"openai": {"base_url": url, "models": models}}}
+        with SyncClientPool(config, event_hooks=hooks) as pool:
+            assert pool.get().model == "a"
+            assert pool.get("openai", "b") is pool.get("openai", "b")
+            for model in models:
+                list(pool.get("openai", model).stream_chat("x"))
+            assert server.connections == 1
+
+            def ask(place: int) -> str:
+                return "".join(chunk.delta for chunk in pool.get("openai", models[place % 3]).stream_chat("x"))
+
+            with ThreadPoolExecutor(10) as threads:
+                assert len(set(threads.map(ask, range(30)))) == 1
+            assert pool.get_metrics().finished == len(heard) == 33
+            assert pool.models == {"openai": models}
+        pool.close()
+        with pytest.raises(error.ConfigurationError, match="closed"):
+            pool.get().chat("x")
+
+
+def test_warm_up() -> None:
+    """What the first call would wait for is done ahead, and a closed client says that it is closed."""
+    capture = CAPTURES["openai/whole_text"]
+    with serving(capture) as server, client(server, capture) as one:
+        one.warm_up()
+        assert one.chat("Hello").content == (capture.expected or {})["text"]
+    with pytest.raises(error.ConfigurationError, match="closed"):
+        one.warm_up()
+
+
+def test_nothing_of_it_waits_for_an_event_loop() -> None:
+    """A coroutine that would suspend is a fault of ours, and says so; one that raises raises."""
+
+    async def suspends() -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def raises() -> None:
+        raise KeyboardInterrupt
+
+    async def loop() -> None:
+        with pytest.raises(RuntimeError, match="waited for an event loop"):
+            played(suspends())
+
+    anyio.run(loop)
+    with pytest.raises(KeyboardInterrupt):
+        played(raises())
 
 
 def test_a_schema() -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from miiflow_llm import LLMClient
-from miiflow_llm.calls.async_streams import ChatStream
+from miiflow_llm.calls.streams import ChatStream
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamInterruptedError
 
 from .helpers import client_at, until

@@ -248,7 +248,7 @@ def test_the_client_has_one_clock() -> None:
     modules = [*package.glob("*.py"), *(package / "wire").rglob("*.py")]
     asking = re.compile(r"\b(?:time\.(?:monotonic|perf_counter)\(|from time import|perf_counter)")
     own = {path.stem for path in modules if asking.search(path.read_text())}
-    assert own <= {"sync_io", "sync_streams", "transport_sync"}  # without an event loop time is real
+    assert own <= {"transport_sync"}  # without an event loop time is real
 
 
 def test_an_unknown_backend() -> None:

@@ -10,42 +10,43 @@ from ..core.events import Operation
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.request import ChatRequest, Plan
 from ..core.response import Embeddings, ModelInfo
-from ..http.transport import Transport
 from ..tables import Endpoint
 from ..wire import endpoints
-from .async_io import whole
 from .call import planned
 from .exchange import Exchange, Setup
+from .players import Player
+from .sending import whole
 
 Found = TypeVar("Found")
 
 
-async def models(transport: Transport, setup: Setup) -> list[ModelInfo]:
+async def models(player: Player, setup: Setup) -> list[ModelInfo]:
     """The models that the provider lists for this key."""
     row = setup.target.route("").engine.dialect.model_list
     exchange = _exchange(setup, row, "models", "", {})
-    return await _ask(transport, exchange, partial(endpoints.read_models, row))
+    return await _ask(player, exchange, partial(endpoints.read_models, row))
 
 
 async def embed(
-    transport: Transport, setup: Setup, texts: Sequence[str], model: str, dimensions: int | None
+    player: Player, setup: Setup, texts: str | Sequence[str], model: str, dimensions: int | None
 ) -> Embeddings:
     """One vector for each text."""
+    texts = [texts] if isinstance(texts, str) else texts
     if not texts or not all(texts):
         raise ConfigurationError("embed: give one text or more, none of them empty")
     row = setup.target.route(model).engine.dialect.embeddings
     exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions})
-    return await _ask(transport, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
+    return await _ask(player, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
 
 
-async def count_tokens(transport: Transport, setup: Setup, request: ChatRequest) -> int:
+async def count_tokens(player: Player, setup: Setup, request: ChatRequest) -> int:
     """How many tokens the provider counts in the request."""
     route = setup.target.route(request.model)
     row = route.engine.dialect.token_count
     chat = planned(setup, route, request).body
     exchange = _exchange(setup, row, "count_tokens", request.model, {"chat": chat})
     exchange.request = request
-    return await _ask(transport, exchange, partial(endpoints.read_tokens, row))
+    return await _ask(player, exchange, partial(endpoints.read_tokens, row))
 
 
 def _exchange(setup: Setup, row: Endpoint, operation: Operation, model: str, values: dict[str, Any]) -> Exchange:
@@ -63,10 +64,10 @@ def _exchange(setup: Setup, row: Endpoint, operation: Operation, model: str, val
     return exchange
 
 
-async def _ask(transport: Transport, exchange: Exchange, read: Callable[[bytes], Found]) -> Found:
+async def _ask(player: Player, exchange: Exchange, read: Callable[[bytes], Found]) -> Found:
     """Make the exchange and read its answer; an unreadable one is not asked for again."""
     try:
-        _, body = await whole(transport, exchange)
+        _, body = await whole(player, exchange)
     except MiiflowLLMError:
         raise
     except BaseException:

@@ -1,6 +1,6 @@
 """One request to a provider, attempt by attempt: what is tried again, how long is waited, and what is written down.
 
-It knows deadlines, retries and metrics; it does no I/O (see `async_io`) and does not know what a body means.
+It knows deadlines, retries and metrics; it does no I/O (see `sending`) and does not know what a body means.
 """
 
 from __future__ import annotations

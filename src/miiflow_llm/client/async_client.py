@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
-from ..calls.async_io import again, whole
-from ..calls.async_streams import ChatStream
-from ..calls.call import Call
+from ..calls.chatting import chat
 from ..calls.parameters import CommonParameters, Messages, Parameters, ToolParameters
-from ..core.exceptions import MiiflowLLMError
+from ..calls.players import LoopPlayer, Player
+from ..calls.streams import ChatStream
 from ..core.messages import Message, as_messages
 from ..core.response import ChatResponse, Embeddings, ModelInfo
 from ..core.timeout import Timeout
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ..calls.tool_loop import ToolRun
 
 
-class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
+class LLMClient(BaseClient[httpx.AsyncClient]):
     """One provider and, unless a call says otherwise, one model.
 
     Make it with `create`, use it from as many tasks as you like, close it with `aclose` or `async with`. It opens at
@@ -31,8 +30,8 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
     """
 
     @classmethod
-    def _connections(cls, http_client: httpx.AsyncClient | None, kind: TransportName) -> Transport:
-        return Transport(http_client, kind)
+    def _connections(cls, http_client: httpx.AsyncClient | None, kind: TransportName) -> Player:
+        return LoopPlayer(Transport(http_client, kind))
 
     async def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
@@ -44,28 +43,7 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
         Raises:
             MiiflowLLMError: the request cannot be said, or no attempt gave an answer.
         """
-        call = self._call(messages, timeout, stream=False, parameters=parameters)
-        try:
-            response = await self._whole(call)
-        except MiiflowLLMError:
-            raise
-        except BaseException:
-            call.abandoned()
-            raise
-        reader = call.shape_reader()
-        if reader is not None:
-            reader.finish(response)
-        return response
-
-    async def _whole(self, call: Call) -> ChatResponse:
-        while True:
-            answer, body = await whole(self._transport, call)
-            try:
-                response = call.read_whole(body)
-            except MiiflowLLMError as error:
-                await again(call, error)
-            else:
-                return call.finished(response, answer.headers)
+        return await chat(self._player, self._call(messages, timeout, stream=False, parameters=parameters))
 
     def stream_chat(
         self,
@@ -82,7 +60,7 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
         Raises:
             MiiflowLLMError: the request cannot be said; what goes wrong later is raised by the iteration.
         """
-        return ChatStream(self._transport, self._call(messages, timeout, stream=True, parameters=parameters), raw=raw)
+        return ChatStream(self._player, self._call(messages, timeout, stream=True, parameters=parameters), raw=raw)
 
     def stream_with_schema(
         self,
@@ -144,7 +122,7 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
         """
         from ..calls import endpoints
 
-        return await endpoints.models(self._transport, self._setup)
+        return await endpoints.models(self._player, self._setup)
 
     async def embed(
         self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
@@ -157,10 +135,7 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
         """
         from ..calls import endpoints
 
-        chosen = self._embedding_model(model)
-        return await endpoints.embed(
-            self._transport, self._setup, [texts] if isinstance(texts, str) else texts, chosen, dimensions
-        )
+        return await endpoints.embed(self._player, self._setup, texts, self._embedding_model(model), dimensions)
 
     async def count_tokens(self, messages: Messages, **parameters: Unpack[Parameters]) -> int:
         """How many prompt tokens the provider counts in what `chat` would send.
@@ -172,7 +147,7 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
         from ..calls import endpoints
 
         call = self._call(messages, None, stream=False, parameters=parameters)
-        return await endpoints.count_tokens(self._transport, self._setup, call.request)
+        return await endpoints.count_tokens(self._player, self._setup, call.request)
 
     async def warm_up(self) -> None:
         """Do ahead what the first call would wait for: compile the tables, make the TLS context, open a connection.
@@ -181,12 +156,11 @@ class LLMClient(BaseClient[httpx.AsyncClient, Transport]):
             TimeoutError: connecting took too long.
             NetworkError: the provider cannot be reached.
         """
-        self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})
-        await self._transport.warm(self._setup.target.route(self.model or "").base_url, self._setup.timeout)
+        await self._warm_up()
 
     async def aclose(self) -> None:
         """Close the connections. Harmless when done twice."""
-        await self._transport.aclose()
+        await self._player.aclose()
 
     async def __aenter__(self) -> Self:
         return self

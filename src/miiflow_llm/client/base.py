@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack
+
+import msgspec
 
 from ..calls.call import Call
 from ..calls.exchange import Setup
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.parameters import Messages, Parameters, build_request
+from ..calls.players import Player
 from ..calls.retry import RetryBudget
 from ..calls.target import Target
 from ..core.access_key import AccessKey
@@ -29,17 +32,38 @@ DEFAULT_TIMEOUT = Timeout()
 """The limits of a client that names none: see `Timeout`."""
 
 HttpClient = TypeVar("HttpClient")
-Sender = TypeVar("Sender")
 
 
-class BaseClient(Generic[HttpClient, Sender]):
+class Shared(msgspec.Struct):
+    """What several clients may have in common: the connections, the counts, the hooks."""
+
+    player: Player
+    metrics: MetricsRecorder
+    hooks: Hooks
+
+
+class Settings(TypedDict, total=False):
+    """What `create` takes beside the provider, the model, the key and the connections."""
+
+    base_url: str | None
+    region: str | None
+    dialect: str | None
+    timeout: Timeout | float | None
+    max_retries: int
+    headers: Mapping[str, str] | None
+    unsupported: Unsupported
+    allow_http: bool
+    max_frame_bytes: int
+
+
+class BaseClient(Generic[HttpClient]):
     """One provider and, unless a call says otherwise, one model; `create` makes it."""
 
     def __init__(
-        self, setup: Setup, transport: Sender, model: str | None, defaults: Mapping[str, Any] | None = None
+        self, setup: Setup, player: Player, model: str | None, defaults: Mapping[str, Any] | None = None
     ) -> None:
         self._setup = setup
-        self._transport = transport
+        self._player = player
         self._defaults = dict(defaults or {})
         self.model = model
 
@@ -93,31 +117,42 @@ class BaseClient(Generic[HttpClient, Sender]):
         Raises:
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
-        if max_retries < 0:
-            raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
-        if unsupported not in ("raise", "drop"):
-            raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
-        api_key = Secret(api_key) if isinstance(api_key, str) else api_key
-        target = Target.of(
+        shared = Shared(cls._connections(http_client, transport), MetricsRecorder(), as_hooks(event_hooks))
+        return cls.sharing(
+            shared,
             provider,
-            api_key=api_key,
+            model,
+            api_key,
+            defaults=defaults,
             base_url=base_url,
             region=region,
             dialect=dialect,
+            timeout=timeout,
+            max_retries=max_retries,
             headers=headers,
+            unsupported=unsupported,
             allow_http=allow_http,
+            max_frame_bytes=max_frame_bytes,
         )
-        setup = Setup(
-            target,
-            Timeout.of(timeout),
-            max_retries,
-            unsupported,
-            RetryBudget(),
-            MetricsRecorder(),
-            max_frame_bytes,
-            as_hooks(event_hooks),
-        )
-        return cls(setup, cls._connections(http_client, transport), model, defaults)
+
+    @classmethod
+    def sharing(
+        cls,
+        shared: Shared,
+        provider: str | Provider,
+        model: str | None = None,
+        api_key: str | AccessKey | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        **settings: Unpack[Settings],
+    ) -> Self:
+        """A client over connections, counts and hooks that others have too; `settings` are as for `create`.
+
+        Raises:
+            ConfigurationError: as for `create`.
+        """
+        key = Secret(api_key) if isinstance(api_key, str) else api_key
+        return cls(_setup(shared, provider, key, settings), shared.player, model, defaults)
 
     @classmethod
     def from_config(
@@ -138,10 +173,9 @@ class BaseClient(Generic[HttpClient, Sender]):
 
         found = load(config)
         name, chosen = found.choose(provider, model)
-        client = cls.create(**found.arguments(name), model=chosen, http_client=http_client, event_hooks=event_hooks)
-        if not found.enable_metrics:
-            client._setup.metrics = NoMetrics()
-        return client
+        metrics = MetricsRecorder() if found.enable_metrics else NoMetrics()
+        shared = Shared(cls._connections(http_client, "auto"), metrics, as_hooks(event_hooks))
+        return cls.sharing(shared, **found.arguments(name), model=chosen)
 
     @property
     def provider(self) -> str:
@@ -162,7 +196,7 @@ class BaseClient(Generic[HttpClient, Sender]):
         self._setup.hooks = as_hooks(given)
 
     @classmethod
-    def _connections(cls, http_client: HttpClient | None, kind: TransportName) -> Sender:
+    def _connections(cls, http_client: HttpClient | None, kind: TransportName) -> Player:
         raise NotImplementedError
 
     def plan(self, messages: Messages, *, stream: bool = False, **parameters: Unpack[Parameters]) -> Plan:
@@ -192,11 +226,42 @@ class BaseClient(Generic[HttpClient, Sender]):
         limits = Timeout.of(timeout) if timeout is not None else None
         return Call(self._setup, request, limits, _shape(given.get("schema")))
 
+    async def _warm_up(self) -> None:
+        self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})
+        await self._player.warm(self._setup.target.route(self.model or "").base_url, self._setup.timeout)
+
     def _embedding_model(self, model: str | None) -> str:
         chosen = model or self.model
         if not chosen:
             raise ConfigurationError("no model: pass model=... to create() or to embed()", provider=self.provider)
         return chosen
+
+
+def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None, settings: Settings) -> Setup:
+    max_retries, unsupported = settings.get("max_retries", 2), settings.get("unsupported", "raise")
+    if max_retries < 0:
+        raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
+    if unsupported not in ("raise", "drop"):
+        raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
+    target = Target.of(
+        provider,
+        api_key=key,
+        base_url=settings.get("base_url"),
+        region=settings.get("region"),
+        dialect=settings.get("dialect"),
+        headers=settings.get("headers"),
+        allow_http=settings.get("allow_http", False),
+    )
+    return Setup(
+        target,
+        Timeout.of(settings.get("timeout", DEFAULT_TIMEOUT)),
+        max_retries,
+        unsupported,
+        RetryBudget(),
+        shared.metrics,
+        settings.get("max_frame_bytes", MAX_FRAME),
+        shared.hooks,
+    )
 
 
 def _shape(schema: Any) -> Shape | None:

@@ -6,43 +6,44 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
+from ..calls.players import LoopPlayer, Player, ThreadPlayer, played
 from ..http.transport import Transport, TransportName
+from ..http.transport_sync import SyncTransport
 from .async_client import LLMClient
+from .base import BaseClient, Shared
 from .config import Config, load
+from .sync_client import SyncLLMClient
 
 MAX_CLIENTS = 256
 """How many a pool remembers, so that names from outside do not fill the memory; beyond them the oldest is forgotten."""
 
+Client = TypeVar("Client", bound=BaseClient[Any])
 
-class ClientPool:
-    """Clients by provider and model, over shared connections; `async with` closes them all.
 
-    `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. Do not close
-    the clients one by one: they share what closing would close.
-    """
+class BasePool(Generic[Client]):
+    """Clients by provider and model, over shared connections."""
+
+    _kind: type[Client]
 
     def __init__(
         self,
-        config: Mapping[str, Any] | str | Path | None = None,
-        *,
-        http_client: httpx.AsyncClient | None = None,
-        transport: TransportName = "auto",
-        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+        player: Player,
+        config: Mapping[str, Any] | str | Path | None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None,
     ) -> None:
         self._config = load(config) if config is not None else Config()
-        self._transport = Transport(http_client, transport)
-        self._metrics = MetricsRecorder() if self._config.enable_metrics else NoMetrics()
-        self._hooks = as_hooks(event_hooks)
-        self._clients: dict[tuple[str, str], LLMClient] = {}
+        metrics = MetricsRecorder() if self._config.enable_metrics else NoMetrics()
+        self._shared = Shared(player, metrics, as_hooks(event_hooks))
+        self._clients: dict[tuple[str, str], Client] = {}
         self._lock = Lock()
 
-    def get(self, provider: str | None = None, model: str | None = None) -> LLMClient:
+    def get(self, provider: str | None = None, model: str | None = None) -> Client:
         """The client for them; the configuration's defaults where they are not named. Made once, then the same.
 
         Raises:
@@ -51,17 +52,11 @@ class ClientPool:
         name, chosen = self._config.choose(provider, model)
         with self._lock:
             if (name, chosen) not in self._clients:
-                self._clients[name, chosen] = self._made(name, chosen)
+                made = self._kind.sharing(self._shared, **self._config.arguments(name), model=chosen)
+                self._clients[name, chosen] = made
                 if len(self._clients) > MAX_CLIENTS:
                     del self._clients[next(iter(self._clients))]
             return self._clients[name, chosen]
-
-    def _made(self, name: str, model: str) -> LLMClient:
-        client = LLMClient.create(**self._config.arguments(name), model=model)
-        client._transport = self._transport
-        client._setup.metrics = self._metrics
-        client._setup.hooks = self._hooks
-        return client
 
     @property
     def models(self) -> dict[str, list[str]]:
@@ -76,15 +71,35 @@ class ClientPool:
     @property
     def event_hooks(self) -> Hooks:
         """The hooks of all clients by event: append to its lists."""
-        return self._hooks
+        return self._shared.hooks
 
     def get_metrics(self) -> Metrics:
         """What all clients have done together, each provider and model under `targets`."""
-        return self._metrics.summary()
+        return self._shared.metrics.summary()
+
+
+class ClientPool(BasePool[LLMClient]):
+    """Clients by provider and model, over shared connections; `async with` closes them all.
+
+    `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. Do not close
+    the clients one by one: they share what closing would close.
+    """
+
+    _kind = LLMClient
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | str | Path | None = None,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        transport: TransportName = "auto",
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+    ) -> None:
+        super().__init__(LoopPlayer(Transport(http_client, transport)), config, event_hooks)
 
     async def aclose(self) -> None:
         """Close the connections. Harmless when done twice."""
-        await self._transport.aclose()
+        await self._shared.player.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,3 +108,30 @@ class ClientPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+class SyncClientPool(BasePool[SyncLLMClient]):
+    """Synchronous clients by provider and model, over shared connections; `with` closes them all. As `ClientPool`."""
+
+    _kind = SyncLLMClient
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | str | Path | None = None,
+        *,
+        http_client: httpx.Client | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+    ) -> None:
+        super().__init__(ThreadPlayer(SyncTransport(http_client)), config, event_hooks)
+
+    def close(self) -> None:
+        """Close the connections. Harmless when done twice."""
+        played(self._shared.player.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

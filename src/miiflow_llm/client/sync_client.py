@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
-from ..calls.call import Call
+from ..calls.chatting import chat
 from ..calls.parameters import CommonParameters, Messages, Parameters, ToolParameters
-from ..calls.sync_io import again, whole
+from ..calls.players import Player, ThreadPlayer, played
 from ..calls.sync_streams import SyncChatStream
-from ..core.exceptions import MiiflowLLMError
 from ..core.messages import Message, as_messages
-from ..core.response import ChatResponse
+from ..core.response import ChatResponse, Embeddings, ModelInfo
 from ..core.timeout import Timeout
 from ..http.transport import TransportName
 from ..http.transport_sync import SyncTransport
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ..calls.tool_loop import ToolRun
 
 
-class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
+class SyncLLMClient(BaseClient[httpx.Client]):
     """One provider and, unless a call says otherwise, one model, used with blocking calls.
 
     Make it with `create`, use it from as many threads as you like, close it with `close` or `with`. httpx's transport
@@ -32,8 +31,8 @@ class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
     """
 
     @classmethod
-    def _connections(cls, http_client: httpx.Client | None, kind: TransportName) -> SyncTransport:
-        return SyncTransport(http_client)
+    def _connections(cls, http_client: httpx.Client | None, kind: TransportName) -> Player:
+        return ThreadPlayer(SyncTransport(http_client))
 
     def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
@@ -43,28 +42,7 @@ class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
         Raises:
             MiiflowLLMError: the request cannot be said, or no attempt gave an answer.
         """
-        call = self._call(messages, timeout, stream=False, parameters=parameters)
-        try:
-            response = self._whole(call)
-        except MiiflowLLMError:
-            raise
-        except BaseException:
-            call.abandoned()
-            raise
-        reader = call.shape_reader()
-        if reader is not None:
-            reader.finish(response)
-        return response
-
-    def _whole(self, call: Call) -> ChatResponse:
-        while True:
-            answer, body = whole(self._transport, call)
-            try:
-                response = call.read_whole(body)
-            except MiiflowLLMError as error:
-                again(call, error)
-            else:
-                return call.finished(response, answer.headers)
+        return played(chat(self._player, self._call(messages, timeout, stream=False, parameters=parameters)))
 
     def stream_chat(
         self,
@@ -80,7 +58,7 @@ class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
             MiiflowLLMError: the request cannot be said; what goes wrong later is raised by the iteration.
         """
         call = self._call(messages, timeout, stream=True, parameters=parameters)
-        return SyncChatStream(self._transport, call, raw=raw)
+        return SyncChatStream(self._player, call, raw=raw)
 
     def stream_with_schema(
         self,
@@ -120,9 +98,55 @@ class SyncLLMClient(BaseClient[httpx.Client, SyncTransport]):
 
         return run_tools_sync(ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency)
 
+    def models(self) -> list[ModelInfo]:
+        """The models that the provider lists for this key; as `LLMClient.models`.
+
+        Raises:
+            ConfigurationError: this provider lists none.
+            MiiflowLLMError: no attempt gave an answer.
+        """
+        from ..calls import endpoints
+
+        return played(endpoints.models(self._player, self._setup))
+
+    def embed(
+        self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
+    ) -> Embeddings:
+        """One vector for each text, in order; as `LLMClient.embed`.
+
+        Raises:
+            ConfigurationError: this provider embeds nothing, no model was named, or a text is empty.
+            MiiflowLLMError: no attempt gave an answer.
+        """
+        from ..calls import endpoints
+
+        chosen = self._embedding_model(model)
+        return played(endpoints.embed(self._player, self._setup, texts, chosen, dimensions))
+
+    def count_tokens(self, messages: Messages, **parameters: Unpack[Parameters]) -> int:
+        """How many prompt tokens the provider counts in what `chat` would send; as `LLMClient.count_tokens`.
+
+        Raises:
+            ConfigurationError: this provider counts none ahead.
+            MiiflowLLMError: no attempt gave an answer.
+        """
+        from ..calls import endpoints
+
+        call = self._call(messages, None, stream=False, parameters=parameters)
+        return played(endpoints.count_tokens(self._player, self._setup, call.request))
+
+    def warm_up(self) -> None:
+        """Do ahead what the first call would wait for; as `LLMClient.warm_up`.
+
+        Raises:
+            TimeoutError: connecting took too long.
+            NetworkError: the provider cannot be reached.
+        """
+        played(self._warm_up())
+
     def close(self) -> None:
         """Close the connections. Harmless when done twice."""
-        self._transport.close()
+        played(self._player.aclose())
 
     def __enter__(self) -> Self:
         return self

@@ -290,6 +290,10 @@ class SyncTransport:
             _head.until = None
         raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
+    def warm(self, url: str, timeout: Timeout) -> None:
+        """Do ahead what the first request would wait for: the TLS context."""
+        self._opened()
+
     def _opened(self) -> httpx.Client:
         with self._lock:
             if self.closed:

@@ -1,17 +1,17 @@
-"""Make an exchange on asyncio or trio: its attempts in, an answer with a status of 2xx or its whole body out."""
+"""Make an exchange, whoever waits: its attempts in, an answer with a status of 2xx or its whole body out."""
 
 from __future__ import annotations
 
-import anyio
 import httpx
 
 from ..core import clock
 from ..core.exceptions import MiiflowLLMError
 from ..http.body import Body
-from ..http.transport import Answer, Transport
+from ..http.transport import Answer
 from ..wire.decode.errors import MAX_BODY
 from ..wire.decode.frames import too_large
 from .exchange import Exchange
+from .players import Player, Sending
 
 CLOSE_SECONDS = 1.0
 """How long closing a connection in good order may take."""
@@ -21,7 +21,7 @@ DRAIN_BYTES = 64 * 1024
 """After the answer's end the rest of the body is read within these bounds, so that the connection is used again."""
 
 
-async def send(transport: Transport, exchange: Exchange) -> Answer:
+async def send(player: Player, exchange: Exchange) -> Answer:
     """Send until an answer with a status of 2xx begins.
 
     Raises:
@@ -29,48 +29,49 @@ async def send(transport: Transport, exchange: Exchange) -> Answer:
     """
     while True:
         try:
-            return await _attempt(transport, exchange)
+            return await _attempt(player, exchange)
         except MiiflowLLMError as error:
-            await again(exchange, error)
+            await again(player, exchange, error)
 
 
-async def again(exchange: Exchange, error: MiiflowLLMError) -> None:
+async def again(player: Player, exchange: Exchange, error: MiiflowLLMError) -> None:
     """Wait for the next attempt, or raise `error` where none is due."""
-    await anyio.sleep(exchange.retry_wait(error))
+    await player.sleep(exchange.retry_wait(error))
 
 
-async def whole(transport: Transport, exchange: Exchange) -> tuple[Answer, bytes]:
+async def whole(player: Player, exchange: Exchange) -> tuple[Answer, bytes]:
     """Send until a whole body has come.
 
     Raises:
         MiiflowLLMError: as for `send`; the body may take `first_output` from the request, and `total` in all.
     """
     while True:
-        answer = await send(transport, exchange)
+        answer = await send(player, exchange)
         try:
-            return answer, await _whole_body(answer.body, exchange)
+            return answer, await _whole_body(player, answer.body, exchange)
         except MiiflowLLMError as error:
-            await again(exchange, error)
+            await again(player, exchange, error)
 
 
-async def _attempt(transport: Transport, exchange: Exchange) -> Answer:
+async def _attempt(player: Player, exchange: Exchange) -> Answer:
     left = exchange.begin()
-    answer = await transport.send(
-        exchange.plan.method,
-        exchange.plan.url,
-        headers=exchange.plan.headers,
-        body=exchange.content(),
-        credential=exchange.setup.target.credential,
-        timeout=exchange.timeout,
-        total=left,
-    )
+    request: Sending = {
+        "method": exchange.plan.method,
+        "url": exchange.plan.url,
+        "headers": exchange.plan.headers,
+        "body": exchange.content(),
+        "credential": exchange.setup.target.credential,
+        "timeout": exchange.timeout,
+        "total": left,
+    }
+    answer = await player.send(request)
     if not exchange.note_head(answer.status, answer.headers):
-        body = await _start_of(answer.body, exchange)
+        body = await _start_of(player, answer.body, exchange)
         raise exchange.engine.error(answer.status, answer.headers, body, exchange.model)
     return answer
 
 
-async def _start_of(body: Body, exchange: Exchange) -> bytes:
+async def _start_of(player: Player, body: Body, exchange: Exchange) -> bytes:
     """As much of an error's body as is kept, whatever becomes of the rest."""
     parts, size = list[bytes](), 0
     body.deadline = exchange.error_body_deadline()
@@ -81,11 +82,11 @@ async def _start_of(body: Body, exchange: Exchange) -> bytes:
     except (httpx.HTTPError, OSError):
         pass  # the status alone says enough
     finally:
-        await let_go(body)
+        await let_go(player, body)
     return b"".join(parts)
 
 
-async def _whole_body(body: Body, exchange: Exchange) -> bytes:
+async def _whole_body(player: Player, body: Body, exchange: Exchange) -> bytes:
     parts, size = list[bytes](), 0
     body.deadline = exchange.deadline(exchange.timeout.first_output, exchange.began)
     try:
@@ -98,11 +99,11 @@ async def _whole_body(body: Body, exchange: Exchange) -> bytes:
     except (httpx.HTTPError, OSError) as reason:
         raise exchange.read_error(reason, "first_output") from None
     finally:
-        await let_go(body)
+        await let_go(player, body)
     return b"".join(parts)
 
 
-async def drain(body: Body) -> None:
+async def drain(player: Player, body: Body) -> None:
     """Read what little follows a whole answer, then give the connection back."""
     size = 0
     body.deadline = clock.monotonic() + DRAIN_SECONDS
@@ -114,12 +115,12 @@ async def drain(body: Body) -> None:
     except BaseException:
         body.abort()
         raise
-    await let_go(body)
+    await let_go(player, body)
 
 
-async def let_go(body: Body) -> None:
+async def let_go(player: Player, body: Body) -> None:
     """Close the body even while being cancelled, but not for long."""
-    with anyio.move_on_after(CLOSE_SECONDS, shield=True) as scope:
+    with player.at_most(CLOSE_SECONDS) as scope:
         try:
             await body.aclose()
         except (httpx.HTTPError, OSError):

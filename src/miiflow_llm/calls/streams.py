@@ -1,82 +1,38 @@
-"""A streamed answer as the caller holds it: an async iterator of chunks, and a context manager around it."""
+"""A streamed answer as the caller holds it: an iterator of chunks, and a context manager around it.
+
+`Stream` is what happens, whoever waits; `ChatStream` is its face for event loops, `sync_streams` has that for threads.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-import anyio
-import anyio.lowlevel
-
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
-from ..http.transport import Answer, Transport
-from .async_io import again, drain, let_go, send
+from ..http.transport import Answer
 from .call import Call
+from .players import Player, Scope
+from .sending import again, drain, let_go, send
 from .stream_state import READ_ERRORS, StreamState
 
 CHECKPOINT_EVERY = 128
 """Chunks given from one read before other tasks get their turn."""
 
 
-class ChatStream(AsyncIterator[StreamChunk]):
-    """The chunks of one answer. The request is sent when the first chunk is asked for, or on entering.
+class Stream:
+    """A streamed answer being read, by whichever player."""
 
-    `response` is the answer as far as it has come; once the iteration has ended it is what `chat()` would have given.
-    Leaving by `async with`, `aclose()`, an error or cancellation closes the connection; a stream that is dropped
-    without any of these closes it too, with a ResourceWarning.
-    """
-
-    def __init__(self, transport: Transport, call: Call, *, raw: bool = False) -> None:
+    def __init__(self, player: Player, call: Call, *, raw: bool = False) -> None:
         self._state = StreamState(call, raw=raw)
         self._ready = self._state.ready
-        self._transport = transport
+        self._player = player
         self._answer: Answer | None = None
-        self._waiting: anyio.CancelScope | None = None
+        self._waiting: Scope | None = None
         self._busy = False
-        self._burst = 0
-        self._most = CHECKPOINT_EVERY if call.timeout.total is None else 0  # the total is looked at for every chunk
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> StreamChunk:
-        ready = self._ready
-        if ready and self._burst < self._most:
-            self._burst += 1
-            return ready.popleft()
-        if ready and self._burst >= CHECKPOINT_EVERY:
-            await anyio.lowlevel.checkpoint()
-            self._burst = 0
-        if not ready:
-            await self._fill()
-            if not ready:
-                raise StopAsyncIteration
-        self._burst += 1
-        self._state.given = True
-        if not self._most:
-            self._check_total()
-        return ready.popleft()
-
-    async def __aenter__(self) -> Self:
-        if self._answer is None and not self._state.over:
-            self._alone()
-            try:
-                await self._open()
-            except BaseException as reason:
-                await self._broken_off(reason)
-                raise
-            finally:
-                self._busy = False
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        self._timed = call.timeout.total is not None  # then the whole call's limit is looked at for every chunk
 
     @property
     def response(self) -> ChatResponse:
@@ -92,8 +48,19 @@ class ChatStream(AsyncIterator[StreamChunk]):
         """Chunks that have come and are not taken yet: so many steps need not wait for the network."""
         return len(self._ready)
 
-    async def aclose(self) -> None:
-        """Leave: close the connection, or give it back where the answer was whole. Harmless when done twice."""
+    async def _enter(self) -> None:
+        """Send the request, unless that was done."""
+        if self._answer is None and not self._state.over:
+            self._alone()
+            try:
+                await self._open()
+            except BaseException as reason:
+                await self._broken_off(reason)
+                raise
+            finally:
+                self._busy = False
+
+    async def _close(self) -> None:
         self._state.abandoned()
         self._ready.clear()
         if self._waiting is not None:
@@ -133,7 +100,7 @@ class ChatStream(AsyncIterator[StreamChunk]):
 
     def _alone(self) -> None:
         if self._busy:
-            raise ConfigurationError("two tasks read one stream; give each its own stream_chat()")
+            raise ConfigurationError(f"two {self._player.user}s read one stream; give each its own stream_chat()")
         self._busy = True
 
     async def _broken_off(self, reason: BaseException) -> None:
@@ -151,19 +118,13 @@ class ChatStream(AsyncIterator[StreamChunk]):
             self._abort()
             raise
 
-    @contextlib.contextmanager
-    def _closable(self) -> Iterator[None]:
-        """Around the wait for a head or for the next attempt, which another task's `aclose` ends."""
-        with anyio.CancelScope() as self._waiting:
+    async def _open(self) -> None:
+        with self._player.scope() as self._waiting:
             try:
-                yield
+                self._answer = await send(self._player, self._state.call)
+                self._state.opened()
             finally:
                 self._waiting = None
-
-    async def _open(self) -> None:
-        with self._closable():
-            self._answer = await send(self._transport, self._state.call)
-            self._state.opened()
         if self._state.over:  # closed by another task at the moment when the head came
             await self._leave()
 
@@ -189,20 +150,23 @@ class ChatStream(AsyncIterator[StreamChunk]):
         if self._state.given:
             call.note_failure(error)
             raise call.settled(error)
-        with self._closable():
-            await again(call, error)
+        with self._player.scope() as self._waiting:
+            try:
+                await again(self._player, call, error)
+            finally:
+                self._waiting = None
         self._state.dropped()
 
     async def _end(self, answer: Answer) -> None:
         """The answer is whole: settle it, and keep the connection for the next one."""
         self._answer = None
         self._state.settle(answer.headers)
-        await drain(answer.body)
+        await drain(self._player, answer.body)
 
     async def _leave(self) -> None:
         answer, self._answer = self._answer, None
         if answer is not None:
-            await let_go(answer.body)
+            await let_go(self._player, answer.body)
 
     def _abort(self) -> None:
         answer, self._answer = self._answer, None
@@ -215,8 +179,56 @@ class ChatStream(AsyncIterator[StreamChunk]):
         self._state.abandoned()
         self._abort()  # first: a warning may be an error
         warnings.warn(
-            "a stream was dropped before its end without being closed; use `async with`",
+            f"a stream was dropped before its end without being closed; use {self._player.leave}",
             ResourceWarning,
             source=self,
             stacklevel=1,
         )
+
+
+class ChatStream(Stream, AsyncIterator[StreamChunk]):
+    """The chunks of one answer. The request is sent when the first chunk is asked for, or on entering.
+
+    `response` is the answer as far as it has come; once the iteration has ended it is what `chat()` would have given.
+    Leaving by `async with`, `aclose()`, an error or cancellation closes the connection; a stream that is dropped
+    without any of these closes it too, with a ResourceWarning.
+    """
+
+    def __init__(self, player: Player, call: Call, *, raw: bool = False) -> None:
+        super().__init__(player, call, raw=raw)
+        self._burst = 0
+        self._most = 0 if self._timed else CHECKPOINT_EVERY
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamChunk:
+        ready = self._ready
+        if ready and self._burst < self._most:
+            self._burst += 1
+            return ready.popleft()
+        if ready and self._burst >= CHECKPOINT_EVERY:
+            await self._player.checkpoint()
+            self._burst = 0
+        if not ready:
+            await self._fill()
+            if not ready:
+                raise StopAsyncIteration
+        self._burst += 1
+        self._state.given = True
+        if self._timed:
+            self._check_total()
+        return ready.popleft()
+
+    async def __aenter__(self) -> Self:
+        await self._enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def aclose(self) -> None:
+        """Leave: close the connection, or give it back where the answer was whole. Harmless when done twice."""
+        await self._close()

@@ -1,0 +1,175 @@
+"""Who waits for a call: one coroutine is played by an event loop, or by a thread that blocks.
+
+The code of a call is written once, as coroutines, and names its few waits through a `Player`. `LoopPlayer` suspends in
+asyncio or trio. `ThreadPlayer` has coroutines that block and never suspend, so that `played` runs one to its end with a
+single step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, TypedDict, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from ..core.timeout import Timeout
+from ..http.transport import Answer, Credential, Transport
+from ..http.transport_sync import SyncBody, SyncTransport
+
+T = TypeVar("T")
+
+
+class Sending(TypedDict):
+    """What `Transport.send` takes."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    credential: Credential | None
+    timeout: Timeout
+    total: float | None
+
+
+class Scope(Protocol):
+    """Waits that can be ended from outside; `cancelled_caught` says that they were."""
+
+    @property
+    def cancelled_caught(self) -> bool: ...
+
+    def cancel(self) -> None:
+        """End the waits inside."""
+
+
+class Player(Protocol):
+    """The waits of a call."""
+
+    user: str
+    """Who must not share a stream with another: `task` or `thread`."""
+    leave: str
+    """How a stream is left in good order."""
+
+    async def send(self, request: Sending) -> Answer:
+        """Send a request and wait for the head of its answer; as `Transport.send`."""
+
+    async def warm(self, url: str, timeout: Timeout) -> None:
+        """Do ahead what the first request would wait for; as `Transport.warm`."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two attempts."""
+
+    async def checkpoint(self) -> None:
+        """Give others their turn."""
+
+    def scope(self) -> AbstractContextManager[Scope]:
+        """Around waits that closing the stream ends."""
+
+    def at_most(self, seconds: float) -> AbstractContextManager[Scope]:
+        """Around closing: not cancelled from outside, but over after `seconds`."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+
+
+class LoopPlayer:
+    """The waits of an event loop, asyncio's or trio's."""
+
+    user = "task"
+    leave = "`async with`"
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def send(self, request: Sending) -> Answer:
+        return await self.transport.send(**request)
+
+    async def warm(self, url: str, timeout: Timeout) -> None:
+        await self.transport.warm(url, timeout)
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    def scope(self) -> AbstractContextManager[Scope]:
+        return anyio.CancelScope()
+
+    def at_most(self, seconds: float) -> AbstractContextManager[Scope]:
+        return anyio.move_on_after(seconds, shield=True)
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
+
+class ThreadPlayer:
+    """The waits of a thread: each blocks until it is over. None of its coroutines suspends."""
+
+    user = "thread"
+    leave = "`with`"
+
+    def __init__(self, transport: SyncTransport) -> None:
+        self.transport = transport
+
+    async def send(self, request: Sending) -> Answer:
+        answer = self.transport.send(**request)
+        return Answer(answer.status, answer.headers, _BlockingBody(answer.body))
+
+    async def warm(self, url: str, timeout: Timeout) -> None:
+        self.transport.warm(url, timeout)
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251  it blocks on purpose
+
+    async def checkpoint(self) -> None:
+        """Threads take their turns by themselves."""
+
+    def scope(self) -> AbstractContextManager[Scope]:
+        return nullcontext(_Endless())
+
+    def at_most(self, seconds: float) -> AbstractContextManager[Scope]:
+        return nullcontext(_Endless())
+
+    async def aclose(self) -> None:
+        self.transport.close()
+
+
+class _Endless:
+    """The scope of waits that nothing ends but themselves."""
+
+    cancelled_caught = False
+
+    def cancel(self) -> None:
+        """A thread that blocks cannot be cancelled; closing its connection ends its read."""
+
+
+class _BlockingBody:
+    """A synchronous body under the names of an asynchronous one."""
+
+    __slots__ = ("_body", "abort", "deadline")
+
+    def __init__(self, body: SyncBody) -> None:
+        self._body = body
+        self.abort = body.abort
+        self.deadline: float | None = None
+
+    async def read(self) -> bytes:
+        self._body.deadline = self.deadline
+        return self._body.read()
+
+    async def aclose(self) -> None:
+        self._body.close()
+
+
+def played(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns, run by this thread to its end: every wait in it must be a `ThreadPlayer`'s."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a coroutine of the synchronous client waited for an event loop")
