@@ -46,14 +46,12 @@ def test_sent_as_it_is(provider: str, model: str, dialect: str | None, tool: dic
 def test_gemini_says_that_both_are_there() -> None:
     """Since Gemini 3 functions beside the server's own tools have to be announced."""
     tools = [now, {"googleSearch": {}}]
-    for model, config in [
-        ("gemini-3.8-flash", {"includeServerSideToolInvocations": True}),
-        ("gemini-2.5-flash", None),
-    ]:
-        client = LLMClient.create("gemini", model, "k")
-        assert (client.plan("x", tools=tools).body or {}).get("toolConfig") == config
-        assert "toolConfig" not in (client.plan("x", tools=tools[1:]).body or {})
-        assert "toolConfig" not in (client.plan("x", tools=tools[:1]).body or {})
+    client = LLMClient.create("gemini", "gemini-3.8-flash", "k")
+    both = {"includeServerSideToolInvocations": True}
+    assert (client.plan("x", tools=tools).body or {}).get("toolConfig") == both
+    for model in ("gemini-3.8-flash", "gemini-2.5-flash"):
+        for alone in (tools[1:], tools[:1]):
+            assert "toolConfig" not in (client.plan("x", tools=alone, model=model).body or {})
 
 
 NONE = [

@@ -109,6 +109,8 @@ def _converted(given: dict[str, Any]) -> dict[str, Any]:
     if "tools" in out:
         out["tools"] = _tools(out["tools"]) or None
     _choose_among_tools(out)
+    if out.get("logprobs") is False and out.get("top_logprobs") is not None:
+        raise ConfigurationError("top_logprobs asks for logprobs, logprobs=False for none: leave one of them out")
     out.pop("schema", None)  # the call asks for it in the way that the model's table says
     for name, value in out.items():
         _check(name, value)

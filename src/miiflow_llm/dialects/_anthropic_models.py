@@ -5,7 +5,7 @@ The patterns match the start of a model's name; a name that says `claude` and no
 
 from __future__ import annotations
 
-from ..tables import Structured, by_model, drop, take, when
+from ..tables import Structured, at_least, by_model, drop, take, when
 from ..tables.reasoning import effort
 
 NEVER_THINKS = r"claude-(2|instant|3-(5|opus|sonnet|haiku))"
@@ -18,6 +18,12 @@ NEVER_SAMPLES = rf"(?!{SAMPLES})"
 
 MAY_STOP_THINKING = r"claude-(haiku-5-5|(opus|sonnet)-5(?!-\d)|opus-4-[78]|(opus|sonnet)-4-6)"
 NEVER_FORCED = rf"(?!{SAMPLES}|{MAY_STOP_THINKING}|claude-(fable|mythos)-5(?!-\d))"
+
+ONE_SAMPLER = r"claude-(opus-4-[156]|sonnet-4-[56]|haiku-4-5)(?!\d)"
+"""Models that take temperature or top_p, not both."""
+
+NEVER_PREFILLED = rf"(?!{NEVER_THINKS}|{BY_BUDGET})"
+"""Models that do not go on from an assistant's turn: all from Claude 4.6 on."""
 
 BEFORE_SCHEMAS = r"claude-(2|instant|3-|(opus|sonnet)-4-(0|\d{8}))"
 """Models without `output_config.format`: they follow a schema through a tool that they must call."""
@@ -96,6 +102,24 @@ DROPS = (
         beside="reasoning",
         unless=("reasoning", "off"),
         reason="it is refused while the model thinks; leave it out, or pass reasoning='off'",
+    ),
+    drop(
+        "top_p",
+        models=ONE_SAMPLER,
+        beside="temperature",
+        reason="this model takes temperature or top_p, not both; leave one out",
+    ),
+    drop(
+        "top_p",
+        beside="reasoning",
+        unless={"reasoning": ("off",), "top_p": at_least(0.95)},
+        reason="below 0.95 it is refused while the model thinks; leave it out, or pass reasoning='off'",
+    ),
+    drop("schema", beside="citations", reason="a schema is refused beside documents with citations"),
+    drop(
+        models=NEVER_PREFILLED,
+        beside="prefill",
+        reason="this model does not go on from an assistant's turn; end with a user message",
     ),
     drop("json_mode", reason="there is no mode for JSON without a schema; pass a schema"),
     drop("reasoning", models=NEVER_THINKS, unless=("reasoning", "off"), reason="this model does not think"),

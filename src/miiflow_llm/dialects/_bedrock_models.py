@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..tables import Drop, Structured, drop
+from ..tables import Drop, Structured, drop, effort
 from . import _anthropic_models as anthropic
 
 CLAUDE = r".*\banthropic\.(?=claude)"
@@ -37,6 +37,13 @@ def _claudes(row: Drop) -> Drop:
     return msgspec.structs.replace(row, models=_here(row.models))
 
 
+_nova_effort = effort("low", "medium", "high", off="off")
+
+
+def _below_high(reasoning: Any) -> bool:
+    return bool(_nova_effort(reasoning) != "high")
+
+
 STRUCTURED: dict[str, Structured] = {
     _here(anthropic.BEFORE_SCHEMAS): "tool",
     CLAUDE: "native",
@@ -52,6 +59,15 @@ DROPS = (
         "top_k",
         models=rf"(?!{CLAUDE}|{NOVA})",
         reason="where this model takes it is not known here; say it in extra_body, in additionalModelRequestFields",
+    ),
+    drop(
+        "temperature",
+        "top_p",
+        "top_k",
+        models=NOVA_2,
+        beside="reasoning",
+        unless={"reasoning": _below_high},
+        reason="this model takes it with low and medium reasoning only; leave it out",
     ),
     drop("reasoning", models=NEVER_REASONS, unless={"reasoning": ("off", 0)}, reason="this model does not reason"),
     drop(

@@ -147,6 +147,8 @@ CHOICE = take(
 LEVELS = thinking_level("low", "medium", "high")
 NEVER_THINKS = r"gemini-(1|2\.0|2\.5-.*(image|tts))|gemma-[123]"
 
+BEFORE_3 = r"gemini-[12]|gemma-[123]"
+
 THINKING = by_model(
     {
         NEVER_THINKS: None,
@@ -193,7 +195,7 @@ GEMINI_GENERATE = Dialect(
             "seed": take("seed"),
             "presencePenalty": take("presence_penalty"),
             "frequencyPenalty": take("frequency_penalty"),
-            "responseLogprobs": take("logprobs"),
+            "responseLogprobs": take("logprobs", default=when("top_logprobs", True)),
             "logprobs": take("top_logprobs"),
             "thinkingConfig": THINKING,
             "responseMimeType": when("schema", "application/json", when("json_mode", "application/json")),
@@ -305,6 +307,21 @@ GEMINI_GENERATE = Dialect(
         fault(error.ServiceUnavailableError, "DEADLINE_EXCEEDED", stands_for=504),
     ),
     drops=(
+        drop(
+            "schema",
+            "json_mode",
+            models=BEFORE_3,
+            beside="tools",
+            reason="before Gemini 3 JSON is refused beside tools; make two calls, or use a newer model",
+        ),
+        drop(
+            "tools",
+            "tool_choice",
+            models=BEFORE_3,
+            beside=("functions", "hosted_tools"),
+            reason="before Gemini 3 functions are refused beside Google's own tools; make two calls, or use a newer "
+            "model",
+        ),
         drop(
             "reasoning",
             models=NEVER_THINKS,

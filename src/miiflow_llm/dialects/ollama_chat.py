@@ -60,6 +60,14 @@ def bare(image: Media) -> str:
     return image.data
 
 
+CLOUD = ".*[-:]cloud$"
+JSON_ALONE = drop(
+    "schema",
+    "json_mode",
+    beside="tools",
+    reason="an answer that is held to JSON never calls a tool; make two calls",
+)
+
 LINE: tuple[RuleLike, ...] = (
     emit("meta", model="model"),
     emit("reasoning", "message.thinking"),
@@ -119,7 +127,7 @@ OLLAMA_CHAT = Dialect(
             "presence_penalty": take("presence_penalty"),
             "frequency_penalty": take("frequency_penalty"),
         },
-        "logprobs": take("logprobs"),
+        "logprobs": take("logprobs", default=when("top_logprobs", True)),
         "top_logprobs": take("top_logprobs"),
     },
     message={"role": take("role"), "content": take("text")},
@@ -158,6 +166,8 @@ OLLAMA_CHAT = Dialect(
     drops=(
         drop("tool_choice", reason="Ollama has no such field; give only the tool that is wanted, and say so"),
         drop("parallel_tool_calls", reason="Ollama has no such field; leave it out"),
+        JSON_ALONE,
+        drop("json_mode", models=CLOUD, reason="Ollama's cloud has no mode for JSON; ask for it in the prompt"),
     ),
     model_list=Endpoint("/api/tags", "GET", items="models", value="model"),
     embeddings=Endpoint(

@@ -91,11 +91,17 @@ DROPS: tuple[Drop, ...] = (
         reason="OpenAI's reasoning models refuse it; say in the prompt what is wanted",
     ),
     drop("tools", "tool_choice", "parallel_tool_calls", models="gpt-5-chat", reason="this model calls no tools"),
+    drop("parallel_tool_calls", models=r"o\d", reason="this model makes one call at a time; leave it out"),
 )
 
 CHAT_DROPS: tuple[Drop, ...] = (
     *DROPS,
     drop("top_logprobs", models=REASONING, reason="refused by reasoning models in Chat Completions"),
+    drop(
+        "metadata",
+        unless={"extra_body.store": (True,)},
+        reason="Chat Completions keeps it only with answers that are stored; pass extra_body={'store': True} too",
+    ),
     drop(
         "tools",
         "tool_choice",

@@ -108,6 +108,11 @@ PROVIDER = Provider(
             reason="DeepSeek takes it and does nothing",
         ),
         drop(
+            models="deepseek-(v4-pro|chat|reasoner)",
+            beside="images",
+            reason="this model sees no images; use deepseek-flash",
+        ),
+        drop(
             "tool_choice",
             models="(?!deepseek-chat)",
             unless={"tool_choice": ("auto", "none"), "reasoning": ("off", 0)},

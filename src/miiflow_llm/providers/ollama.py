@@ -3,7 +3,7 @@
 import re
 
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ReasoningBlock, ToolResult
-from ..dialects.ollama_chat import OLLAMA_CHAT
+from ..dialects.ollama_chat import CLOUD, JSON_ALONE, OLLAMA_CHAT
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..tables import Also, BaseUrlFrom, Provider, apart, drop, joined, refused, take
 from ..tables.media_parts import text_or
@@ -39,7 +39,7 @@ PROVIDER = Provider(
     key="optional",
     base_url_env=(BaseUrlFrom("OLLAMA_HOST", through=host),),
     example_model="gpt-oss:20b",
-    structured={".*[-:]cloud$": "prompt"},
+    structured={CLOUD: "prompt"},
     also=(
         Also(
             dialect=OPENAI_CHAT,
@@ -63,6 +63,7 @@ PROVIDER = Provider(
                     reason="Ollama ignores it; give only the tool that is wanted, and say so",
                 ),
                 drop("parallel_tool_calls", reason="Ollama ignores it; leave it out"),
+                JSON_ALONE,
             ),
         ),
     ),

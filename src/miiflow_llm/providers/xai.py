@@ -63,11 +63,14 @@ DROPS = (
         models=rf"(?!{NEVER_REASONS})(grok-4(\.20.*-reasoning|\.1|-|$)|grok-code)",
         reason="this model has no levels; choose another, as grok-4.6 or grok-4.20-non-reasoning",
     ),
-    drop(
-        "tool_choice",
-        beside="schema",
-        unless={"tool_choice": ("auto", "none")},
-        reason="with a schema xAI answers in it and drops the call; make two calls",
+    *(
+        drop(
+            "tool_choice",
+            beside=form,
+            unless={"tool_choice": ("auto", "none")},
+            reason="asked for JSON too, xAI answers in it and drops the call; make two calls",
+        )
+        for form in ("schema", "json_mode")
     ),
 )
 

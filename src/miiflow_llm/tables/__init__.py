@@ -26,7 +26,7 @@ from .cache_marks import first_and_last_marks, lifetime
 from .check import all_rules, checked
 from .counters import Counter, count, count_unless_in_total
 from .dialect import Dialect, Prepare, Structured
-from .drops import Drop, drop
+from .drops import Drop, at_least, but, drop
 from .endpoint import Endpoint, not_offered
 from .event_words import (
     PIECES,
@@ -139,8 +139,10 @@ __all__ = [
     "always_on",
     "apart",
     "as_spoken",
+    "at_least",
     "beside",
     "budget",
+    "but",
     "by_model",
     "by_role",
     "by_value",

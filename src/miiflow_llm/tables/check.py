@@ -12,6 +12,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall, ToolResult
 from ..core.request import PARAMETERS, ChatRequest, OutputSchema, ToolSpec
 from .dialect import Dialect
+from .drops import HOLDS
 from .event_words import Each, Rule, RuleLike, paths_of
 from .paths import steps
 from .request_words import BLOCKS, Place, PlaceBy, Take
@@ -56,8 +57,10 @@ def checked(dialect: Dialect) -> Dialect:
     _known(f"{where}: finish words are", dialect.finish.values(), _FINISH_WORDS)
     _known(f"{where}: structured is", dialect.structured.values(), _STRUCTURED)
     for row in dialect.drops:
-        named = [*row.parameters, *(name for name, _ in row.unless), *([row.beside] if row.beside else [])]
-        _known(f"{where}: drop names", named, PARAMETERS)
+        looked_at = (*(name for name, _ in row.unless), *row.beside)
+        named = [*row.parameters, *(name for name in looked_at if not name.startswith("extra_body."))]
+        _known(f"{where}: drop names", row.parameters, PARAMETERS)
+        _known(f"{where}: drop names", named, (*PARAMETERS, *HOLDS))
     _check_events(where, dialect)
     return dialect
 

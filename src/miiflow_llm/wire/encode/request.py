@@ -15,6 +15,7 @@ import msgspec
 from ...core.exceptions import ConfigurationError, UnsupportedParameterError
 from ...core.request import PARAMETERS, ChatRequest
 from ...tables import Dialect, Drop, Take
+from ...tables.drops import Values, seen
 from ...tables.template import NOTHING, View, attribute, fill, words
 from . import conversation
 from .tool_names import callers_names, with_wire_names
@@ -93,6 +94,7 @@ def parameters(dialect: Dialect) -> frozenset[str]:
 def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: list[str]) -> ChatRequest:
     """The request without what is not taken, or an error that names it."""
     taken = parameters(dialect)
+    _refused_whole(dialect, request)
     for name in PARAMETERS:
         if getattr(request, name) is None:
             continue
@@ -109,6 +111,13 @@ def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported,
     return request
 
 
+def _refused_whole(dialect: Dialect, request: ChatRequest) -> None:
+    """Raise if a row without parameters refuses the request itself."""
+    row = next((row for row in dialect.drops if not row.parameters and _applies(row, request)), None)
+    if row:
+        raise UnsupportedParameterError(f"messages: {row.reason}", parameter="messages")
+
+
 def _no_place(dialect: Dialect, name: str) -> str:
     there = " as this server speaks it" if dialect.bundle_of(name) else ""
     return f"the {dialect.name} format{there} has no place for it"
@@ -122,9 +131,13 @@ def refusal(dialect: Dialect, request: ChatRequest, name: str) -> Drop | None:
 def _applies(row: Drop, request: ChatRequest) -> bool:
     if row.models and not re.match(row.models, request.model):
         return False
-    if row.beside and not getattr(request, row.beside):
+    if not all(seen(request, name) for name in row.beside):
         return False
-    return not any(getattr(request, name) in values for name, values in row.unless)
+    return not any(_lifts(values, seen(request, name)) for name, values in row.unless)
+
+
+def _lifts(values: Values, value: Any) -> bool:
+    return values(value) if callable(values) else value in values
 
 
 def _unmarked(dialect: Dialect, request: ChatRequest) -> list[str]:
