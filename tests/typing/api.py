@@ -12,12 +12,15 @@ from miiflow_llm import (
     Message,
     ProviderStreamNormalizer,
     StreamChunk,
+    SyncClientPool,
     SyncLLMClient,
     Timeout,
     TokenCount,
     register,
 )
-from miiflow_llm.core import DocumentBlock, ImageBlock, OpaqueBlock, TextBlock, ToolCall
+from miiflow_llm.calls.streams import ChatStream
+from miiflow_llm.client.chat import AnswerStream, Chat, SyncAnswerStream, SyncChat
+from miiflow_llm.core import DocumentBlock, Embeddings, ImageBlock, ModelInfo, OpaqueBlock, TextBlock, ToolCall
 from miiflow_llm.core.exceptions import ProviderError, RateLimitError, StreamInterruptedError
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.schema.tools import Tool, tool
@@ -80,6 +83,28 @@ def synchronous() -> None:
             events={"reasoning": emit("reasoning", "delta.thoughts")},
         )
     )
+
+
+async def anything_to_chat_with(one: Chat, other: SyncChat) -> None:
+    """What takes a client takes whatever has its face."""
+    assert_type(await one.chat("x", temperature=0.1, timeout=3), ChatResponse)
+    assert_type(one.stream_chat("x", max_tokens=3), AnswerStream)
+    async with one, one.stream_chat("x") as stream:
+        async for chunk in stream:
+            assert_type(chunk, StreamChunk)
+    assert_type(await one.count_tokens("x", timeout=1, tools=[get_tide]), int)
+    assert_type(other.chat("x"), ChatResponse)
+    assert_type(other.stream_with_schema("x", Analysis), SyncAnswerStream)
+
+
+async def clients_have_the_face() -> None:
+    """Both clients have it; what they stream keeps its own type."""
+    client, blocking = LLMClient.create("openai", "m"), SyncLLMClient.create("openai", "m")
+    await anything_to_chat_with(client, blocking)
+    assert_type(client.stream_with_schema("x", Analysis), ChatStream)
+    assert_type(await client.embed("x", timeout=2), Embeddings)
+    assert_type(blocking.models(timeout=Timeout(total=2)), list[ModelInfo])
+    assert_type(SyncClientPool({}).get(), SyncLLMClient)
 
 
 def errors(error: Exception) -> None:

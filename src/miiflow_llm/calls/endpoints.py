@@ -10,6 +10,7 @@ from ..core.events import Operation
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.request import ChatRequest, Plan
 from ..core.response import Embeddings, ModelInfo
+from ..core.timeout import Timeout
 from ..tables import Endpoint
 from ..wire import endpoints
 from .call import planned
@@ -20,36 +21,43 @@ from .sending import whole
 Found = TypeVar("Found")
 
 
-async def models(player: Player, setup: Setup) -> list[ModelInfo]:
+async def models(player: Player, setup: Setup, timeout: Timeout | None) -> list[ModelInfo]:
     """The models that the provider lists for this key."""
     row = setup.target.route("").engine.dialect.model_list
-    exchange = _exchange(setup, row, "models", "", {})
+    exchange = _exchange(setup, row, "models", "", {}, timeout)
     return await _ask(player, exchange, partial(endpoints.read_models, row))
 
 
 async def embed(
-    player: Player, setup: Setup, texts: str | Sequence[str], model: str, dimensions: int | None
+    player: Player,
+    setup: Setup,
+    texts: str | Sequence[str],
+    model: str,
+    dimensions: int | None,
+    timeout: Timeout | None,
 ) -> Embeddings:
     """One vector for each text."""
     texts = [texts] if isinstance(texts, str) else texts
     if not texts or not all(texts):
         raise ConfigurationError("embed: give one text or more, none of them empty")
     row = setup.target.route(model).engine.dialect.embeddings
-    exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions})
+    exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions}, timeout)
     return await _ask(player, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
 
 
-async def count_tokens(player: Player, setup: Setup, request: ChatRequest) -> int:
+async def count_tokens(player: Player, setup: Setup, request: ChatRequest, timeout: Timeout | None) -> int:
     """How many tokens the provider counts in the request."""
     route = setup.target.route(request.model)
     row = route.engine.dialect.token_count
     chat = planned(setup, route, request).body
-    exchange = _exchange(setup, row, "count_tokens", request.model, {"chat": chat})
+    exchange = _exchange(setup, row, "count_tokens", request.model, {"chat": chat}, timeout)
     exchange.request = request
     return await _ask(player, exchange, partial(endpoints.read_tokens, row))
 
 
-def _exchange(setup: Setup, row: Endpoint, operation: Operation, model: str, values: dict[str, Any]) -> Exchange:
+def _exchange(
+    setup: Setup, row: Endpoint, operation: Operation, model: str, values: dict[str, Any], timeout: Timeout | None
+) -> Exchange:
     route = setup.target.route(model)
     dialect = route.engine.dialect
     try:
@@ -59,7 +67,7 @@ def _exchange(setup: Setup, row: Endpoint, operation: Operation, model: str, val
         raise
     headers = setup.target.request_headers(dialect, stream=False, extra=None)
     plan = Plan(row.method, route.base_url + path, headers, body, [], dialect.name)
-    exchange = Exchange(setup, route.engine, model, plan, None)
+    exchange = Exchange(setup, route.engine, model, plan, timeout)
     exchange.operation = operation
     return exchange
 

@@ -199,13 +199,20 @@ class BaseClient(Generic[HttpClient]):
     def _connections(cls, http_client: HttpClient | None, kind: TransportName) -> Player:
         raise NotImplementedError
 
-    def plan(self, messages: Messages, *, stream: bool = False, **parameters: Unpack[Parameters]) -> Plan:
+    def plan(
+        self,
+        messages: Messages,
+        *,
+        stream: bool = False,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[Parameters],
+    ) -> Plan:
         """The exact request that `chat` (or `stream_chat`) would send, without sending it; the key is hidden.
 
         Raises:
             MiiflowLLMError: the request cannot be said.
         """
-        plan = self._call(messages, None, stream=stream, parameters=parameters).plan
+        plan = self._call(messages, timeout, stream=stream, parameters=parameters).plan
         credential = self._setup.target.credential
         if credential is not None:
             plan.headers = {**plan.headers, credential.header: credential.hidden()}
@@ -223,8 +230,7 @@ class BaseClient(Generic[HttpClient]):
     ) -> Call:
         given = {**self._defaults, **{name: value for name, value in parameters.items() if value is not None}}
         request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
-        limits = Timeout.of(timeout) if timeout is not None else None
-        return Call(self._setup, request, limits, _shape(given.get("schema")))
+        return Call(self._setup, request, limits_of(timeout), _shape(given.get("schema")))
 
     async def _warm_up(self) -> None:
         self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})
@@ -235,6 +241,11 @@ class BaseClient(Generic[HttpClient]):
         if not chosen:
             raise ConfigurationError("no model: pass model=... to create() or to embed()", provider=self.provider)
         return chosen
+
+
+def limits_of(timeout: Timeout | float | None) -> Timeout | None:
+    """The limits of one call; `None` if it has the client's."""
+    return None if timeout is None else Timeout.of(timeout)
 
 
 def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None, settings: Settings) -> Setup:

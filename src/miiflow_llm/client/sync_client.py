@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import Unpack
 
 import httpx
 
 from ..calls.chatting import chat
-from ..calls.parameters import CommonParameters, Messages, Parameters, ToolParameters
+from ..calls.parameters import Messages, Parameters
 from ..calls.players import Player, ThreadPlayer, played
 from ..calls.sync_streams import SyncChatStream
-from ..core.messages import Message, as_messages
 from ..core.response import ChatResponse, Embeddings, ModelInfo
 from ..core.timeout import Timeout
 from ..http.transport import TransportName
 from ..http.transport_sync import SyncTransport
-from .base import BaseClient
-
-if TYPE_CHECKING:
-    from ..calls.tool_loop import ToolRun
+from .base import BaseClient, limits_of
+from .from_chat import FromSyncChat
 
 
-class SyncLLMClient(BaseClient[httpx.Client]):
+class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream]):
     """One provider and, unless a call says otherwise, one model, used with blocking calls.
 
     Make it with `create`, use it from as many threads as you like, close it with `close` or `with`. httpx's transport
@@ -60,45 +56,7 @@ class SyncLLMClient(BaseClient[httpx.Client]):
         call = self._call(messages, timeout, stream=True, parameters=parameters)
         return SyncChatStream(self._player, call, raw=raw)
 
-    def stream_with_schema(
-        self,
-        messages: Messages,
-        schema: Any,
-        *,
-        timeout: Timeout | float | None = None,
-        **parameters: Unpack[ToolParameters],
-    ) -> SyncChatStream:
-        """The answer as it comes, as a value of the type `schema`; as `LLMClient.stream_with_schema`."""
-        return self.stream_chat(messages, timeout=timeout, schema=schema, **parameters)
-
-    def run_tools(
-        self,
-        messages: Messages,
-        tools: Sequence[Any],
-        *,
-        max_rounds: int = 10,
-        max_concurrency: int = 8,
-        schema: Any = None,
-        **parameters: Unpack[CommonParameters],
-    ) -> ToolRun:
-        """Ask, run the calls that the model makes, and go on until it makes none; as `LLMClient.run_tools`.
-
-        The calls of one answer run side by side in threads, asynchronous functions each in an event loop of its own.
-
-        Raises:
-            ConfigurationError: a tool has no function to run.
-            MiiflowLLMError: as for `chat`.
-        """
-        from ..calls.tool_loop import choice_of, run_tools_sync
-
-        def ask(conversation: list[Message], first: bool) -> ChatResponse:
-            given = parameters.copy()
-            given["tool_choice"] = choice_of(first, parameters.get("tool_choice"))
-            return self.chat(conversation, tools=tools, schema=schema, **given)
-
-        return run_tools_sync(ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency)
-
-    def models(self) -> list[ModelInfo]:
+    def models(self, *, timeout: Timeout | float | None = None) -> list[ModelInfo]:
         """The models that the provider lists for this key; as `LLMClient.models`.
 
         Raises:
@@ -107,10 +65,15 @@ class SyncLLMClient(BaseClient[httpx.Client]):
         """
         from ..calls import endpoints
 
-        return played(endpoints.models(self._player, self._setup))
+        return played(endpoints.models(self._player, self._setup, limits_of(timeout)))
 
     def embed(
-        self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: Timeout | float | None = None,
     ) -> Embeddings:
         """One vector for each text, in order; as `LLMClient.embed`.
 
@@ -121,9 +84,11 @@ class SyncLLMClient(BaseClient[httpx.Client]):
         from ..calls import endpoints
 
         chosen = self._embedding_model(model)
-        return played(endpoints.embed(self._player, self._setup, texts, chosen, dimensions))
+        return played(endpoints.embed(self._player, self._setup, texts, chosen, dimensions, limits_of(timeout)))
 
-    def count_tokens(self, messages: Messages, **parameters: Unpack[Parameters]) -> int:
+    def count_tokens(
+        self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
+    ) -> int:
         """How many prompt tokens the provider counts in what `chat` would send; as `LLMClient.count_tokens`.
 
         Raises:
@@ -132,8 +97,8 @@ class SyncLLMClient(BaseClient[httpx.Client]):
         """
         from ..calls import endpoints
 
-        call = self._call(messages, None, stream=False, parameters=parameters)
-        return played(endpoints.count_tokens(self._player, self._setup, call.request))
+        call = self._call(messages, timeout, stream=False, parameters=parameters)
+        return played(endpoints.count_tokens(self._player, self._setup, call.request, call.timeout))
 
     def warm_up(self) -> None:
         """Do ahead what the first call would wait for; as `LLMClient.warm_up`.
@@ -147,11 +112,3 @@ class SyncLLMClient(BaseClient[httpx.Client]):
     def close(self) -> None:
         """Close the connections. Harmless when done twice."""
         played(self._player.aclose())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
