@@ -118,12 +118,12 @@ def test_truncated() -> None:
 def test_deadlines(fault: Fault, phase: str) -> None:
     """A blocking read that waits too long is ended, with the right phase, though the limit moved meanwhile."""
     capture = CAPTURES["openai/text"]
-    limits = Timeout(first_output=0.4, idle=0.3)
+    limits = Timeout(first_output=1, idle=0.9)
     with serving(capture, fault=fault) as server, client(server, capture, timeout=limits) as one:
         began = time.monotonic()
         with pytest.raises(error.TimeoutError) as caught:
             list(one.stream_chat("Hello"))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
     assert caught.value.phase == phase
 
 
@@ -215,7 +215,7 @@ def test_the_whole_call_has_an_end(how: str) -> None:
                 one.chat("Hello")
             else:
                 list(one.stream_chat("Hello"))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
     assert caught.value.phase == "total"
     if how == "stream":
         assert caught.value.partial is not None

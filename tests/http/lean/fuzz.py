@@ -122,7 +122,7 @@ async def run(seed: int, count: int) -> Counter[str]:
         async with transport:
             for number, case in enumerate(played):
                 request = httpx.Request(case.method, f"{server.url}{number}", content=b"")
-                with anyio.fail_after(5):
+                with anyio.fail_after(30):
                     outcomes[await _outcome(transport, request)] += 1
             assert transport._pools.current().pool.size <= 1, "places leak"
         assert server.settled(), "connections leak"

@@ -118,7 +118,7 @@ async def test_hang_up_at_once() -> None:
     with Server(lambda peer: time.sleep(peer.number % 3 * 0.001)) as server:
         async with lean() as (client, transport):
             for _ in range(100):
-                with anyio.fail_after(5), pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+                with anyio.fail_after(30), pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                     await client.get(server.url)
             assert books(transport).size == 0
 
@@ -137,7 +137,7 @@ async def test_hang_up_before_the_request(monkeypatch: pytest.MonkeyPatch) -> No
                 return connection
 
             monkeypatch.setattr(transport, "_open", slowly)
-            with anyio.fail_after(5), pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            with anyio.fail_after(30), pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                 await client.get(server.url)
             assert books(transport).size == 0
 

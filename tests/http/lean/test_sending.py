@@ -71,7 +71,7 @@ async def test_early_refusal_stops_the_body(body: str) -> None:
             began = time.monotonic()
             response = await client.post(server.url, content=BIG * 2 if body == "bytes" else endless)
             assert (response.status_code, response.text) == (413, "big")
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8
             assert books(transport).size == 0
             assert (await client.get(server.url)).text == "ok"
             release.set()

@@ -55,7 +55,7 @@ async def test_read_limit_before_the_head() -> None:
             began = time.monotonic()
             with pytest.raises(httpx.ReadTimeout):
                 await client.get(server.url, timeout=only(read=0.1))
-            assert 0.09 < time.monotonic() - began < 4
+            assert 0.09 < time.monotonic() - began < 8
             assert books(transport).size == 0
         assert server.settled()
 
@@ -69,7 +69,7 @@ async def test_read_limit_is_for_each_wait() -> None:
             async with client.stream("GET", server.url, timeout=only(read=0.6)) as response:
                 got, error = await read_on(seam(response))
             assert (got, error) == (b"x" * 8, httpx.ReadTimeout)
-            assert 1.3 < time.monotonic() - began < 5
+            assert 1.3 < time.monotonic() - began < 8
             assert books(transport).size == 0
         assert server.settled()
 
@@ -84,7 +84,7 @@ async def test_deadline_ends_a_flowing_body() -> None:
             stream.deadline = began + 0.2
             _, error = await read_on(stream)
             assert error is httpx.ReadTimeout
-            assert 0.19 < time.monotonic() - began < 4
+            assert 0.19 < time.monotonic() - began < 8
             assert books(transport).size == 0
             with pytest.raises(httpx.ReadError):
                 await stream.read()
@@ -117,7 +117,7 @@ async def test_the_end_wakes_a_reader() -> None:
     with Server(serve) as server:
         async with lean() as (client, _), client.stream("GET", server.url) as response:
             stream = seam(response)
-            with anyio.fail_after(3):
+            with anyio.fail_after(30):
                 assert await stream.read() == b"x"
                 assert await stream.read() == b""
 
@@ -159,7 +159,7 @@ async def test_deadline_may_move() -> None:
             began = time.monotonic()
             got, error = await read_on(seam(response), moving=0.6)
             assert (got, error) == (b"x" * 8, httpx.ReadTimeout)
-            assert 1.3 < time.monotonic() - began < 5
+            assert 1.3 < time.monotonic() - began < 8
 
 
 @pytest.mark.anyio
@@ -195,7 +195,7 @@ async def test_deadline_brought_forward_between_waits() -> None:
             began = time.monotonic()
             with pytest.raises(httpx.ReadTimeout):
                 await stream.read()
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 8
 
 
 @pytest.mark.anyio
@@ -223,7 +223,7 @@ async def test_nearer_of_two_limits_counts() -> None:
                 began = time.monotonic()
                 with pytest.raises(httpx.ReadTimeout):
                     await stream.read()
-                assert 0.09 < time.monotonic() - began < 4
+                assert 0.09 < time.monotonic() - began < 8
 
 
 @pytest.mark.anyio
@@ -236,7 +236,7 @@ async def test_write_limit(size: int) -> None:
             began = time.monotonic()
             with pytest.raises(httpx.WriteTimeout):
                 await client.post(server.url, content=b"x" * size, timeout=only(write=0.2))
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 8
             assert books(transport).size == 0
             release.set()
 

@@ -93,7 +93,7 @@ async def test_handshake_that_hangs() -> None:
             began = time.monotonic()
             with pytest.raises(httpx.ConnectTimeout):
                 await client.get(f"https://localhost:{server.port}/", timeout=0.2)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8
             assert books(transport).size == 0
         assert server.settled()
 
@@ -158,7 +158,7 @@ async def test_end_of_the_connection(sent: bytes, expect: object, polite: bool) 
             except httpx.TransportError as exc:
                 got = type(exc)
             assert got == expect
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8
             await until(lambda: not any(idle.is_quiet() for idle in books(transport)._idle))
 
 
