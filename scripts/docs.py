@@ -1,4 +1,4 @@
-"""Write the generated tables of README.md and docs/ from the providers' own; `--check`: are they current?"""
+"""Write what is generated of README.md, docs/ and the types of browsers from the tables; `--check`: is it current?"""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import parameters
+
 from miiflow_llm import providers
 from miiflow_llm.core import messages
 from miiflow_llm.core.request import PARAMETERS
 from miiflow_llm.tables import Dialect, Place, PlaceBy, Provider, Take, dialects_of
 from miiflow_llm.tables.template import words
 from miiflow_llm.tables.tool_parts import runs_none
-from miiflow_llm.wire.encode.request import parameters
+from miiflow_llm.wire.encode.request import parameters as taken
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 FEATURES = ROOT / "docs" / "features.md"
-_SECTION = re.compile(r"(<!-- providers: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+REQUESTS = ROOT / "docs" / "requests.md"
+TYPES = ROOT / "src" / "miiflow_llm" / "web" / "static" / "miiflow-llm.d.ts"
 
 
 SHORT = {"documents": "PDF", "audio": "audio", "schema": "schema", "embeddings": "embed", "token count": "count"}
@@ -106,7 +109,7 @@ def _cell(feature: str, dialect: Dialect) -> str:
         and all(lifts == feature for lifts, _ in row.unless)  # only values that mean to do without it
         for row in dialect.drops
     )
-    return "✓" if feature in parameters(dialect) and not refused_by_all else ""
+    return "✓" if feature in taken(dialect) and not refused_by_all else ""
 
 
 def _templates(dialect: Dialect) -> Iterator[Any]:
@@ -130,12 +133,19 @@ def _refused(place: Place | PlaceBy) -> bool:
     return all(one.where in ("refused", "left_out") for one in places)
 
 
+def _filled(path: Path, begin: str, end: str, made: str) -> str:
+    """The file with what stands between the line that begins so and `end` made anew."""
+    section = re.compile(rf"(^{re.escape(begin)}[^\n]*\n).*?(^{re.escape(end)})", re.DOTALL | re.MULTILINE)
+    return section.sub(lambda match: match.group(1) + made + match.group(2), path.read_text())
+
+
 def main() -> int:
     """Exit code 1 where `--check` finds something out of date."""
-    readme = README.read_text()
     made = {
-        README: _SECTION.sub(lambda match: match.group(1) + provider_table() + match.group(2), readme),
+        README: _filled(README, "<!-- providers:", "<!-- end -->", provider_table()),
         FEATURES: feature_table(),
+        REQUESTS: _filled(REQUESTS, "<!-- parameters:", "<!-- end -->", parameters.table()),
+        TYPES: _filled(TYPES, "  // parameters:", "  // end of parameters", parameters.typescript()),
     }
     old = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:

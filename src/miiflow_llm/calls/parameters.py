@@ -10,20 +10,13 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError
 from ..core.messages import MessageLike, as_messages
-from ..core.request import ChatRequest, HostedTool, ToolSpec
+from ..core.request import OF_A_CALL, ChatRequest, HostedTool, ToolSpec, declared
 
 Messages = MessageLike | Sequence[MessageLike]
 
 
 class CommonParameters(TypedDict, total=False):
-    """The settings of one call, all optional; `None` is the same as not said.
-
-    `model` replaces the client's. `max_tokens` counts the answer and its reasoning. `temperature`, `top_p`, `top_k`,
-    `seed`, `presence_penalty` and `frequency_penalty` steer sampling where the provider and model take them. `stop` is
-    a string or several. `tool_choice` is `auto`, `none`, `required` or a tool's name. `reasoning` is an effort
-    (`off minimal low medium high xhigh max`) or a budget in tokens. `json_mode` asks for any JSON. `user` is your
-    user's id. `extra_body` is merged into the body and has the last word, as `extra_headers` have among the headers.
-    """
+    """The settings of one call, all optional; `None` is the same as not said. `ChatRequest` says what each means."""
 
     model: str | None
     temperature: float | None
@@ -60,6 +53,10 @@ class Parameters(ToolParameters, total=False):
 
 
 NAMES = tuple(get_type_hints(Parameters))
+Parameters.__doc__ = "\n".join(
+    ["The settings of one call, all optional; `None` is the same as not said.", ""]
+    + [f"{one.name}: {one.words}" for one in map(declared, OF_A_CALL)]
+)
 _NOT_TAKEN = {
     "n": "one call is one answer; make several calls",
     "stream": "call stream_chat() for a stream, chat() for a whole answer",

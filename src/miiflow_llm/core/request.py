@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import reduce
+from operator import or_
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 import msgspec
+from msgspec import Meta
 
 from .messages import Cache, Message, TextBlock
 
@@ -50,46 +54,76 @@ class Plan(msgspec.Struct):
     dialect: str
 
 
+def _said(words: str) -> Meta:
+    return Meta(description=words)
+
+
 class ChatRequest(msgspec.Struct, kw_only=True):
     """Everything one call can say; `None` means not said.
 
-    `system` is filled in from the messages, and `system_blocks` where one of its blocks asks to be cached.
-    `max_tokens` counts the answer with its reasoning. `stop` is a list of strings. `reasoning` is an effort word
-    (`off minimal low medium high max`) or a budget in tokens. `extra_body` is merged into the body last and wins;
-    `extra_headers` likewise.
+    Each parameter of a call is declared here, with its words: the keyword arguments, the body that browsers send, its
+    TypeScript types and the table in docs/requests.md follow, or are held equal to it by a test. `system` is filled in
+    from the messages, and `system_blocks` too if one of its blocks asks to be cached.
     """
 
-    model: str
+    model: Annotated[str, _said("The model; it replaces the client's.")]
     messages: list[Message]
     stream: bool = False
     system: str | None = None
     system_blocks: Sequence[TextBlock] | None = None
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    stop: Sequence[str] | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    tools: Sequence[ToolSpec] | None = None
-    tool_choice: str | None = None
-    parallel_tool_calls: bool | None = None
-    reasoning: str | int | None = None
-    schema: OutputSchema | None = None
-    json_mode: bool | None = None
-    user: str | None = None
-    service_tier: str | None = None
-    metadata: Mapping[str, str] | None = None
-    extra_body: Mapping[str, Any] | None = None
-    extra_headers: Mapping[str, str] | None = None
+    max_tokens: Annotated[int | None, _said("The most tokens of the answer, its reasoning included.")] = None
+    temperature: Annotated[float | None, _said("How freely tokens are chosen; 0 is the most likely each time.")] = None
+    top_p: Annotated[float | None, _said("Choose among the most likely tokens that make up this probability.")] = None
+    top_k: Annotated[int | None, _said("Choose among this many of the most likely tokens.")] = None
+    stop: Annotated[Sequence[str] | None, _said("One or more strings at which the answer ends.")] = None
+    seed: Annotated[int | None, _said("For answers that can be repeated, as far as the provider can.")] = None
+    presence_penalty: Annotated[float | None, _said("Above 0 makes tokens that have been used less likely.")] = None
+    frequency_penalty: Annotated[
+        float | None, _said("Above 0 makes tokens less likely the more often they have been used.")
+    ] = None
+    logprobs: Annotated[bool | None, _said("Give the log probability of each token.")] = None
+    top_logprobs: Annotated[int | None, _said("Give this many alternatives of each token too.")] = None
+    tools: Annotated[
+        Sequence[ToolSpec] | None,
+        _said("Functions, `Tool`s, types or schemas, and the provider's own tools as its dicts."),
+    ] = None
+    tool_choice: Annotated[str | None, _said("`auto`, `none`, `required`, or the name of a tool.")] = None
+    parallel_tool_calls: Annotated[bool | None, _said("Whether one answer may make several calls.")] = None
+    reasoning: Annotated[
+        str | int | None,
+        _said("An effort (`off`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`) or a budget in tokens."),
+    ] = None
+    schema: Annotated[OutputSchema | None, _said("A type or a JSON Schema that the answer must follow.")] = None
+    json_mode: Annotated[bool | None, _said("Ask for JSON of any form.")] = None
+    user: Annotated[str | None, _said("Your own id of the user, for the provider's checks of abuse.")] = None
+    service_tier: Annotated[str | None, _said("The provider's word for how fast and at what price it answers.")] = None
+    metadata: Annotated[Mapping[str, str] | None, _said("Labels that the provider keeps with the call.")] = None
+    extra_body: Annotated[
+        Mapping[str, Any] | None, _said("The provider's own fields, merged into the body; they have the last word.")
+    ] = None
+    extra_headers: Annotated[Mapping[str, str] | None, _said("More headers; they have the last word.")] = None
 
 
-PARAMETERS: tuple[str, ...] = tuple(
-    name
-    for name in ChatRequest.__struct_fields__
-    if name not in ("model", "messages", "stream", "system", "system_blocks", "extra_body", "extra_headers")
+OF_A_CALL: tuple[str, ...] = tuple(
+    name for name in ChatRequest.__struct_fields__ if name not in ("messages", "stream", "system", "system_blocks")
 )
+"""Everything that a caller may say beside the messages."""
+
+PARAMETERS: tuple[str, ...] = tuple(name for name in OF_A_CALL if name != "model" and not name.startswith("extra_"))
 """The settings of a call that a provider may or may not take."""
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """What is declared of one parameter: its type, without `None`, and its words."""
+
+    name: str
+    type: Any
+    words: str
+
+
+def declared(name: str) -> Parameter:
+    """The declaration of one of `OF_A_CALL`."""
+    field = next(field for field in msgspec.structs.fields(ChatRequest) if field.name == name)
+    kind, meta = get_args(field.type)
+    kinds = [one for one in get_args(kind) if one is not NoneType] or [kind]
+    return Parameter(name, reduce(or_, kinds), meta.description)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ..calls.hooks import Hooks
 from ..core.events import CallEvent
 from ..core.exceptions import ConfigurationError
+from ..core.request import ChatRequest
 
 try:
     from opentelemetry.metrics import Histogram, Meter, MeterProvider, get_meter
@@ -121,7 +122,7 @@ class Telemetry:
 
     def begun(self, event: CallEvent) -> None:
         """Open the span, under the one that is current where the call runs."""
-        attributes = {**_common(event), **_asked(event)}
+        attributes = {**_common(event), **settings(event.request)}
         name = f"{attributes['gen_ai.operation.name']} {event.model}".rstrip()
         span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=_started(event))
         event.extensions[SCOPE] = span
@@ -213,9 +214,8 @@ def _common(event: CallEvent) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _asked(event: CallEvent) -> dict[str, Any]:
-    """The request's settings."""
-    request = event.request
+def settings(request: ChatRequest | None) -> dict[str, Any]:
+    """The attributes of a request's parameters, those that the conventions have a name for."""
     if request is None:
         return {}
     found = {f"gen_ai.request.{name}": getattr(request, name) for name in _KEPT}

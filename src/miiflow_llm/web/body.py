@@ -6,13 +6,13 @@ Every refusal is a `Rejected` with status 422 and the place (`$.messages[2].role
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, Message, OpaqueBlock
-from ..core.request import ToolSpec
+from ..core.request import OF_A_CALL, ToolSpec, declared
 from .safe_errors import Rejected
 
 Attachment = ImageBlock | DocumentBlock | AudioBlock
@@ -36,30 +36,39 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     remote_urls: bool = True
 
 
-class ChatBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The JSON of a request. `messages` are as `Message.from_dict` takes them, all roles and blocks kept.
+SERVICES_OWN = ("logprobs", "top_logprobs", "user", "service_tier", "metadata", "extra_body", "extra_headers")
+"""Parameters that are the service's to say and no browser's: who asks, at what price, and what nobody checked."""
 
-    `provider` and `model` choose among those that the service allows. `schema` is a JSON Schema, or the name of one of
-    the service's own types. The rest is as for `LLMClient.chat`.
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is more in a browser's request, or said otherwise, than in a call.
+
+    `messages` are as `Message.from_dict` takes them, all roles and blocks kept. `provider` and `model` choose among
+    those that the service allows. `schema` is a JSON Schema, or the name of one of the service's own types.
     """
 
     messages: list[dict[str, Any]]
     provider: str | None = None
     model: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
     max_tokens: int | None = None
     stop: str | list[str] | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
     tools: list[ToolSpec] | None = None
-    tool_choice: str | None = None
-    parallel_tool_calls: bool | None = None
     reasoning: Literal["off", "minimal", "low", "medium", "high", "xhigh", "max"] | int | None = None
-    json_mode: bool | None = None
     schema: dict[str, Any] | str | None = None
+
+
+_REST = [name for name in OF_A_CALL if name not in (*_Body.__struct_fields__, *SERVICES_OWN)]
+ChatBody = cast(
+    "type[_Body]",
+    msgspec.defstruct(
+        "ChatBody",
+        [(name, declared(name).type | None, None) for name in _REST],
+        bases=(_Body,),
+        kw_only=True,
+        forbid_unknown_fields=True,
+    ),
+)
+"""The JSON of a request: every parameter of a call that is not the service's own, as for `LLMClient.chat`."""
 
 
 class ChatOrder(msgspec.Struct):
@@ -105,7 +114,7 @@ def _message(item: dict[str, Any], place: int) -> Message:
     return message
 
 
-def _check(body: ChatBody, messages: list[Message], limits: Limits) -> None:
+def _check(body: _Body, messages: list[Message], limits: Limits) -> None:
     if not messages:
         raise wrong("There are no messages.", "$.messages")
     if len(messages) > limits.max_messages:
