@@ -282,6 +282,14 @@ def test_a_family_opts_in(dialect: Dialect, common: set[str]) -> None:
         assert parameters(as_spoken(taking, taking)) & set(PARAMETERS) == common | more
 
 
+def test_bundles_are_joined() -> None:
+    """A bundle adds to an object of the body, and bundles to each other's; a provider's own row replaces."""
+    dialect = _with(body={"a": {"b": 1}}, optional={"x": {"a": {"c": {"d": 2}}}, "y": {"a": {"c": {"e": 3}}, "f": 4}})
+    joined = with_rows(dialect, Rows(takes=("x", "y")))
+    assert joined.body == {"a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4}
+    assert with_rows(dialect, Rows(takes=("x",), body={"a": 5})).body == {"a": 5}
+
+
 def test_what_is_not_taken_may_be_taken_out() -> None:
     """A row that takes out what the provider's `takes` does not name changes nothing."""
     bare = Provider(name="skerry", dialect=OPENAI_CHAT, base_url=None, docs="https://skerry.example")

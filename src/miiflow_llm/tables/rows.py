@@ -24,7 +24,8 @@ class Rows(msgspec.Struct, kw_only=True):
 
     `events` and `whole` replace rules by name (`None` removes) wherever they stand; `more_events` and `more_whole` are
     added at the end. Mappings are merged key by key, and a key of `body` or `message` that is `None` is taken out.
-    `takes` names the dialect's `optional` bundles that the provider takes; `body` stands above them.
+    `takes` names the dialect's `optional` bundles that the provider takes; their objects are joined with the body's,
+    and `body` stands above them.
     `errors`, `drops` and patterns of `structured` come before the dialect's, as `prepare` does.
     """
 
@@ -110,7 +111,17 @@ def _taken(dialect: Dialect, bundles: tuple[str, ...]) -> dict[str, Any]:
     if wrong:
         legal = ", ".join(dialect.optional) or "none"
         raise ConfigurationError(f"takes: {dialect.name} has no optional bundle {wrong!r}; there are {legal}")
-    return {key: row for name in bundles for key, row in dialect.optional[name].items()}
+    out: dict[str, Any] = {}
+    for key, row in (pair for name in bundles for pair in dialect.optional[name].items()):
+        out[key] = _together(out.get(key, dialect.body.get(key)), row)
+    return out
+
+
+def _together(base: Any, more: Any) -> Any:
+    """Two templates of one object as one; of anything else the second."""
+    if not (isinstance(base, Mapping) and isinstance(more, Mapping)):
+        return more
+    return {**base, **{key: _together(base.get(key), row) for key, row in more.items()}}
 
 
 def _merged(dialect: Dialect, name: Literal["body", "message"], rows: Mapping[str, Any]) -> dict[str, Any]:
