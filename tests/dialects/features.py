@@ -139,6 +139,7 @@ def features(wire: str) -> dict[str, tuple[Any, dict[str, Any]]]:
         "reasoning off": asked(reasoning="off"),
         "reasoning budget": asked(reasoning=5000),
         "reasoning back": asked(thought(wire)),
+        "verbosity": asked(verbosity="low"),
         "schema": asked(schema=Sea),
         "schema, tools": asked(schema=Sea, tools=[BARE]),
         "json_mode": asked(json_mode=True),

@@ -32,6 +32,7 @@ class CommonParameters(TypedDict, total=False):
     tool_choice: str | None
     parallel_tool_calls: bool | None
     reasoning: str | int | None
+    verbosity: str | None
     json_mode: bool | None
     user: str | None
     service_tier: str | None

@@ -93,6 +93,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
         str | int | None,
         _said("An effort (`off`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`) or a budget in tokens."),
     ] = None
+    verbosity: Annotated[str | None, _said("How long answers are to be: `low`, `medium` or `high`.")] = None
     schema: Annotated[OutputSchema | None, _said("A type or a JSON Schema that the answer must follow.")] = None
     json_mode: Annotated[bool | None, _said("Ask for JSON of any form.")] = None
     user: Annotated[str | None, _said("Your own id of the user, for the provider's checks of abuse.")] = None

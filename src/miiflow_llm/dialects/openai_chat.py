@@ -134,6 +134,7 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "hosted_tools": {"tools": when("tools", take("tools", each=when("payload", take("payload"), STRICT_FUNCTION)))},
     "parallel_tool_calls": {"parallel_tool_calls": take("parallel_tool_calls")},
     "reasoning": {"reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none"))},
+    "verbosity": {"verbosity": take("verbosity")},
     "service_tier": {"service_tier": take("service_tier")},
     "user": {"user": take("user")},
     "metadata": {"metadata": take("metadata")},

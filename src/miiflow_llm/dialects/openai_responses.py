@@ -146,6 +146,7 @@ OPENAI_RESPONSES = Dialect(
         },
         "logprobs": {"top_logprobs": take("top_logprobs"), "include": [LOGPROBS]},
         "parallel_tool_calls": {"parallel_tool_calls": take("parallel_tool_calls")},
+        "verbosity": {"text": {"verbosity": take("verbosity")}},
         "service_tier": {"service_tier": take("service_tier")},
         "user": {"safety_identifier": take("user")},
         "metadata": {"metadata": take("metadata")},

@@ -91,6 +91,12 @@ DROPS: tuple[Drop, ...] = (
         reason="OpenAI's reasoning models refuse it; say in the prompt what is wanted",
     ),
     drop("tools", "tool_choice", "parallel_tool_calls", models="gpt-5-chat", reason="this model calls no tools"),
+    drop(
+        "verbosity",
+        models=rf"{UNREASONING}|o\d",
+        unless=("verbosity", "medium"),
+        reason="models before gpt-5 take 'medium' only; leave it out",
+    ),
     drop("parallel_tool_calls", models=r"o\d", reason="this model makes one call at a time; leave it out"),
 )
 

@@ -51,6 +51,7 @@ PROVIDER = Provider(
         "logprobs",
         "hosted_tools",
         "parallel_tool_calls",
+        "verbosity",
         "service_tier",
         "user",
         "metadata",
@@ -64,7 +65,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
-            takes=("logprobs", "parallel_tool_calls", "service_tier", "user", "metadata"),
+            takes=("logprobs", "parallel_tool_calls", "verbosity", "service_tier", "user", "metadata"),
             body=RESPONSES_BODY,
             drops=DROPS,
         ),

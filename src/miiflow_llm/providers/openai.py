@@ -83,7 +83,16 @@ PROVIDER = Provider(
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
     shared=Rows(media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
-    takes=("seed", "penalties", "logprobs", "hosted_tools", "parallel_tool_calls", "service_tier", "metadata"),
+    takes=(
+        "seed",
+        "penalties",
+        "logprobs",
+        "hosted_tools",
+        "parallel_tool_calls",
+        "verbosity",
+        "service_tier",
+        "metadata",
+    ),
     body={"reasoning_effort": efforts(), "safety_identifier": take("user")},
     parts={
         ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
@@ -109,7 +118,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
-            takes=("logprobs", "parallel_tool_calls", "service_tier", "user", "metadata"),
+            takes=("logprobs", "parallel_tool_calls", "verbosity", "service_tier", "user", "metadata"),
             body=RESPONSES_BODY,
             parts={
                 TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),

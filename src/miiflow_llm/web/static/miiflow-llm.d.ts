@@ -64,6 +64,8 @@ export interface ChatRequest {
   parallel_tool_calls?: boolean;
   /** An effort (`off`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`) or a budget in tokens. */
   reasoning?: "off" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" | number;
+  /** How long answers are to be: `low`, `medium` or `high`. */
+  verbosity?: string;
   /** The name of a type that the service knows, or a JSON Schema that the answer must follow. */
   schema?: object | string;
   /** Ask for JSON of any form. */
