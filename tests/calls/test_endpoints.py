@@ -11,15 +11,22 @@ import msgspec
 import pytest
 
 from miiflow_llm import LLMClient, SyncLLMClient
-from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamProtocolError
+from miiflow_llm.core.exceptions import (
+    ConfigurationError,
+    MiiflowLLMError,
+    StreamProtocolError,
+    UnsupportedParameterError,
+)
 from miiflow_llm.core.usage import TokenCount
+from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.replay.store import load_shared
+from miiflow_llm.tables import Endpoint, Provider, take
 from miiflow_llm.wire import endpoints
 
 from ..captured import SHARED, engine_of
 
 
-async def ask(provider: str, answer: Any, call: Any, **options: Any) -> tuple[Any, httpx.Request]:
+async def ask(provider: str | Provider, answer: Any, call: Any, **options: Any) -> tuple[Any, httpx.Request]:
     """What the call gives for the answer, from both clients alike, and the request that was sent."""
     sent: list[httpx.Request] = []
 
@@ -85,6 +92,44 @@ async def test_embeddings(provider: str, answer: Any, tokens: int | None) -> Non
     found, _ = await ask(provider, answer, lambda client: client.embed(["x", "y"]))
     assert found.vectors == [[1.0], [2.0]]
     assert found.usage == TokenCount(prompt_tokens=tokens, total_tokens=tokens)
+
+
+EMBEDDING = [
+    ("openai", {"data": [{"embedding": [1.0, 0.5]}]}),
+    ("mistral", {"data": [{"embedding": [1.0, 0.5]}]}),
+    ("gemini", {"embeddings": [{"values": [1.0, 0.5]}]}),
+    ("ollama", {"embeddings": [[1.0, 0.5]]}),
+    ("cohere", {"embeddings": {"float": [[1.0, 0.5]]}}),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("provider", "answer"), EMBEDDING)
+async def test_dimensions(provider: str, answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Dimensions that are given come; if a server ignored them, that is an error, or a warning with `drop`."""
+    found, request = await ask(provider, answer, lambda client: client.embed("x", dimensions=2))
+    assert found.vectors == [[1.0, 0.5]]
+    assert b'":2' in request.content
+    with pytest.raises(UnsupportedParameterError, match="dimensions=64 was ignored, the vectors have 2"):
+        await ask(provider, answer, lambda client: client.embed("x", dimensions=64))
+    found, _ = await ask(provider, answer, lambda client: client.embed("x", dimensions=64), unsupported="drop")
+    assert found.vectors == [[1.0, 0.5]]
+    assert "dimensions=64 was ignored" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_dimensions_without_a_place() -> None:
+    """Where a table has no place for them they are refused before anything is sent."""
+    row = Endpoint("/embed", body={"input": take("texts")}, items="data", value="embedding")
+    plain = Provider(
+        name="plain",
+        dialect=OPENAI_CHAT,
+        base_url="https://plain.example",
+        docs="https://plain.example",
+        embeddings=row,
+    )
+    with pytest.raises(UnsupportedParameterError, match="dimensions is not taken"):
+        await ask(plain, {}, lambda client: client.embed("x", dimensions=2))
 
 
 @pytest.mark.anyio

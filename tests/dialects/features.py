@@ -51,6 +51,8 @@ WIRES: dict[str, tuple[str, str, str]] = {
     "bedrock nova": ("bedrock", "bedrock_converse", "us.amazon.nova-2-lite-v1:0"),
     "bedrock gpt-oss": ("bedrock", "bedrock_converse", "openai.gpt-oss-120b-1:0"),
     "compatible": ("openai-compatible", "openai_chat", "local"),
+    "compatible responses": ("openai-compatible", "openai_responses", "local"),
+    "compatible messages": ("openai-compatible", "anthropic_messages", "local"),
 }
 """Provider, dialect and model of each wire; more than one model where families are written differently."""
 

@@ -59,7 +59,12 @@ CALLS = [{"id": "c1", "type": "function", "function": {"name": "tide", "argument
         ("deepseek", "deepseek-flash", "xhigh", {"thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
         ("deepseek", "deepseek-flash", "max", {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}),
         ("openai-compatible", "any", "off", {"reasoning_effort": "none"}),
-        ("openai-compatible", "any", 5000, {"reasoning_effort": "medium"}),
+        (
+            "openai-compatible",
+            "any",
+            5000,
+            {"reasoning_effort": "medium", "thinking_budget_tokens": 5000, "thinking_token_budget": 5000},
+        ),
     ],
 )
 def test_reasoning(provider: str, model: str, reasoning: str | int, written: dict[str, Any]) -> None:

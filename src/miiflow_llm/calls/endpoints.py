@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..core.events import Operation
-from ..core.exceptions import ConfigurationError, MiiflowLLMError
+from ..core.exceptions import ConfigurationError, MiiflowLLMError, UnsupportedParameterError
 from ..core.request import ChatRequest, Plan
 from ..core.response import Embeddings, ModelInfo
 from ..core.timeout import Timeout
 from ..tables import Endpoint
 from ..wire import endpoints
 from .call import planned
-from .exchange import Exchange, Setup
+from .exchange import Exchange, Setup, log
 from .players import Player
 from .sending import whole
 
@@ -42,7 +42,29 @@ async def embed(
         raise ConfigurationError("embed: give one text or more, none of them empty")
     row = setup.target.route(model).engine.dialect.embeddings
     exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions}, timeout)
-    return await _ask(player, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
+    found = await _ask(player, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
+    return _of_size(setup, found, dimensions)
+
+
+def _of_size(setup: Setup, found: Embeddings, dimensions: int | None) -> Embeddings:
+    """The vectors, if they have the dimensions that were asked for; servers ignore that in silence.
+
+    Raises:
+        UnsupportedParameterError: they have others, unless `unsupported` is `drop`: then a warning is logged.
+    """
+    other = next((len(vector) for vector in found.vectors if len(vector) != dimensions), None)
+    if dimensions is None or other is None:
+        return found
+    reason = f"dimensions={dimensions} was ignored, the vectors have {other}: leave it out, or use another model"
+    if setup.unsupported == "raise":
+        raise UnsupportedParameterError(
+            f"{reason} (with unsupported='drop' they are given as they are)",
+            parameter="dimensions",
+            provider=setup.target.name,
+            model=found.model,
+        )
+    log.warning("%s/%s: %s", setup.target.name, found.model, reason)
+    return found
 
 
 async def count_tokens(player: Player, setup: Setup, request: ChatRequest, timeout: Timeout | None) -> int:

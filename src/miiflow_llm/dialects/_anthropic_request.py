@@ -23,7 +23,8 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh":
 def thinking_budget(request: ChatRequest) -> ChatRequest:
     """The request with `reasoning` as the budget in tokens, for models that think within one, and as `off` for 0.
 
-    The budget is a part of `max_tokens`: a level takes half of that at most, and at least 1024 tokens.
+    The budget is a part of `max_tokens`: a level takes half of that at most. Claude's is at least 1024 tokens; other
+    makers' models have no least, and without `max_tokens` theirs leaves room for an answer after the thinking.
 
     Raises:
         ConfigurationError: `max_tokens` leaves no room for the thinking, or for an answer after it.
@@ -36,10 +37,10 @@ def thinking_budget(request: ChatRequest) -> ChatRequest:
     if re.match(NEVER_THINKS, request.model) or not re.match(BY_BUDGET, request.model):
         return request
     most = request.max_tokens or choose(MAX_TOKENS, request.model)
-    if isinstance(reasoning, int):
-        budget = max(reasoning, LEAST_BUDGET)
-    else:
-        budget = max(min(BUDGETS[reasoning], most // 2), LEAST_BUDGET)
+    least = LEAST_BUDGET if re.match("claude", request.model) else 1
+    budget = max(reasoning if isinstance(reasoning, int) else min(BUDGETS[reasoning], most // 2), least)
+    if least == 1 and request.max_tokens is None:
+        return msgspec.structs.replace(request, reasoning=budget, max_tokens=max(most, budget + most // 2))
     if budget >= most:
         raise ConfigurationError(
             f"reasoning={reasoning!r} needs {budget} tokens of max_tokens={most} and leaves none for the answer: "

@@ -25,6 +25,8 @@ from ..tables import (
     Endpoint,
     ResponseHeaders,
     Rule,
+    Take,
+    When,
     apart,
     beside,
     by_role,
@@ -102,7 +104,7 @@ def called(*, whole: bool) -> tuple[Rule, ...]:
     return function, custom
 
 
-FUNCTION = {
+FUNCTION: dict[str, Any] = {
     "type": "function",
     "function": {"name": take("name"), "description": take("description"), "parameters": take("parameters")},
 }
@@ -118,6 +120,18 @@ STRICT_FUNCTION = {
 CALL = {"id": take("id"), "type": "function", "function": {"name": take("name"), "arguments": ARGUMENTS}}
 NONE_HOSTED = take("payload", through=runs_none)
 
+
+def tools(function: Any, hosted: Any = NONE_HOSTED) -> When:
+    """The body's tools: how a function is written, and how a tool that the provider runs itself."""
+    return when("tools", take("tools", each=when("payload", hosted, function)))
+
+
+def answer_form(schema: Take) -> When:
+    """The body's `response_format`, for a schema written so."""
+    form = {"name": take("schema.name"), "schema": schema, "strict": take("schema.strict")}
+    return when("schema", {"type": "json_schema", "json_schema": form}, when("json_mode", {"type": "json_object"}))
+
+
 OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "max_tokens": {"max_completion_tokens": None, "max_tokens": take("max_tokens")},
     "top_k": {"top_k": take("top_k")},
@@ -130,8 +144,9 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
         "logprobs": take("logprobs", default=when("top_logprobs", True)),
         "top_logprobs": take("top_logprobs"),
     },
-    "strict_tools": {"tools": when("tools", take("tools", each=when("payload", NONE_HOSTED, STRICT_FUNCTION)))},
-    "hosted_tools": {"tools": when("tools", take("tools", each=when("payload", take("payload"), STRICT_FUNCTION)))},
+    "strict_schema": {"response_format": answer_form(take("schema", through=openai_output))},
+    "strict_tools": {"tools": tools(STRICT_FUNCTION)},
+    "hosted_tools": {"tools": tools(STRICT_FUNCTION, take("payload"))},
     "parallel_tool_calls": {"parallel_tool_calls": take("parallel_tool_calls")},
     "reasoning": {"reasoning_effort": take("reasoning", through=effort(*LEVELS, off="none"))},
     "verbosity": {"verbosity": take("verbosity")},
@@ -139,8 +154,11 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "user": {"user": take("user")},
     "metadata": {"metadata": take("metadata")},
 }
-"""What some servers of the family take and some do not. `max_tokens` is the field's older name; `hosted_tools` are the
-provider's own tools, beside functions that may be strict."""
+"""What some servers of the family take and some do not.
+
+`max_tokens` is the field's older name; `strict_schema` rewrites a schema to what OpenAI's strict mode takes of one, and
+`strict_tools` the parameters of strict functions; `hosted_tools` are the provider's own tools, beside such functions.
+"""
 
 IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
 
@@ -156,7 +174,7 @@ OPENAI_CHAT = Dialect(
         "temperature": take("temperature"),
         "top_p": take("top_p"),
         "stop": take("stop"),
-        "tools": when("tools", take("tools", each=when("payload", NONE_HOSTED, FUNCTION))),
+        "tools": tools(FUNCTION),
         "tool_choice": take(
             "tool_choice",
             values={
@@ -166,18 +184,7 @@ OPENAI_CHAT = Dialect(
                 ...: {"type": "function", "function": {"name": take("tool_choice")}},
             },
         ),
-        "response_format": when(
-            "schema",
-            {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": take("schema.name"),
-                    "schema": take("schema", through=openai_output),
-                    "strict": take("schema.strict"),
-                },
-            },
-            when("json_mode", {"type": "json_object"}),
-        ),
+        "response_format": answer_form(take("schema.schema")),
         "stream": take("stream"),
         "stream_options": {"include_usage": when("stream", True)},
     },

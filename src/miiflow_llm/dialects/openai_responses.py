@@ -6,6 +6,9 @@ tools did is kept as it came, and goes back so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..core import exceptions as error
 from ..core.messages import (
     AudioBlock,
@@ -19,6 +22,8 @@ from ..core.messages import (
 )
 from ..tables import (
     Dialect,
+    Take,
+    When,
     apart,
     by_role,
     by_value,
@@ -30,6 +35,7 @@ from ..tables import (
 )
 from ..tables.media_parts import file_name
 from ..tables.reasoning import LEVELS, effort, is_on
+from ..tables.tool_parts import NO_PARAMETERS
 from ._responses_reading import END, EVENTS, IGNORED, WHOLE
 from .openai_chat import OPENAI_CHAT
 from .schema_subsets import openai_function, openai_output
@@ -82,6 +88,19 @@ SAID = when(
 )
 """What the model itself said goes back under its own name: a reasoning item asks for the item that followed it."""
 
+
+def tools(more: Mapping[str, Any]) -> When:
+    """The body's tools; `more` is how a function's parameters are written."""
+    function = {"type": "function", "name": take("name"), "description": take("description"), **more}
+    return when("tools", take("tools", each=when("payload", take("payload"), function)))
+
+
+def answer_form(schema: Take) -> When:
+    """The form of the answer, for a schema written so."""
+    form = {"type": "json_schema", "name": take("schema.name"), "schema": schema, "strict": take("schema.strict")}
+    return when("schema", form, when("json_mode", {"type": "json_object"}))
+
+
 OPENAI_RESPONSES = Dialect(
     name="openai_responses",
     docs="https://platform.openai.com/docs/api-reference/responses",
@@ -94,24 +113,8 @@ OPENAI_RESPONSES = Dialect(
         "max_output_tokens": take("max_tokens"),
         "temperature": take("temperature"),
         "top_p": take("top_p"),
-        "tools": when(
-            "tools",
-            take(
-                "tools",
-                each=when(
-                    "payload",
-                    take("payload"),
-                    {
-                        "type": "function",
-                        "name": take("name"),
-                        "description": take("description"),
-                        "parameters": take(".", through=openai_function),
-                        # left out it means strict, on this wire alone
-                        "strict": take("strict", default=False),
-                    },
-                ),
-            ),
-        ),
+        # left out `strict` means true, on this wire alone
+        "tools": tools({"parameters": take("parameters", default=NO_PARAMETERS), "strict": False}),
         "tool_choice": take(
             "tool_choice",
             values={
@@ -123,20 +126,15 @@ OPENAI_RESPONSES = Dialect(
         ),
         "reasoning": {"effort": take("reasoning", through=effort(*LEVELS, off="none")), "summary": SUMMARY},
         "text": {
-            "format": when(
-                "schema",
-                {
-                    "type": "json_schema",
-                    "name": take("schema.name"),
-                    "schema": take("schema", through=openai_output),
-                    "strict": take("schema.strict"),
-                },
-                when("json_mode", {"type": "json_object"}),
-            )
+            "format": answer_form(take("schema.schema")),
         },
         "stream": take("stream"),
     },
     optional={
+        "strict_schema": {"text": {"format": answer_form(take("schema", through=openai_output))}},
+        "strict_tools": {
+            "tools": tools({"parameters": take(".", through=openai_function), "strict": take("strict", default=False)})
+        },
         "top_k": {"top_k": take("top_k")},
         "seed": {"seed": take("seed")},
         "stop": {"stop": take("stop")},

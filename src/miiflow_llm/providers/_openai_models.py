@@ -59,6 +59,29 @@ def _nearest(*levels: str, off: str | None = None) -> Take:
     return take("reasoning", through=effort(*levels, off=off))
 
 
+CHAT_TAKES = (
+    "seed",
+    "penalties",
+    "logprobs",
+    "strict_schema",
+    "hosted_tools",
+    "parallel_tool_calls",
+    "verbosity",
+    "service_tier",
+    "metadata",
+)
+RESPONSES_TAKES = (
+    "strict_schema",
+    "strict_tools",
+    "logprobs",
+    "parallel_tool_calls",
+    "verbosity",
+    "service_tier",
+    "user",
+    "metadata",
+)
+"""The bundles that OpenAI's own servers take, in each of its formats."""
+
 RESPONSES_BODY: Mapping[str, Any] = {
     "include": [by_model({REASONING: "reasoning.encrypted_content"}), LOGPROBS],
     "reasoning": {"effort": efforts("max"), "summary": SUMMARY},

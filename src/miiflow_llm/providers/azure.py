@@ -9,7 +9,16 @@ from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
 from ..tables import Also, Auth, BaseUrlFrom, Provider, ResponseHeaders, Rows, fault, refused
 from ..tables.media_parts import text_or
-from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
+from ._openai_models import (
+    CHAT_DROPS,
+    CHAT_TAKES,
+    DROPS,
+    RESPONSES_BODY,
+    RESPONSES_ONLY,
+    RESPONSES_TAKES,
+    STRUCTURED,
+    efforts,
+)
 
 
 def at_resource(name: str) -> str:
@@ -45,17 +54,7 @@ PROVIDER = Provider(
             limits=OPENAI_CHAT.response_headers.limits,
         ),
     ),
-    takes=(
-        "seed",
-        "penalties",
-        "logprobs",
-        "hosted_tools",
-        "parallel_tool_calls",
-        "verbosity",
-        "service_tier",
-        "user",
-        "metadata",
-    ),
+    takes=(*CHAT_TAKES, "user"),
     body={"reasoning_effort": efforts()},
     parts={
         DocumentBlock: text_or(refused("Azure takes documents in Responses alone; pass dialect='openai_responses'")),
@@ -65,7 +64,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
-            takes=("logprobs", "parallel_tool_calls", "verbosity", "service_tier", "user", "metadata"),
+            takes=RESPONSES_TAKES,
             body=RESPONSES_BODY,
             drops=DROPS,
         ),

@@ -124,6 +124,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             prepare=(calls_last,),
+            takes=("strict_schema",),
             body={"reasoning": {"effort": take("reasoning", through=EFFORT)}},
             parts={
                 TextBlock: by_role(system=TEXT, user=TEXT, tool=TEXT, assistant=apart(SAID.otherwise)),

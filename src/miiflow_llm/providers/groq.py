@@ -31,7 +31,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("GROQ_BASE_URL", "/openai/v1"), BaseUrlFrom("GROQ_API_BASE")),
     embeddings=not_offered("Groq embeds no texts; use another provider for that"),
     example_model="openai/gpt-oss-120b",
-    takes=("seed", "hosted_tools", "parallel_tool_calls", "service_tier", "user"),
+    takes=("seed", "strict_schema", "hosted_tools", "parallel_tool_calls", "service_tier", "user"),
     body={
         "reasoning_effort": by_model(
             {

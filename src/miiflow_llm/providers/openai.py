@@ -29,7 +29,16 @@ from ..tables import (
 from ..tables.cache_marks import lifetime
 from ..tables.media import Media
 from ..tables.media_parts import file_name, text_or
-from ._openai_models import CHAT_DROPS, DROPS, RESPONSES_BODY, RESPONSES_ONLY, STRUCTURED, efforts
+from ._openai_models import (
+    CHAT_DROPS,
+    CHAT_TAKES,
+    DROPS,
+    RESPONSES_BODY,
+    RESPONSES_ONLY,
+    RESPONSES_TAKES,
+    STRUCTURED,
+    efforts,
+)
 
 BREAKPOINT = {"mode": "explicit", "ttl": take("cache", through=lifetime("30m", "12h"))}
 MARK = {"prompt_cache_breakpoint": when("cache", by_model({r"gpt-(5\.[6-9]|[6-9])": BREAKPOINT}))}
@@ -83,16 +92,7 @@ PROVIDER = Provider(
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
     shared=Rows(media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
-    takes=(
-        "seed",
-        "penalties",
-        "logprobs",
-        "hosted_tools",
-        "parallel_tool_calls",
-        "verbosity",
-        "service_tier",
-        "metadata",
-    ),
+    takes=CHAT_TAKES,
     body={"reasoning_effort": efforts(), "safety_identifier": take("user")},
     parts={
         ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
@@ -118,7 +118,7 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             models=RESPONSES_ONLY,
-            takes=("logprobs", "parallel_tool_calls", "verbosity", "service_tier", "user", "metadata"),
+            takes=RESPONSES_TAKES,
             body=RESPONSES_BODY,
             parts={
                 TextBlock: marked(OPENAI_RESPONSES.parts[TextBlock]),

@@ -1,8 +1,18 @@
-"""Any server that speaks the OpenAI Chat format, at an address that the caller gives: llama.cpp, vLLM, LM Studio ..."""
+"""Any server that speaks a known format at an address that the caller gives: llama.cpp, vLLM, LM Studio ...
+
+Schemas go as they are: such servers hold an answer to all of one by a grammar. A budget of reasoning goes under the
+names that llama.cpp (`thinking_budget_tokens`) and vLLM (`thinking_token_budget`) have for it.
+"""
 
 from ..core import exceptions as error
-from ..dialects.openai_chat import OPENAI_CHAT
-from ..tables import BaseUrlFrom, Provider, fault
+from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
+from ..dialects.openai_chat import FUNCTION, OPENAI_CHAT, tools
+from ..dialects.openai_responses import OPENAI_RESPONSES
+from ..tables import Also, BaseUrlFrom, Endpoint, Provider, Rows, exact_budget, fault, take
+
+BUDGET = take("reasoning", through=exact_budget)
+WITH_STRICT = {**FUNCTION, "function": {**FUNCTION["function"], "strict": take("strict")}}
+COUNT = ANTHROPIC_MESSAGES.token_count
 
 PROVIDER = Provider(
     name="openai-compatible",
@@ -12,12 +22,34 @@ PROVIDER = Provider(
     env=("OPENAI_COMPATIBLE_API_KEY",),
     key="optional",
     base_url_env=(BaseUrlFrom("OPENAI_COMPATIBLE_BASE_URL"),),
-    takes=tuple(OPENAI_CHAT.optional),
+    shared=Rows(
+        errors=(
+            # llama.cpp answers 500 to requests that it will never take
+            fault(error.InvalidRequestError, status=500, says="--jinja|not supported|cannot use both"),
+            fault(error.ContextLengthError, status=400, says="messages is too long"),
+            fault(error.ServiceUnavailableError, "abort", "unavailable_error", "InternalServerError", stands_for=503),
+        )
+    ),
+    takes=tuple(bundle for bundle in OPENAI_CHAT.optional if not bundle.startswith("strict_")),
+    body={
+        "tools": tools(WITH_STRICT, take("payload")),
+        "thinking_budget_tokens": BUDGET,
+        "thinking_token_budget": BUDGET,
+    },
     finish={"abort": "error"},
-    errors=(
-        # llama.cpp answers 500 to requests that it will never take
-        fault(error.InvalidRequestError, status=500, says="--jinja|not supported|cannot use both"),
-        fault(error.ContextLengthError, status=400, says="messages is too long"),
-        fault(error.ServiceUnavailableError, "abort", "unavailable_error", "InternalServerError", stands_for=503),
+    also=(
+        Also(
+            dialect=OPENAI_RESPONSES,
+            takes=tuple(bundle for bundle in OPENAI_RESPONSES.optional if not bundle.startswith("strict_")),
+            body={"thinking_budget_tokens": BUDGET},
+        ),
+        # the base URL ends in /v1 here, as it does for the other formats
+        Also(
+            dialect=ANTHROPIC_MESSAGES,
+            path="/messages",
+            model_list=OPENAI_CHAT.model_list,
+            embeddings=OPENAI_CHAT.embeddings,
+            token_count=Endpoint("/messages/count_tokens", body=COUNT.body, tokens=COUNT.tokens),
+        ),
     ),
 )

@@ -106,6 +106,7 @@ PROVIDER = Provider(
         "seed",
         "penalties",
         "logprobs",
+        "strict_schema",
         "hosted_tools",
         "parallel_tool_calls",
         "verbosity",
@@ -130,6 +131,8 @@ PROVIDER = Provider(
         Also(
             dialect=OPENAI_RESPONSES,
             takes=(
+                "strict_schema",
+                "strict_tools",
                 "top_k",
                 "stop",
                 "penalties",

@@ -107,7 +107,7 @@ PROVIDER = Provider(
         drops=DROPS,
         embeddings=not_offered("xAI embeds no texts; use another provider for that"),
     ),
-    takes=("seed", "penalties", "logprobs", "parallel_tool_calls", "service_tier", "user"),
+    takes=("seed", "penalties", "strict_schema", "logprobs", "parallel_tool_calls", "service_tier", "user"),
     body={"reasoning_effort": EFFORT},
     message={"name": None},
     parts={
@@ -129,7 +129,16 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
-            takes=("top_k", "seed", "logprobs", "parallel_tool_calls", "service_tier", "user"),
+            takes=(
+                "strict_schema",
+                "strict_tools",
+                "top_k",
+                "seed",
+                "logprobs",
+                "parallel_tool_calls",
+                "service_tier",
+                "user",
+            ),
             body={
                 "reasoning": {"effort": EFFORT},
                 "include": [

@@ -66,7 +66,7 @@ from .provider import (
     as_spoken,
     dialects_of,
 )
-from .reasoning import LEVELS, OFF, always_on, budget, effort, is_on, level, tokens
+from .reasoning import LEVELS, OFF, always_on, budget, effort, exact_budget, is_on, level, tokens
 from .request_words import (
     BLOCKS,
     ByModel,
@@ -157,6 +157,7 @@ __all__ = [
     "each",
     "effort",
     "emit",
+    "exact_budget",
     "exists",
     "fault",
     "file_name",

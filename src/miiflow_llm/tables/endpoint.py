@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
+
+from .request_words import Take
+from .template import words
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -22,6 +26,18 @@ class Endpoint(msgspec.Struct, frozen=True):
     value: str = "."
     tokens: str = ""
     absent: str = ""
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The values that the body has a hole for, in its lists too."""
+        return frozenset(_taken(self.body))
+
+
+def _taken(template: Any) -> Iterator[str]:
+    for word, _ in words(template):
+        yield word.name
+        if isinstance(word, Take) and word.each is not None:
+            yield from _taken(word.each)
 
 
 def not_offered(reason: str) -> Endpoint:

@@ -84,6 +84,12 @@ def budget(reasoning: str | int) -> int | None:
     return dict(zip(LEVELS[:3], BUDGETS, strict=False)).get(wanted)
 
 
+def exact_budget(reasoning: str | int) -> int | None:
+    """The budget in tokens that the caller gave as a number; `None` for a level, and for none at all."""
+    level(reasoning)
+    return reasoning if isinstance(reasoning, int) and reasoning > 0 else None
+
+
 def is_on(reasoning: str | int) -> bool:
     """Whether the caller's word or budget asks for any reasoning."""
     return level(reasoning) != OFF

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..core.exceptions import ConfigurationError, StreamProtocolError
+from ..core.exceptions import ConfigurationError, StreamProtocolError, UnsupportedParameterError
 from ..core.response import Embeddings, ModelInfo
 from ..core.usage import TokenCount, as_count
 from ..tables import Endpoint
@@ -26,11 +26,13 @@ def write(row: Endpoint, model: str, values: Mapping[str, Any]) -> tuple[str, di
     """Path and body of the call.
 
     Raises:
-        ConfigurationError: the provider has no such call.
+        ConfigurationError: the provider has no such call, or takes no dimensions in it.
     """
     if row.absent:
         raise ConfigurationError(row.absent)
     path = row.path.replace("{model}", quote(model, safe=""))
+    if values.get("dimensions") is not None and "dimensions" not in row.takes:
+        raise UnsupportedParameterError("dimensions is not taken here; leave it out", parameter="dimensions")
     if row.body is None:
         return path, None
     body = fill(row.body, lambda name: attribute({"model": model, **values}, name))
