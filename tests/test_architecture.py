@@ -60,7 +60,7 @@ FOR_TYPES_ALONE = {
     frozenset({"replay.connection", "replay.server"}),
 }
 """Circles that type checkers alone see."""
-NAME_HTTPX_STILL = {"calls.exchange", "calls.sending", "calls.signing", "calls.stream_state"}
+NAME_HTTPX_STILL = {"calls.signing"}
 """Modules of the calls that know httpx's errors."""
 
 

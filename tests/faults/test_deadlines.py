@@ -12,7 +12,8 @@ import anyio
 import httpx
 import pytest
 
-from miiflow_llm.core.exceptions import TimeoutError
+from miiflow_llm import LLMClient, SyncLLMClient
+from miiflow_llm.core.exceptions import ConfigurationError, TimeoutError
 from miiflow_llm.core.timeout import Timeout
 
 from .helpers import client_at
@@ -138,11 +139,19 @@ def test_the_defaults_suit_models_that_think_first() -> None:
     assert limits.total is None
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), "5"])
-def test_a_limit_that_is_none_is_refused(wrong: Any) -> None:
-    """Zero, negative numbers, NaN and words are no limits."""
-    with pytest.raises(ValueError, match="Timeout"):
-        Timeout(idle=wrong)
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), "5", True])
+def test_a_limit_that_cannot_be_one_is_refused(wrong: Any) -> None:
+    """Zero, negative numbers, NaN, words and truth values are a ConfigurationError, wherever they are given."""
+    client = LLMClient.create("openai", "m", "k")
+    for given in (
+        lambda: Timeout(idle=wrong),
+        lambda: LLMClient.create("openai", "m", "k", timeout=wrong),
+        lambda: SyncLLMClient.create("openai", "m", "k", timeout=wrong),
+        lambda: client.stream_chat("x", timeout=wrong),
+        lambda: client.plan("x", timeout=wrong),
+    ):
+        with pytest.raises(ConfigurationError, match="seconds above 0, or None for no limit"):
+            given()
 
 
 @pytest.mark.anyio

@@ -9,17 +9,17 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import msgspec
 
 from ..core import clock
 from ..core.events import CallEvent, EventName, Operation
-from ..core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError
+from ..core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError, TimeoutError, TimeoutPhase
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
 from ..core.timeout import Timeout
 from ..core.usage import TokenCount
-from ..http.transport import timed_out, translated
+from ..http.answer_body import DeadlineError, ReadError
+from ..http.transport import timed_out
 from ..wire.decode.headers import request_id
 from ..wire.encode.request import Unsupported
 from ..wire.engine import Engine
@@ -96,7 +96,7 @@ class Exchange:
             self.tell("request")
         left = self.left()
         if left is not None and left <= 0:
-            raise timed_out("total", self.timeout.total)
+            raise self.timed_out("total")
         self.began = clock.monotonic()
         self.attempts.append(Attempt(self.name, waited_ms=self._waited))
         self.tell("attempt")
@@ -147,21 +147,21 @@ class Exchange:
         whole = self.started + total
         return whole if seconds is None else min(since + seconds, whole)
 
-    def check(self, deadline: float | None, phase: Any) -> None:
+    def check(self, deadline: float | None, phase: TimeoutPhase) -> None:
         """See that `deadline` has not passed, for an answer that trickles.
 
         Raises:
             TimeoutError: it has.
         """
         if deadline is not None and clock.monotonic() >= deadline:
-            raise self.read_error(httpx.ReadTimeout(""), phase)
+            raise self.timed_out(phase)
 
-    def read_error(self, reason: BaseException, phase: Any) -> MiiflowLLMError:
-        """Our error for a read that failed while `phase` was running."""
-        if isinstance(reason, MiiflowLLMError):
-            return reason  # our own TimeoutError is an OSError too
-        if not isinstance(reason, httpx.TimeoutException):
-            return translated(reason, self.timeout)
+    def read_error(self, reason: ReadError, phase: TimeoutPhase) -> MiiflowLLMError:
+        """The error for a read that failed while `phase` was running."""
+        return self.timed_out(phase) if isinstance(reason, DeadlineError) else reason.error
+
+    def timed_out(self, phase: TimeoutPhase) -> TimeoutError:
+        """The error for `phase`, which took too long, or for the whole call."""
         left = self.left()
         if left is not None and left <= 0:
             phase = "total"

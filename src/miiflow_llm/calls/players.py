@@ -16,8 +16,9 @@ import anyio
 import anyio.lowlevel
 
 from ..core.timeout import Timeout
+from ..http.answer_body import LoopBody, ThreadBody
 from ..http.transport import Answer, Credential, Transport
-from ..http.transport_sync import SyncBody, SyncTransport
+from ..http.transport_sync import SyncTransport
 
 T = TypeVar("T")
 
@@ -84,7 +85,8 @@ class LoopPlayer:
         self.transport = transport
 
     async def send(self, request: Sending) -> Answer:
-        return await self.transport.send(**request)
+        answer = await self.transport.send(**request)
+        return Answer(answer.status, answer.headers, LoopBody(answer.body))
 
     async def warm(self, url: str, timeout: Timeout) -> None:
         await self.transport.warm(url, timeout)
@@ -116,7 +118,7 @@ class ThreadPlayer:
 
     async def send(self, request: Sending) -> Answer:
         answer = self.transport.send(**request)
-        return Answer(answer.status, answer.headers, _BlockingBody(answer.body))
+        return Answer(answer.status, answer.headers, ThreadBody(answer.body))
 
     async def warm(self, url: str, timeout: Timeout) -> None:
         self.transport.warm(url, timeout)
@@ -144,24 +146,6 @@ class _Endless:
 
     def cancel(self) -> None:
         """A thread that blocks cannot be cancelled; closing its connection ends its read."""
-
-
-class _BlockingBody:
-    """A synchronous body under the names of an asynchronous one."""
-
-    __slots__ = ("_body", "abort", "deadline")
-
-    def __init__(self, body: SyncBody) -> None:
-        self._body = body
-        self.abort = body.abort
-        self.deadline: float | None = None
-
-    async def read(self) -> bytes:
-        self._body.deadline = self.deadline
-        return self._body.read()
-
-    async def aclose(self) -> None:
-        self._body.close()
 
 
 def played(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
-
 from ..core import clock
 from ..core.exceptions import MiiflowLLMError
+from ..http.answer_body import READ_ERRORS
 from ..http.body import Body
 from ..http.transport import Answer
 from ..wire.decode.errors import MAX_BODY
@@ -79,7 +78,7 @@ async def _start_of(player: Player, body: Body, exchange: Exchange) -> bytes:
         while size < MAX_BODY and (data := await body.read()):
             parts.append(data)
             size += len(data)
-    except (httpx.HTTPError, OSError):
+    except (MiiflowLLMError, *READ_ERRORS):
         pass  # the status alone says enough
     finally:
         await let_go(player, body)
@@ -96,7 +95,7 @@ async def _whole_body(player: Player, body: Body, exchange: Exchange) -> bytes:
             if size > exchange.setup.max_frame:
                 raise too_large(exchange.setup.max_frame)
             exchange.check(body.deadline, "first_output")
-    except (httpx.HTTPError, OSError) as reason:
+    except READ_ERRORS as reason:
         raise exchange.read_error(reason, "first_output") from None
     finally:
         await let_go(player, body)
@@ -110,7 +109,7 @@ async def drain(player: Player, body: Body) -> None:
     try:
         while size < DRAIN_BYTES and (data := await body.read()):
             size += len(data)
-    except (httpx.HTTPError, httpx.StreamError, OSError):
+    except (MiiflowLLMError, *READ_ERRORS):
         pass  # the answer is whole; only the connection is lost
     except BaseException:
         body.abort()
@@ -121,9 +120,6 @@ async def drain(player: Player, body: Body) -> None:
 async def let_go(player: Player, body: Body) -> None:
     """Close the body even while being cancelled, but not for long."""
     with player.at_most(CLOSE_SECONDS) as scope:
-        try:
-            await body.aclose()
-        except (httpx.HTTPError, OSError):
-            pass  # a connection that broke is closed
+        await body.aclose()
     if scope.cancelled_caught:
         body.abort()

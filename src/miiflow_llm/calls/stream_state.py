@@ -9,12 +9,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-import httpx
-
 from ..core import clock
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
 from ..core.response import ChatResponse, StreamChunk
-from ..http.transport import timed_out
+from ..http.answer_body import DeadlineError, ReadError
 from ..wire.engine import StreamReader
 from .call import Call
 
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
     from .structured import ShapeReader
 
 _NOTHING = memoryview(b"")
-
-READ_ERRORS = (httpx.HTTPError, httpx.StreamError, OSError)
-"""What a body's `read` raises."""
-
 
 SLICE_BYTES = 32 * 1024
 """How much of what a read brought is made into chunks in one go: a fraction of a millisecond's work."""
@@ -110,7 +104,7 @@ class StreamState:
         """The time until which the next read may wait.
 
         Raises:
-            httpx.ReadTimeout: it has passed while nothing but comments, pings and empty deltas came.
+            DeadlineError: it has passed while nothing but comments, pings and empty deltas came.
         """
         if self._resumed:
             self._resumed, self._shown = False, None
@@ -120,7 +114,7 @@ class StreamState:
             shown, self._shown = self._shown, None
             self._count_from(self._since + clock.monotonic() - shown)
         if self._deadline is not None and clock.monotonic() >= self._deadline:
-            raise httpx.ReadTimeout("the deadline passed")
+            raise DeadlineError
         return self._deadline
 
     def _count_from(self, when: float) -> None:
@@ -128,23 +122,19 @@ class StreamState:
         self._since = when
         self._deadline = self.call.deadline(self._idle, when)
 
-    def broke(self, reason: BaseException) -> None:
-        """Reading on raised `reason`, one of `READ_ERRORS` or ours: for the reader the bytes end here.
+    def broke(self, reason: ReadError) -> None:
+        """Reading on failed: for the reader the bytes end here.
 
         Silence after an answer that is complete ends it as its last byte would. That byte may never come: some servers
         keep the connection open and send no mark of the end.
 
         Raises:
-            MiiflowLLMError: `reason` is one of ours.
             TimeoutError: the answer was not complete, or `Timeout.total` has passed.
         """
-        if not isinstance(reason, httpx.TimeoutException):
-            error = self.call.read_error(reason, self._phase)
-            if error is reason:
-                raise error
-            self._broke = error.message
+        if not isinstance(reason, DeadlineError):
+            self._broke = reason.error.message
         elif not self._may_end_silent():
-            raise self.with_partial(self.call.read_error(reason, self._phase))
+            raise self.with_partial(self.call.timed_out(self._phase))
         if not self.over:
             self.took(b"")
 
@@ -222,7 +212,7 @@ class StreamState:
         left = self.call.left()
         if left is not None and left <= 0 and not self.over:
             self.over = True
-            error = self.with_partial(timed_out("total", self.call.timeout.total))
+            error = self.with_partial(self.call.timed_out("total"))
             self.call.note_failure(error)
             raise self.call.settled(error)
 

@@ -12,11 +12,12 @@ from typing import Self
 
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
+from ..http.answer_body import READ_ERRORS, ReadError
 from ..http.transport import Answer
 from .call import Call
 from .players import Player, Scope
 from .sending import again, drain, let_go, send
-from .stream_state import READ_ERRORS, StreamState
+from .stream_state import StreamState
 
 CHECKPOINT_EVERY = 128
 """Chunks given from one read before other tasks get their turn."""
@@ -88,7 +89,9 @@ class Stream:
                         data = await answer.body.read()
                         if not state.over:  # closed by another task meanwhile
                             state.took(data)
-                except (MiiflowLLMError, *READ_ERRORS) as reason:
+                except MiiflowLLMError as reason:  # of a transport of the caller's
+                    await self._failed(reason)
+                except READ_ERRORS as reason:
                     await self._broke(reason)
                 if state.ended:
                     await self._end(answer)
@@ -136,8 +139,8 @@ class Stream:
         else:
             await self._open()
 
-    async def _broke(self, reason: BaseException) -> None:
-        """Reading on raised `reason`."""
+    async def _broke(self, reason: ReadError) -> None:
+        """A read failed."""
         try:
             self._state.broke(reason)
         except MiiflowLLMError as error:

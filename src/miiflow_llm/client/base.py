@@ -117,6 +117,7 @@ class BaseClient(Generic[HttpClient]):
         Raises:
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
+        api_key = Secret(api_key) if isinstance(api_key, str) else api_key
         shared = Shared(cls._connections(http_client, transport), MetricsRecorder(), as_hooks(event_hooks))
         return cls.sharing(
             shared,
@@ -151,8 +152,8 @@ class BaseClient(Generic[HttpClient]):
         Raises:
             ConfigurationError: as for `create`.
         """
-        key = Secret(api_key) if isinstance(api_key, str) else api_key
-        return cls(_setup(shared, provider, key, settings), shared.player, model, defaults)
+        api_key = Secret(api_key) if isinstance(api_key, str) else api_key
+        return cls(_setup(shared, provider, api_key, settings), shared.player, model, defaults)
 
     @classmethod
     def from_config(

@@ -229,5 +229,5 @@ def _timeout(value: float | dict[str, float | None] | None) -> Timeout:
         return Timeout()
     try:
         return Timeout(**value) if isinstance(value, dict) else Timeout.of(value)
-    except (TypeError, ValueError) as reason:
+    except (TypeError, ConfigurationError) as reason:
         raise ConfigurationError(f"configuration: timeout: {reason}") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .exceptions import ConfigurationError
+
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     """Limits in seconds; `None` means no limit.
@@ -14,6 +16,9 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     the whole call with its retries and, for a stream, the consumer's own time.
 
     The defaults suit LLMs: reasoning models are silent for minutes before they begin.
+
+    Raises:
+        ConfigurationError: a limit is not a number of seconds above 0.
     """
 
     connect: float | None = 10.0
@@ -26,12 +31,22 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and value > 0):
-                raise ValueError(f"Timeout({name}={value!r}): seconds above 0, or None for no limit")
+            if value is not None and not _is_limit(value):
+                raise ConfigurationError(f"Timeout({name}={value!r}): give seconds above 0, or None for no limit")
 
     @classmethod
     def of(cls, value: Timeout | float | None) -> Timeout:
-        """A `Timeout` from what users write: one, a number (each single wait, as in httpx) or `None` (no limit)."""
+        """A `Timeout` from what users write: one, a number (each single wait, as in httpx) or `None` (no limit).
+
+        Raises:
+            ConfigurationError: it is none of these, or a number that is not above 0.
+        """
         if isinstance(value, Timeout):
             return value
+        if value is not None and not _is_limit(value):
+            raise ConfigurationError(f"timeout={value!r}: give a Timeout, seconds above 0, or None for no limit")
         return cls(connect=value, pool=value, write=value, first_output=value, idle=value)
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
