@@ -10,6 +10,10 @@ import pytest
 from hypothesis import settings
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from miiflow_llm.wire import engine
+
+from .two_writings import compared
+
 settings.register_profile("suite", deadline=None, derandomize=True)  # the same run everywhere, on busy machines too
 settings.load_profile("suite")
 
@@ -62,6 +66,12 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def written_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request of the suite is written by both ways of writing, which say the same to the byte."""
+    monkeypatch.setattr(engine, "encode", compared(engine.encode))
 
 
 class OneFileEach(SingleFileSnapshotExtension):

@@ -1,4 +1,4 @@
-"""Show how a dialect reads: its table, the functions generated from it, and a capture's frames beside their chunks.
+"""Show how a dialect writes and reads: its table, the functions made of it, and a capture's frames beside their chunks.
 
 `python -m miiflow_llm.replay.explain DIALECT [CAPTURE]`; what `scripts/explain` runs.
 """
@@ -20,6 +20,7 @@ from .capture import Capture
 from .errors import CaptureError
 from .looking import show
 from .reading import engine_named
+from .written import written
 
 
 def engine_of(dialect: str, provider: str | None) -> Engine:
@@ -45,9 +46,12 @@ def table(engine: Engine) -> Iterator[str]:
     yield f"  framing {dialect.framing}, events named by {dialect.event or 'nothing'}, done {dialect.done or '-'}"
     yield f"  complete on {', '.join(dialect.complete)}; ends on {', '.join(dialect.end) or 'the end of the bytes'}"
     yield "  request body:"
-    yield from (f"    {key}: {value!r}" for key, value in dialect.body.items())
+    yield from (f"    {key}: {written(value, 4, len(key) + 2)}" for key, value in dialect.body.items())
+    yield f"  message: {written(dialect.message, 2, 9)}"
     yield "  parts:"
-    yield from (f"    {block.__name__}: {place!r}" for block, place in dialect.parts.items())
+    yield from (
+        f"    {block.__name__}: {written(place, 4, len(block.__name__) + 2)}" for block, place in dialect.parts.items()
+    )
     yield "  a stream's events:"
     yield from _rules(dialect.events, "    ")
     yield "  a whole answer:"
@@ -79,7 +83,13 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def functions(engine: Engine) -> Iterator[str]:
+def writing(engine: Engine, model: str) -> Iterator[str]:
+    """The generated source of what writes requests to a model."""
+    yield f"# a request to {model or 'any model'}"
+    yield engine.writers.of(model).source
+
+
+def reading(engine: Engine) -> Iterator[str]:
     """The generated source, one function a kind of event; before it what makes a frame mere text, read by types."""
     for event in (*sorted(engine.decoder.named), "", WHOLE):
         if event == WHOLE or for_event(engine.dialect.events, event):
@@ -117,6 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("dialect", help="openai_chat, anthropic_messages, ...")
     parser.add_argument("capture", nargs="?", type=Path, help="an answer's body, streamed, or whole as .json")
     parser.add_argument("--provider", help="whose rows to show; by default the first that speaks the dialect")
+    parser.add_argument("--model", help="for which model to write; by default the provider's example")
     chosen = parser.parse_args(arguments)
     try:
         engine = engine_of(chosen.dialect, chosen.provider)
@@ -124,7 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigurationError, CaptureError) as error:
         print(error, file=sys.stderr)  # noqa: T201  a command prints
         return 2
-    for part in (table(engine), functions(engine), shown):
+    model = providers.get(engine.provider).example_model if chosen.model is None else chosen.model
+    for part in (table(engine), writing(engine, model), reading(engine), shown):
         for line in part:
             print(line)  # noqa: T201  a command prints
         print()  # noqa: T201  a command prints

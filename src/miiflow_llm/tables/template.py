@@ -21,11 +21,11 @@ class _Nothing:
 
 
 NOTHING: Final = _Nothing()
-"""What a hole without a value gives: it vanishes."""
+"""What a hole without a value gives: it vanishes. As a template, one that always does."""
 
 
 def fill(template: Any, view: View) -> Any:
-    """The template with its holes filled; `NOTHING` where nothing is left of it.
+    """The template with its holes filled; `NOTHING` if nothing is left of it.
 
     Raises:
         ConfigurationError: a value has no place in the hole's `values`.
@@ -35,11 +35,11 @@ def fill(template: Any, view: View) -> Any:
 
 
 def _when(template: When, view: View) -> Any:
-    return fill(template.template if view(template.name) else _or_nothing(template.otherwise), view)
+    return fill(template.template if view(template.name) else or_nothing(template.otherwise), view)
 
 
 def _by_model(template: ByModel, view: View) -> Any:
-    return fill(_or_nothing(choose(template.templates, view("model"))), view)
+    return fill(or_nothing(choose(template.templates, view("model"))), view)
 
 
 def _object(template: Mapping[str, Any], view: View) -> Any:
@@ -52,7 +52,8 @@ def _list(template: list[Any], view: View) -> Any:
     return items if items or not template else NOTHING
 
 
-def _or_nothing(template: Any) -> Any:
+def or_nothing(template: Any) -> Any:
+    """`NOTHING` for the `None` with which a table says that there is no template."""
     return NOTHING if template is None else template
 
 
@@ -91,7 +92,7 @@ _fillers = _Fillers()
 
 
 def neighbours(template: Any, value: Any) -> list[Any]:
-    """What a template made, as the values that stand side by side: none, one, or several where it is a list itself."""
+    """What a template made, as the values that stand side by side: none, one, or several if it is a list itself."""
     if value is NOTHING:
         return []
     return value if isinstance(template, list) else [value]
@@ -101,11 +102,20 @@ def _mapped(take: Take, value: Any, view: View) -> Any:
     values = take.values
     assert values is not None  # noqa: S101  the caller looked
     if value in values:
-        return fill(_or_nothing(values[value]), view)
+        return fill(or_nothing(values[value]), view)
     if ... in values:
-        return fill(_or_nothing(values[...]), view)
-    legal = ", ".join(str(key) for key in values)
-    raise ConfigurationError(f"{take.name}={value!r} is none of {legal}")
+        return fill(or_nothing(values[...]), view)
+    raise not_mapped(take, value)
+
+
+def not_mapped(take: Take, value: Any) -> ConfigurationError:
+    """The error for a value that the table has no word for."""
+    legal = ", ".join(str(key) for key in take.values or ())
+    return ConfigurationError(f"{take.name}={value!r} is not one of {legal}")
+
+
+OUTER = ("model", "dimensions")
+"""Values of the whole call that the template of an element may take too."""
 
 
 def item_view(item: Any, outer: View) -> View:
@@ -114,13 +124,13 @@ def item_view(item: Any, outer: View) -> View:
     def view(name: str) -> Any:
         if name == ".":
             return item
-        return outer(name) if name in ("model", "dimensions") else attribute(item, name)
+        return outer(name) if name in OUTER else attribute(item, name)
 
     return view
 
 
 def attribute(value: Any, name: str) -> Any:
-    """The attribute (or key) at a dotted name, `None` where there is none."""
+    """The attribute (or key) at a dotted name, `None` if there is none."""
     for part in name.split("."):
         if value is None:
             return None
@@ -135,22 +145,28 @@ def holes(template: Any) -> Iterator[tuple[str, str]]:
 
 def words(template: Any, path: str = "") -> Iterator[tuple[Take | When, str]]:
     """Every word of a template that names a value, with its place on the wire; not those of a list's elements."""
+    if isinstance(template, (Take, When)):
+        yield template, path
+    for inner, place in _inside(template, path):
+        yield from words(inner, place)
+
+
+def takes(template: Any, name: str) -> bool:
+    """Whether the template takes `name`, of its elements too."""
+    return any(word.name == name or (isinstance(word, Take) and takes(word.each, name)) for word, _ in words(template))
+
+
+def _inside(template: Any, path: str) -> Iterator[tuple[Any, str]]:
+    """The templates that a template is made of, each with its place on the wire."""
     if isinstance(template, Take):
-        yield template, path
-        yield from words(template.default, path)
-        if template.values:
-            for value in template.values.values():
-                yield from words(value, path)
+        yield template.default, path
+        yield from ((value, path) for value in (template.values or {}).values())
     elif isinstance(template, When):
-        yield template, path
-        yield from words(template.template, path)
-        yield from words(template.otherwise, path)
+        yield template.template, path
+        yield template.otherwise, path
     elif isinstance(template, ByModel):
-        for option in template.templates.values():
-            yield from words(option, path)
+        yield from ((option, path) for option in template.templates.values())
     elif isinstance(template, Mapping):
-        for key, value in template.items():
-            yield from words(value, f"{path}.{key}" if path else str(key))
+        yield from ((value, f"{path}.{key}" if path else str(key)) for key, value in template.items())
     elif isinstance(template, list):
-        for value in template:
-            yield from words(value, f"{path}[]")
+        yield from ((value, f"{path}[]") for value in template)

@@ -31,6 +31,7 @@ from .decode.fold import NO_TEXT, Fold
 from .decode.frames import MAX_FRAME, Frame, too_large
 from .decode.framings import FRAMINGS
 from .encode.request import Encoded, Unsupported, encode
+from .encode.writers import Writers
 
 _BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
 Raised = TypeVar("Raised", bound=MiiflowLLMError)
@@ -51,11 +52,13 @@ class Engine:
         self.provider = provider
         self.origin = f"{provider}/{dialect.name}"
         self.decoder = Decoder(dialect)
+        self.writers = Writers(dialect, self.origin)
 
     def encode(self, request: ChatRequest, *, unsupported: Unsupported = "raise") -> Encoded:
         """The request as this provider wants it; see `encode.encode`."""
         try:
-            return encode(self.dialect, request, origin=self.mark(request.model), unsupported=unsupported)
+            origin = self.mark(request.model)
+            return encode(self.dialect, self.writers.of, request, origin=origin, unsupported=unsupported)
         except MiiflowLLMError as raised:
             raise self._named(raised, request.model) from None
 

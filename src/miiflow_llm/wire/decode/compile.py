@@ -5,7 +5,6 @@ The source is registered in `linecache`, so that tracebacks and profilers show i
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +26,7 @@ from ...tables.event_words import (
     paths_of,
 )
 from ...tables.paths import steps
+from ..generated import run
 from .shapes import Node, shape
 
 READ_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -50,12 +50,8 @@ def compile_rules(name: str, rules: tuple[RuleLike, ...]) -> Reader:
 
 
 def defined(name: str, source: str, constants: dict[str, Any]) -> Any:
-    """The function `read` of a source; `name` shows in tracebacks as `<table name>`."""
-    filename = f"<table {name}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    scope = dict(constants)
-    exec(compile(source, filename, "exec"), scope)  # noqa: S102  the source holds no wire text, only neutral names
-    return scope["read"]
+    """The function `read` of a source, which holds no wire text, only neutral names."""
+    return run(name, source, constants)["read"]
 
 
 class _Writer:

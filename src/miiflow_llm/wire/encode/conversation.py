@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
-from ...core.exceptions import ConfigurationError, ParsingError, UnsupportedParameterError
+from ...core.exceptions import UnsupportedParameterError
 from ...core.messages import (
     AudioBlock,
     Block,
@@ -19,111 +19,170 @@ from ...core.messages import (
     ToolResult,
 )
 from ...core.request import ChatRequest
-from ...tables import Dialect, Own, Place, PlaceBy
+from ...tables.dialect import Dialect
 from ...tables.media import Media, media
-from ...tables.template import NOTHING, attribute, fill, neighbours
-from .tool_names import wire_name
+from ...tables.request_words import Own
+from ...tables.template import NOTHING
+from .shell import Shell
 from .tool_results import with_media_after
 
 Note = Callable[[str], None]
 
 
-class _Shell(msgspec.Struct):
-    """A message under construction: its wire role, what stands in its content, and what beside it."""
-
-    message: Message
-    role: str
-    inside: list[Any]
-    texts: list[str]
-    beside: dict[str, Any]
-    plain: bool = True
-
-    def put(self, block: Block, value: list[Any], *, marked: bool) -> None:
-        """Put the block's wire form into the content; text that bears no mark can stay a bare string."""
-        self.inside += value
-        if isinstance(block, TextBlock):
-            self.texts.append(block.text)
-        self.plain = self.plain and isinstance(block, TextBlock) and not marked
+Place: TypeAlias = "Callable[[Any, Conversation, Shell | None], Shell | None]"
+"""Puts a block where it goes: into the open shell or a new one, or apart. The shell that is open then."""
 
 
-def write(dialect: Dialect, request: ChatRequest, *, origin: str, note: Note) -> list[Any]:
+class Writer(msgspec.Struct, frozen=True):
+    """What writes requests of one dialect for one model: functions made of its tables, by `compile` or `interpret`.
+
+    `body(request, messages)` and `message(shell, last, request)` give wire JSON or `NOTHING`; `places` put a block of
+    their type into a conversation; `results` give a block's values inside a tool's result. `source` is what was
+    generated, if they were compiled.
+    """
+
+    body: Callable[[ChatRequest, list[Any]], Any]
+    message: Callable[[Shell, bool, ChatRequest], Any]
+    places: Mapping[type[Block], Place]
+    results: Mapping[type[Block], Callable[[Any, Conversation], list[Any]]]
+    source: str = ""
+
+
+def write(dialect: Dialect, writer: Writer, request: ChatRequest, *, origin: str, note: Note) -> list[Any]:
     """The conversation as the wire wants it.
 
     Raises:
         UnsupportedParameterError: a block that the dialect refuses; the message says what would work.
     """
-    return _Writer(dialect, request, origin, note).items()
+    return Conversation(dialect, writer, request, origin, note).items()
 
 
-class _Writer:
-    def __init__(self, dialect: Dialect, request: ChatRequest, origin: str, note: Note) -> None:
+class Conversation:
+    """A conversation being written. The writer's functions ask it for what lies outside the block at hand.
+
+    `role` is that of the message at hand, as we call it. `calls` are the calls so far by id; `leads` says that no call
+    of the message came before. `items` on the wire are shells, until they are rendered, and what stands apart.
+    """
+
+    def __init__(self, dialect: Dialect, writer: Writer, request: ChatRequest, origin: str, note: Note) -> None:
         self.dialect = dialect
+        self.writer = writer
         self.request = request
-        self.origin = origin
-        self.house = "/".join(origin.split("/", 2)[:2])
+        self.model = request.model
         self.note = note
+        self.role = ""
         self.calls: dict[str, ToolCall] = {}
         self.leads = True
-        self.weight = 0
-        self.last_media: tuple[Block, Media] | None = None
-        self.out: list[_Shell | Any] = []
+        self.out: list[Shell | Any] = []
+        self._origin = origin
+        self._house = "/".join(origin.split("/", 2)[:2])
+        self.mine = (self._house, origin)
+        self._message: Message | None = None
+        self._wire_role = ""
+        self._weight = 0
+        self._last_media: tuple[Block, Media] | None = None
 
     def items(self) -> list[Any]:
+        """Everything, in the order of the wire."""
         for message in with_media_after(self.dialect, self.request.messages, self.note):
-            self._message(message)
-        return [item for item in (self._rendered(item) for item in self.out) if item is not NOTHING]
+            self._write(message)
+        last = self.out[-1] if self.out else None
+        rendered = (self._rendered(item, item is last) if isinstance(item, Shell) else item for item in self.out)
+        return [item for item in rendered if item is not NOTHING]
 
-    def _message(self, message: Message) -> None:
-        role = self.dialect.roles.get(message.role, message.role)
-        blocks = message.blocks()
-        shell = self._shell(message, role) if not blocks else None
+    def _write(self, message: Message) -> None:
+        self._message = message
+        self.role = message.role
+        self._wire_role = self.dialect.roles.get(message.role, message.role)
         self.leads = True
+        places = self.writer.places
+        blocks = message.blocks()
+        shell = None if blocks else self.open()
         for block in blocks:
             if isinstance(block, ToolCall):
                 self.calls[block.id] = block
-            elif isinstance(block, ToolResult) and block.name is None and block.id in self.calls:
-                block = msgspec.structs.replace(block, name=self.calls[block.id].name)
-            shell = self._place(block, message, role, shell)
-            self.leads = self.leads and not isinstance(block, ToolCall)
+            shell = places[type(block)](block, self, shell)
+            if isinstance(block, ToolCall):
+                self.leads = False
 
-    def _shell(self, message: Message, role: str) -> _Shell:
-        last = self.out[-1] if self.out else None
-        if self.dialect.merge and isinstance(last, _Shell) and last.role == role:
+    def open(self) -> Shell:
+        """The shell that the message at hand is written into: a new one, or one that its role is merged with."""
+        assert self._message is not None  # noqa: S101  a message is at hand
+        last = self.out[-1] if self.dialect.merge and self.out else None
+        if isinstance(last, Shell) and last.role == self._wire_role:
             return last
-        shell = _Shell(message, role, [], [], {})
+        shell = Shell(self._message, self._wire_role)
         self.out.append(shell)
         return shell
 
-    def _place(self, block: Block, message: Message, role: str, shell: _Shell | None) -> _Shell | None:
-        place = self._where(block, message)
-        if isinstance(block, TextBlock) and not (block.text or self._own(block, "model")):
-            return shell
-        if place.where == "left_out" or not self._own(block, place.origin):
-            self.note(f"left out: {type(block).__name__} ({_why_left_out(place)})")
-            return shell
-        if isinstance(block, (ImageBlock, DocumentBlock, AudioBlock)):
-            self._weigh(block)
-        value = fill(place.template, self._view(block, message))
-        if value is NOTHING:
-            return shell
-        marked = self._marked(block, place, value, message)
-        if place.where == "apart":
-            self.out.append(value)
-            return None
-        shell = shell or self._shell(message, role)
-        if place.where == "beside":
-            _put_beside(shell.beside, place, value)
+    def put(self, shell: Shell | None, block: Block, values: list[Any], *, marked: bool = False) -> Shell:
+        """Put the block's values inside; text that bears no mark can stay a bare string."""
+        shell = shell or self.open()
+        shell.inside += values
+        if isinstance(block, TextBlock):
+            shell.texts.append(block.text)
+            shell.plain = shell.plain and not marked
         else:
-            shell.put(block, neighbours(place.template, value), marked=marked)
+            shell.plain = False
         return shell
 
-    def _weigh(self, block: ImageBlock | DocumentBlock | AudioBlock) -> None:
+    def put_beside(self, shell: Shell | None, key: str, value: Any, *, joined: bool = False) -> Shell:
+        """Put the value into the list beside the content, or to the end of the text there."""
+        shell = shell or self.open()
+        if joined:
+            shell.beside[key] = shell.beside.get(key, "") + value
+        else:
+            shell.beside.setdefault(key, []).append(value)
+        return shell
+
+    def left_out(self, block: Block, why: str = "not part of this wire format") -> None:
+        """Note that the block is not sent."""
+        self.note(f"left out: {type(block).__name__} ({why})")
+
+    def not_marked(self, block: Block) -> None:
+        """Note that the block's mark of the cache is not sent."""
+        self.note(no_mark(type(block).__name__))
+
+    def refuse(self, block: Block, reason: str) -> NoReturn:
+        """Raise for a block that has no place here."""
+        name = type(block).__name__
+        raise UnsupportedParameterError(f"{name} in a {self.role} message: {reason}", parameter=name)
+
+    def owns(self, block: Any, own: Own) -> bool:
+        """Whether the block was made here, as far as `own` asks."""
+        origin = getattr(block, "origin", None) or ""
+        if own == "model":
+            return origin in self.mine
+        return not own or origin == self._house or origin.startswith(f"{self._house}/")
+
+    def proof(self, block: Block, name: str) -> Any:
+        """What the maker alone understands, its signature or its item's id; a result has those of its call."""
+        source = self.calls.get(block.id) if isinstance(block, ToolResult) else block
+        return getattr(source, name, None) if source is not None and self.owns(source, "model") else None
+
+    def name_of(self, result: ToolResult) -> str | None:
+        """The name of the tool that gave the result, which may be known by its call alone."""
+        if result.name is None and result.id in self.calls:
+            return self.calls[result.id].name
+        return result.name
+
+    def is_custom(self, result: ToolResult) -> bool:
+        """Whether the result is of a call with free text."""
+        return result.id in self.calls and self.calls[result.id].custom
+
+    def media(self, block: Block) -> Media:
+        """The parts of the block, which may be megabytes, taken apart once."""
+        if self._last_media is None or self._last_media[0] is not block:
+            self._last_media = block, media(block)
+        return self._last_media[1]
+
+    def weigh(self, block: ImageBlock | DocumentBlock | AudioBlock) -> None:
         """See that the media's own bytes are of a kind that is taken, and with all others not too many.
 
         Raises:
             UnsupportedParameterError: they are not.
         """
-        found, name = self._media(block), type(block).__name__
+        found, name = self.media(block), type(block).__name__
         if found.data is None:
             return
         taken = self.dialect.media.get(type(block))
@@ -131,127 +190,31 @@ class _Writer:
             raise UnsupportedParameterError(
                 f"{name}: {found.type} is not taken here, but {', '.join(taken)}: convert it", parameter=name
             )
-        self.weight += len(found.data)
+        self._weight += len(found.data)
         most = self.dialect.max_media
-        if most is not None and self.weight > most:
+        if most is not None and self._weight > most:
             raise UnsupportedParameterError(
                 f"{name}: a request takes {most >> 20} MB of media in all: make it smaller, or give it by URL",
                 parameter=name,
             )
 
-    def _media(self, block: Block) -> Media:
-        """The parts of the block, which may be megabytes, taken apart once."""
-        if self.last_media is None or self.last_media[0] is not block:
-            self.last_media = block, media(block)
-        return self.last_media[1]
-
-    def _marked(self, block: Any, place: Place, value: Any, message: Message) -> bool:
-        """Whether the block's mark of the cache, if it has one, is in `value`."""
-        if not getattr(block, "cache", False):
-            return False
-        bare = msgspec.structs.replace(block, cache=False)
-        found: bool = value != fill(place.template, self._view(bare, message))
-        if not found:
-            self.note(no_mark(type(block).__name__))
-        return found
-
-    def _own(self, block: Block, own: Own) -> bool:
-        """Whether the block was made here, as far as `own` asks."""
-        origin = getattr(block, "origin", None) or ""
-        if own == "model":
-            return origin in (self.house, self.origin)
-        return not own or origin == self.house or origin.startswith(f"{self.house}/")
-
-    def _where(self, block: Block, message: Message) -> Place:
-        place = self.dialect.parts[type(block)]
-        if isinstance(place, PlaceBy):
-            value = message.role if place.name == "role" else getattr(block, place.name, None)
-            legal = " or ".join(map(str, place.places))
-            absent = Place("refused", reason=f"it is taken where the {place.name} is {legal} only")
-            place = place.places.get(value) or place.places.get(..., absent)
-        if place.where == "refused":
-            name = type(block).__name__
-            raise UnsupportedParameterError(f"{name} in a {message.role} message: {place.reason}", parameter=name)
-        return place
-
-    def _view(self, block: Block, message: Message) -> Callable[[str], Any]:
-        def view(name: str) -> Any:
-            if name == "model":
-                return self.request.model
-            if name == "role":
-                return message.role
-            if name in ("signature", "item_id", "leads"):
-                return self._proof(block, name)
-            if name == "name" and isinstance(block, (ToolCall, ToolResult)):
-                return wire_name(self.dialect, block.name) if block.name else block.name
-            if isinstance(block, ToolCall) and name == "arguments":
-                return arguments_text(block)
-            if isinstance(block, ToolCall) and name == "input":
-                return arguments_object(block)
-            if isinstance(block, ToolResult) and name == "text":
-                return text_only(block)
-            if isinstance(block, ToolResult) and name == "custom":
-                return block.id in self.calls and self.calls[block.id].custom
-            if isinstance(block, ToolResult) and name in ("content", "parts"):
-                return self._nested(block, collapse=name == "content")
-            if name.partition(".")[0] == "media":
-                found = self._media(block)
-                return found if name == "media" else attribute(found, name[6:])
-            return attribute(block, name)
-
-        return view
-
-    def _proof(self, block: Block, name: str) -> Any:
-        """What the maker alone understands; a result has the item id of its call.
-
-        `leads` is true of the first call of a turn, which alone some makers sign.
-        """
-        if name == "leads":
-            return self.leads
-        source = self.calls.get(block.id) if isinstance(block, ToolResult) else block
-        return getattr(source, name, None) if source is not None and self._own(source, "model") else None
-
-    def _nested(self, result: ToolResult, *, collapse: bool) -> Any:
-        """The content of a tool's result, its blocks placed as in any message."""
+    def inner(self, result: ToolResult, *, collapse: bool) -> Any:
+        """The content of a tool's result, its blocks placed as in any message of a tool."""
         if collapse and all(isinstance(block, TextBlock) and not block.cache for block in result.content):
             return result.text
-        inner = Message("tool", list(result.content))
+        role, self.role = self.role, "tool"
         values = []
         for block in result.content:
-            place = self._where(block, inner)
-            if place.where != "inside":
-                name = type(block).__name__
-                raise UnsupportedParameterError(f"{name} is not taken in a tool's result here", parameter=name)
-            if isinstance(block, (ImageBlock, DocumentBlock)):
-                self._weigh(block)
-            values += neighbours(place.template, fill(place.template, self._view(block, inner)))
+            values += self.writer.results[type(block)](block, self)
+        self.role = role
         return values
 
-    def _rendered(self, item: _Shell | Any) -> Any:
-        if not isinstance(item, _Shell):
-            return item
-        content = self._content(item)
-        view: dict[str, Any] = {
-            "role": item.role,
-            "content": content,
-            "parts": item.inside or None,
-            "text": "".join(item.texts),
-            "name": item.message.name,
-            "last": item is self.out[-1],
-            "model": self.request.model,
-        }
-        filled = fill(self.dialect.message, lambda name: view[name] if name in view else attribute(self.request, name))
-        if filled is NOTHING or (not self.dialect.plain and not item.inside and not item.beside):
-            self.note(f"left out: an empty {item.message.role} message")
+    def _rendered(self, shell: Shell, last: bool) -> Any:
+        filled = self.writer.message(shell, last, self.request)
+        if filled is NOTHING or (not self.dialect.plain and not shell.inside and not shell.beside):
+            self.note(f"left out: an empty {shell.message.role} message")
             return NOTHING
-        return {**filled, **item.beside}
-
-    def _content(self, shell: _Shell) -> Any:
-        if not shell.inside:
-            return None if shell.beside else ""
-        if self.dialect.plain and shell.plain and len(shell.inside) == 1:
-            return shell.texts[0]
-        return shell.inside
+        return {**filled, **shell.beside} if shell.beside else filled
 
 
 def no_mark(what: str) -> str:
@@ -259,71 +222,11 @@ def no_mark(what: str) -> str:
     return f"left out: the cache mark of a {what} (there is no place for one here)"
 
 
-def _why_left_out(place: Place) -> str:
-    return "made by another provider or model" if place.origin else "not part of this wire format"
+OF_ANOTHER = "made by another provider or model"
+"""Why a block is left out that only its maker understands."""
 
 
-def _put_beside(beside: dict[str, Any], place: Place, value: Any) -> None:
-    if place.joined:
-        beside[place.key] = beside.get(place.key, "") + value
-    else:
-        beside.setdefault(place.key, []).append(value)
-
-
-def text_only(result: ToolResult) -> str:
-    """The text of a result, for wires on which it is one string.
-
-    Raises:
-        UnsupportedParameterError: the result holds an image or a document.
-    """
-    other = next((type(block).__name__ for block in result.content if not isinstance(block, TextBlock)), None)
-    if other:
-        raise UnsupportedParameterError(
-            f"{other} is not taken in a tool's result here; send it in a user message after it", parameter=other
-        )
-    return result.text
-
-
-def arguments_text(call: ToolCall) -> str:
-    """The arguments as a text, of a function as JSON; no arguments, which models write in several ways, are an empty
-    object.
-    """
-    return "{}" if not call.custom and call.arguments.strip() in ("", "null") else call.arguments
-
-
-def arguments_object(call: ToolCall) -> dict[str, Any]:
-    """The arguments as the object that some wires demand; what is no object is kept under one key, as the text of a
-    custom tool is.
-    """
-    if call.custom:
-        return {"input": call.arguments}
-    try:
-        value = call.parsed()
-    except ParsingError:
-        return {"malformed_arguments": call.arguments}
-    return value if isinstance(value, dict) else {"value": value}
-
-
-def hoisted(request: ChatRequest) -> ChatRequest:
-    """The request with its system messages taken out of the conversation and joined into `system`.
-
-    Where a part of them is to be cached they are kept apart in `system_blocks` too.
-
-    Raises:
-        ConfigurationError: nothing else is left to say, or a system message holds more than text.
-    """
-    system = [message for message in request.messages if message.role == "system"]
-    rest = [message for message in request.messages if message.role != "system"]
-    for message in system:
-        if isinstance(message.content, list) and not all(isinstance(block, TextBlock) for block in message.content):
-            raise ConfigurationError("a system message holds text only")
-    if not rest:
-        raise ConfigurationError("messages holds system messages only: add a user message")
-    text = "\n\n".join(message.text for message in system if message.text)
-    blocks = [block for message in system for block in message.blocks() if isinstance(block, TextBlock)]
-    return msgspec.structs.replace(
-        request,
-        messages=rest,
-        system=text or None,
-        system_blocks=blocks if any(block.cache for block in blocks) else None,
-    )
+def not_in_result(block: Block) -> NoReturn:
+    """Raise for a block that a tool's result cannot hold."""
+    name = type(block).__name__
+    raise UnsupportedParameterError(f"{name} is not taken in a tool's result here", parameter=name)

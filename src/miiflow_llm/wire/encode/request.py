@@ -6,7 +6,7 @@ Knows no provider and no network; whatever cannot be said raises before anything
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,8 +16,10 @@ from ...core.exceptions import ConfigurationError, UnsupportedParameterError
 from ...core.request import PARAMETERS, ChatRequest
 from ...tables import Dialect, Drop, Take
 from ...tables.drops import Values, seen
-from ...tables.template import NOTHING, View, attribute, fill, words
+from ...tables.template import NOTHING, takes, words
 from . import conversation
+from .conversation import Writer
+from .system_prompt import hoisted
 from .tool_names import callers_names, with_wire_names
 
 Unsupported = Literal["raise", "drop"]
@@ -31,8 +33,17 @@ class Encoded(msgspec.Struct):
     notes: list[str]
 
 
-def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: Unsupported = "raise") -> Encoded:
-    """The request as this dialect writes it; `origin` (`provider/dialect/model`) is who gets its own blocks back.
+def encode(
+    dialect: Dialect,
+    writer_of: Callable[[str], Writer],
+    request: ChatRequest,
+    *,
+    origin: str,
+    unsupported: Unsupported = "raise",
+) -> Encoded:
+    """The request as this dialect writes it; `writer_of` gives the functions for a model.
+
+    `origin` (`provider/dialect/model`) is who gets its own blocks back.
 
     Raises:
         UnsupportedParameterError: a parameter or block that the dialect, or this model, does not take.
@@ -41,19 +52,21 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
     notes: list[str] = []
     for prepare in dialect.prepare:
         request = prepare(request)
-    notes += [f"renamed: tool {ours} -> {theirs}" for theirs, ours in callers_names(dialect, request).items()]
-    request = with_wire_names(dialect, request)
+    callers = callers_names(dialect, request)
+    notes += [f"renamed: tool {ours} -> {theirs}" for theirs, ours in callers.items()]
+    request = with_wire_names(request, callers)
     if dialect.system == "hoist":
-        request = conversation.hoisted(request)
+        request = hoisted(request)
     request = _supported(dialect, request, unsupported, notes)
     notes += _unmarked(dialect, request)
-    messages = conversation.write(dialect, request, origin=origin, note=notes.append)
+    writer = writer_of(request.model)
+    messages = conversation.write(dialect, writer, request, origin=origin, note=notes.append)
     if not messages:
         raise ConfigurationError("the messages hold nothing that could be sent: no text, no media, no calls")
-    body, request = _filled(dialect, request, messages, unsupported, notes)
+    body, request = _filled(writer, request, messages, unsupported, notes)
     if body is NOTHING:
         raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
-    notes += [*_renamed(dialect, request), *_not_strict(dialect, request, messages, body)]
+    notes += [*_renamed(dialect, request), *_not_strict(writer, request, messages, body)]
     if request.extra_body:
         body = merged(body, request.extra_body)
         notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
@@ -61,22 +74,18 @@ def encode(dialect: Dialect, request: ChatRequest, *, origin: str, unsupported: 
 
 
 def _filled(
-    dialect: Dialect, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: list[str]
+    writer: Writer, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: list[str]
 ) -> tuple[Any, ChatRequest]:
-    """The body; a parameter whose value a converter refuses is dropped where the caller allows that."""
+    """The body; a parameter whose value a converter refuses is dropped if the caller allows that."""
     while True:
         try:
-            return fill(dialect.body, _view(request, messages)), request
+            return writer.body(request, messages), request
         except UnsupportedParameterError as refused:
             name = refused.parameter
             if unsupported == "raise" or name not in PARAMETERS or getattr(request, name) is None:
                 raise
             request = msgspec.structs.replace(request, **{name: None})
             notes.append(f"dropped: {name} ({refused.message})")
-
-
-def _view(request: ChatRequest, messages: list[Any]) -> View:
-    return lambda name: messages if name == "messages" else attribute(request, name)
 
 
 def _path(dialect: Dialect, request: ChatRequest) -> str:
@@ -150,21 +159,21 @@ def _unmarked(dialect: Dialect, request: ChatRequest) -> list[str]:
     return [conversation.no_mark(what) for what in lost]
 
 
-def _not_strict(dialect: Dialect, request: ChatRequest, messages: list[Any], body: Any) -> list[str]:
+def _not_strict(writer: Writer, request: ChatRequest, messages: list[Any], body: Any) -> list[str]:
     """What is said of tools whose `strict` changes nothing of the body."""
     strict = [tool.name for tool in request.tools or () if tool.strict]
     if not strict:
         return []
     loose = [msgspec.structs.replace(tool, strict=None) for tool in request.tools or ()]
-    if fill(dialect.body, _view(msgspec.structs.replace(request, tools=loose), messages)) != body:
+    if writer.body(msgspec.structs.replace(request, tools=loose), messages) != body:
         return []
     return [f"left out: strict of {', '.join(strict)} (here no arguments are held to a schema)"]
 
 
 def _takes_of_each(template: Any, name: str, value: str) -> bool:
     """Whether the template takes `value` of the elements of `name`."""
-    lists = [word.each for word, _ in words(template) if isinstance(word, Take) and word.name == name]
-    return any(word.name == value for each in lists for word, _ in words(each))
+    found = (word for word, _ in words(template) if isinstance(word, Take) and word.name == name)
+    return any(takes(word.each, value) for word in found)
 
 
 def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:

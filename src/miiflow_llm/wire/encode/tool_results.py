@@ -6,13 +6,14 @@ The model sees it there; in a result it would be refused, or silently not seen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from ...core.messages import Block, Message, TextBlock, ToolCall, ToolResult
-from ...tables import Dialect, Place, PlaceBy
+from ...tables.dialect import Dialect
+from ...tables.request_words import Place
 from ...tables.template import words
+from .places import place_of
 
 
 def with_media_after(dialect: Dialect, messages: list[Message], note: Callable[[str], None]) -> list[Message]:
@@ -59,12 +60,4 @@ def _taken(dialect: Dialect, block: Block) -> bool:
     result = dialect.parts[ToolResult]
     template = result.template if isinstance(result, Place) else None
     whole = any(word.name in ("content", "parts") for word, _ in words(template))
-    return whole and _in_result(dialect.parts[type(block)], block) == "inside"
-
-
-def _in_result(place: Place | PlaceBy, block: Any) -> str:
-    if isinstance(place, Place):
-        return place.where
-    value = "tool" if place.name == "role" else getattr(block, place.name, None)
-    found = place.places.get(value) or place.places.get(...)
-    return found.where if found else "refused"
+    return whole and place_of(dialect, block, "tool").where == "inside"

@@ -1,0 +1,1 @@
+"""Writing: tables, templates and conversations."""
