@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -44,7 +44,10 @@ class TargetMetrics(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """All of a client. `success_rate` is the percentage of finished among finished and failed calls; 100 before any."""
+    """All of a client. `success_rate` is the percentage of finished among finished and failed calls; 100 before any.
+
+    `cache` is what a cache before the client has saved (`CacheMetrics`), `None` if there is no cache.
+    """
 
     total_tokens: int
     avg_latency_ms: float
@@ -55,6 +58,7 @@ class Metrics(msgspec.Struct, frozen=True):
     abandoned: int
     retries: int
     targets: dict[str, TargetMetrics]
+    cache: Any = None
 
 
 class _Histogram:

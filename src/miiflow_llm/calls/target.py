@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -70,6 +71,12 @@ class Target(msgspec.Struct):
     def name(self) -> str:
         """The provider's name."""
         return self.provider.name
+
+    @property
+    def identity(self) -> str:
+        """A digest of the provider and the key: equal for two clients that ask as the same customer."""
+        key = self.credential.digest() if self.credential is not None else ""
+        return hashlib.blake2b(f"{self.name}\0{key}".encode(), digest_size=16).hexdigest()
 
     def route(self, model: str) -> Route:
         """The dialect for `model`, and where it is spoken."""

@@ -184,6 +184,11 @@ class BaseClient(Generic[HttpClient]):
         return self._setup.target.name
 
     @property
+    def identity(self) -> str:
+        """Whose answers these are, in place of a tenant: a digest of the provider and the key, which shows neither."""
+        return self._setup.target.identity
+
+    @property
     def event_hooks(self) -> Hooks:
         """The hooks by event, every event present: append to its lists, or set a mapping as `create` takes it.
 

@@ -1,0 +1,125 @@
+"""`Cache`: answers asked once, on event loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..calls.parameters import Messages
+from ..core.messages import Message, as_messages
+from ..core.response import ChatResponse, Embeddings, ModelInfo
+from ..core.timeout import Timeout
+from .base import BaseCache
+from .guarded import Guarded
+from .stores import AsyncStore, Store
+from .streams import CachedStream
+from .waits import LoopWaits, Waits
+
+if TYPE_CHECKING:
+    from ..calls.tool_loop import ToolRun
+
+
+class Cache(BaseCache[Any]):
+    __doc__ = BaseCache.__doc__
+
+    _loop: LoopWaits
+
+    def _waiting(self, store: Store | AsyncStore) -> Waits:
+        self._loop = LoopWaits(Guarded(store))
+        return self._loop
+
+    async def chat(
+        self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Any
+    ) -> ChatResponse:
+        """The whole answer: one that was kept, one that is on its way, or a new one. `response.cache` says which."""
+        response = await self._caller.chat(self._caller.asked(messages, timeout, parameters))
+        return shaped(response, parameters.get("schema"))
+
+    def stream_chat(
+        self, messages: Messages, *, raw: bool = False, timeout: Timeout | float | None = None, **parameters: Any
+    ) -> Any:
+        """The answer as it comes, or as it came. `raw=True` asks for a provider's own frames, which are always live."""
+        if raw:
+            return self.client.stream_chat(messages, raw=True, timeout=timeout, **parameters)
+        return CachedStream(self._caller, self._caller.asked(messages, timeout, parameters))
+
+    def stream_with_schema(
+        self, messages: Messages, schema: Any, *, timeout: Timeout | float | None = None, **parameters: Any
+    ) -> Any:
+        """The answer as a value of the type `schema`, as it comes, or as it came."""
+        return self.stream_chat(messages, timeout=timeout, schema=schema, **parameters)
+
+    async def run_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        schema: Any = None,
+        **parameters: Any,
+    ) -> ToolRun:
+        """Ask, run the calls that the model makes, and go on until it makes none; an answer may be a kept one."""
+        from ..calls.tool_loop import choice_of, run_tools
+
+        async def ask(conversation: list[Message], first: bool) -> ChatResponse:
+            choice = choice_of(first, parameters.get("tool_choice"))
+            return await self.chat(conversation, tools=tools, schema=schema, **{**parameters, "tool_choice": choice})
+
+        return await run_tools(
+            ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency
+        )
+
+    async def embed(
+        self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
+    ) -> Embeddings:
+        """One vector for each text, kept as answers are."""
+        return await self._caller.embed([texts] if isinstance(texts, str) else [*texts], model, dimensions)
+
+    async def count_tokens(self, messages: Messages, **parameters: Any) -> int:
+        """As the client counts."""
+        counted: int = await self.client.count_tokens(messages, **parameters)
+        return counted
+
+    async def models(self) -> list[ModelInfo]:
+        """As the client lists them."""
+        listed: list[ModelInfo] = await self.client.models()
+        return listed
+
+    async def invalidate(self, messages: Messages, **parameters: Any) -> None:
+        """Forget the answers to one call."""
+        await self._caller.forget(self._caller.asked(messages, None, parameters))
+
+    async def clear(self) -> None:
+        """Forget every answer in the store, of every tenant."""
+        await self._caller.waits.ask("clear")
+
+    async def aclose(self) -> None:
+        """Close the store and the client. Harmless when done twice."""
+        await self._loop.leave()
+        await self._loop.shut()
+        await self.client.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._loop.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def shaped(response: ChatResponse, schema: Any) -> ChatResponse:
+    """An answer that was kept or shared, with the value of the type that this caller asked for.
+
+    Raises:
+        ParsingError: it is not of the type.
+    """
+    if schema is None or (response.cache is None and response.structured_output is not None):
+        return response
+    from ..calls.structured import Shape, ShapeReader
+
+    ShapeReader(Shape.of(schema), "prompt").finish(response)
+    return response
