@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .calls.retry import RetryBudget
     from .client.async_client import LLMClient
     from .client.env import load_env
     from .client.inline import inline
@@ -28,6 +29,7 @@ __all__ = [
     "LLMClient",
     "Message",
     "ProviderStreamNormalizer",
+    "RetryBudget",
     "StreamChunk",
     "SyncClientPool",
     "SyncLLMClient",
@@ -50,6 +52,7 @@ _HOMES = {
     "Timeout": "core",
     "TokenCount": "core",
     "ProviderStreamNormalizer": "client.normalize",
+    "RetryBudget": "calls.retry",
     "inline": "client.inline",
     "load_env": "client.env",
     "register": "providers",

@@ -40,9 +40,6 @@ class Call(Exchange):
         super().__init__(setup, route.engine, request.model, planned(setup, route, request), timeout)
         if self.mode in ("tool", "prompt"):
             self.plan.notes.append(f"schema: {_WAYS[self.mode]}")
-        for note in self.plan.notes:
-            if note.startswith("dropped"):
-                log.warning("%s: %s", self.name, note)
 
     def reader(self, *, raw: bool) -> StreamReader:
         """A reader for the streamed answer of one attempt."""
@@ -102,5 +99,7 @@ def planned(setup: Setup, route: Route, request: ChatRequest) -> Plan:
     """
     dialect = route.engine.dialect
     encoded = route.engine.encode(request, unsupported=setup.unsupported)
+    for note in encoded.dropped:
+        log.warning("%s/%s: %s", setup.target.name, request.model, note)
     headers = setup.target.request_headers(dialect, stream=request.stream, extra=request.extra_headers)
     return Plan("POST", route.base_url + encoded.path, headers, encoded.body, encoded.notes, dialect.name)

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from ..core.events import Operation
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, UnsupportedParameterError
-from ..core.request import ChatRequest, Plan
+from ..core.request import Plan
 from ..core.response import Embeddings, ModelInfo
 from ..core.timeout import Timeout
 from ..tables import Endpoint
 from ..wire import endpoints
-from .call import planned
+from .call import Call
 from .exchange import Exchange, Setup, log
 from .players import Player
 from .sending import whole
@@ -67,13 +67,11 @@ def _of_size(setup: Setup, found: Embeddings, dimensions: int | None) -> Embeddi
     return found
 
 
-async def count_tokens(player: Player, setup: Setup, request: ChatRequest, timeout: Timeout | None) -> int:
-    """How many tokens the provider counts in the request."""
-    route = setup.target.route(request.model)
-    row = route.engine.dialect.token_count
-    chat = planned(setup, route, request).body
-    exchange = _exchange(setup, row, "count_tokens", request.model, {"chat": chat}, timeout)
-    exchange.request = request
+async def count_tokens(player: Player, call: Call) -> int:
+    """How many tokens the provider counts in what the call would send."""
+    row = call.engine.dialect.token_count
+    exchange = _exchange(call.setup, row, "count_tokens", call.model, {"chat": call.plan.body}, call.timeout)
+    exchange.request = call.request
     return await _ask(player, exchange, partial(endpoints.read_tokens, row))
 
 

@@ -25,7 +25,7 @@ from ..wire.encode.request import Unsupported
 from ..wire.engine import Engine
 from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
-from .retry import Retries, RetryBudget
+from .retry import Bucket, Retries
 from .target import Target
 
 log = logging.getLogger("miiflow_llm")
@@ -41,7 +41,7 @@ class Setup(msgspec.Struct):
     timeout: Timeout
     max_retries: int
     unsupported: Unsupported
-    budget: RetryBudget
+    budget: Bucket
     metrics: MetricsRecorder
     max_frame: int
     hooks: Hooks = msgspec.field(default_factory=as_hooks)
@@ -125,11 +125,14 @@ class Exchange:
         """Note the failed attempt; seconds to wait before the next.
 
         Raises:
-            MiiflowLLMError: `error` itself, where no further attempt is due.
+            MiiflowLLMError: `error` itself, if no further attempt is due; it says why, if that is not plain.
         """
         self.note_failure(error)
         wait = self._retries.wait(error, self.left())
-        if wait is None:
+        if isinstance(wait, str):
+            if wait:
+                error.message = f"{error.message} (not tried again: {wait})"
+                error.args = (error.message,)
             raise self.settled(error)
         self._waited = wait * 1000
         return wait

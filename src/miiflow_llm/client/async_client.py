@@ -100,7 +100,7 @@ class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream]):
         from ..calls import endpoints
 
         call = self._call(messages, timeout, stream=False, parameters=parameters)
-        return await endpoints.count_tokens(self._player, self._setup, call.request, call.timeout)
+        return await endpoints.count_tokens(self._player, call)
 
     async def warm_up(self) -> None:
         """Do ahead what the first call would wait for: compile the tables, make the TLS context, open a connection.

@@ -14,7 +14,7 @@ from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.parameters import Messages, Parameters, build_request
 from ..calls.players import Player
-from ..calls.retry import RetryBudget
+from ..calls.retry import Bucket, RetryBudget
 from ..calls.target import Target
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
@@ -50,6 +50,7 @@ class Settings(TypedDict, total=False):
     dialect: str | None
     timeout: Timeout | float | None
     max_retries: int
+    retry_budget: RetryBudget | None
     headers: Mapping[str, str] | None
     unsupported: Unsupported
     allow_http: bool
@@ -79,6 +80,7 @@ class BaseClient(Generic[HttpClient]):
         dialect: str | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
         max_retries: int = 2,
+        retry_budget: RetryBudget | None = RetryBudget(),  # noqa: B008  it is frozen
         headers: Mapping[str, str] | None = None,
         unsupported: Unsupported = "raise",
         http_client: HttpClient | None = None,
@@ -100,6 +102,8 @@ class BaseClient(Generic[HttpClient]):
             dialect: another wire format that the provider speaks, such as `openai_responses`.
             timeout: a `Timeout`, a number of seconds for each single wait, or `None` for no limit.
             max_retries: further attempts after the first, while nothing was handed out.
+            retry_budget: how many retries all calls together may add: a `RetryBudget` (20 at hand, one more for every
+                five calls), or `None` for no limit.
             headers: sent with every request.
             unsupported: what becomes of a parameter that the provider does not take: `raise`, or `drop` with a warning.
             http_client: an httpx client of your own; it is not closed with this client. Its certificates, proxies and
@@ -130,6 +134,7 @@ class BaseClient(Generic[HttpClient]):
             dialect=dialect,
             timeout=timeout,
             max_retries=max_retries,
+            retry_budget=retry_budget,
             headers=headers,
             unsupported=unsupported,
             allow_http=allow_http,
@@ -256,8 +261,13 @@ def limits_of(timeout: Timeout | float | None) -> Timeout | None:
 
 def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None, settings: Settings) -> Setup:
     max_retries, unsupported = settings.get("max_retries", 2), settings.get("unsupported", "raise")
-    if max_retries < 0:
-        raise ConfigurationError(f"max_retries={max_retries}: 0 or more")
+    budget = settings.get("retry_budget", RetryBudget())
+    if not isinstance(max_retries, int) or max_retries < 0:
+        raise ConfigurationError(f"max_retries={max_retries!r}: 0 or more")
+    if not isinstance(budget, RetryBudget | None):
+        raise ConfigurationError(
+            f"retry_budget={budget!r}: a RetryBudget(most=..., per_call=...), or None for no limit"
+        )
     if unsupported not in ("raise", "drop"):
         raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
     target = Target.of(
@@ -274,11 +284,18 @@ def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None
         Timeout.of(settings.get("timeout", DEFAULT_TIMEOUT)),
         max_retries,
         unsupported,
-        RetryBudget(),
+        Bucket(settings.get("retry_budget", RetryBudget())),
         shared.metrics,
         settings.get("max_frame_bytes", MAX_FRAME),
         shared.hooks,
     )
+
+
+def _check_retries(most: object, budget: object) -> None:
+    if not isinstance(most, int) or most < 0:
+        raise ConfigurationError(f"max_retries={most!r}: a whole number, 0 or more")
+    if not isinstance(budget, RetryBudget | None):
+        raise ConfigurationError(f"retry_budget={budget!r}: RetryBudget(most=..., per_call=...), or None for no limit")
 
 
 def _shape(schema: Any) -> Shape | None:

@@ -17,6 +17,7 @@ import msgspec
 
 from .. import providers
 from ..calls.parameters import NAMES
+from ..calls.retry import RetryBudget
 from ..core.exceptions import ConfigurationError
 from ..core.timeout import Timeout
 from ..tables import Provider
@@ -50,17 +51,23 @@ class ProviderConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     like: str | None = None
     timeout: float | dict[str, float | None] | None = None
     max_retries: int | None = None
+    retry_budget: RetryBudget | bool | None = None
     unsupported: Unsupported | None = None
     defaults: dict[str, Any] = {}
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A whole configuration. `timeout` is a number for each single wait, or the fields of `Timeout`, in seconds."""
+    """A whole configuration.
+
+    `timeout` is a number for each single wait, or the fields of `Timeout`, in seconds. `retry_budget` has the fields of
+    `RetryBudget`, or is `false` for no limit.
+    """
 
     default_provider: str | None = None
     default_model: str | None = None
     timeout: float | dict[str, float | None] | None = None
     max_retries: int = 2
+    retry_budget: RetryBudget | bool | None = None
     enable_metrics: bool = True
     providers: dict[str, ProviderConfig] = {}
 
@@ -100,6 +107,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "headers": entry.headers or None,
             "timeout": _timeout(entry.timeout if entry.timeout is not None else self.timeout),
             "max_retries": self.max_retries if entry.max_retries is None else entry.max_retries,
+            "retry_budget": _budget(self.retry_budget if entry.retry_budget is None else entry.retry_budget),
             "unsupported": entry.unsupported or "raise",
             "defaults": entry.defaults or None,
         }
@@ -222,6 +230,10 @@ def _key(name: str, entry: ProviderConfig) -> str | None:
     if not key:
         raise ConfigurationError(f"{name}: the variable {entry.api_key_env} (api_key_env) is not set")
     return key
+
+
+def _budget(value: RetryBudget | bool | None) -> RetryBudget | None:
+    return RetryBudget() if value is None or value is True else value or None
 
 
 def _timeout(value: float | dict[str, float | None] | None) -> Timeout:

@@ -98,7 +98,7 @@ class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream]):
         from ..calls import endpoints
 
         call = self._call(messages, timeout, stream=False, parameters=parameters)
-        return played(endpoints.count_tokens(self._player, self._setup, call.request, call.timeout))
+        return played(endpoints.count_tokens(self._player, call))
 
     def warm_up(self) -> None:
         """Do ahead what the first call would wait for; as `LLMClient.warm_up`.

@@ -71,7 +71,25 @@ class UnsupportedParameterError(ConfigurationError):
 
 
 class NetworkError(MiiflowLLMError):
-    """The connection could not be made, or broke before the answer began."""
+    """The connection could not be made, or broke before the answer began.
+
+    `retryable` says whether the same request may succeed later: not if a certificate is not trusted, or a proxy lets
+    nobody through. `stale_connection` says that a kept connection turned out to be dead before any byte of an answer
+    came: servers and NATs end them while they rest.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        retryable: bool = True,
+        stale_connection: bool = False,
+    ) -> None:
+        super().__init__(message, provider=provider, model=model)
+        self.retryable = retryable
+        self.stale_connection = stale_connection
 
 
 class TimeoutError(MiiflowLLMError, builtins.TimeoutError):  # noqa: A001  the design's name; also a builtin TimeoutError

@@ -26,11 +26,28 @@ Unsupported = Literal["raise", "drop"]
 
 
 class Encoded(msgspec.Struct):
-    """A request ready for its address: `path` follows the base URL; `notes` say what was renamed or dropped."""
+    """A request ready for its address: `path` follows the base URL; `notes` say what was renamed or dropped.
+
+    `dropped` are the notes on parameters that the caller gave and that are not sent.
+    """
 
     path: str
     body: dict[str, Any]
     notes: list[str]
+    dropped: list[str] = []
+
+
+class Notes(list[str]):
+    """What was done to say a request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropped: list[str] = []
+
+    def drop(self, name: str, reason: str) -> None:
+        """Note that the caller's parameter is not sent."""
+        self.dropped.append(f"dropped: {name} ({reason})")
+        self.append(self.dropped[-1])
 
 
 def encode(
@@ -49,7 +66,7 @@ def encode(
         UnsupportedParameterError: a parameter or block that the dialect, or this model, does not take.
         ConfigurationError: the conversation cannot be said in this dialect.
     """
-    notes: list[str] = []
+    notes = Notes()
     for prepare in dialect.prepare:
         request = prepare(request)
     callers = callers_names(dialect, request)
@@ -70,11 +87,11 @@ def encode(
     if request.extra_body:
         body = merged(body, request.extra_body)
         notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
-    return Encoded(_path(dialect, request), body, list(dict.fromkeys(notes)))
+    return Encoded(_path(dialect, request), body, list(dict.fromkeys(notes)), notes.dropped)
 
 
 def _filled(
-    writer: Writer, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: list[str]
+    writer: Writer, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: Notes
 ) -> tuple[Any, ChatRequest]:
     """The body; a parameter whose value a converter refuses is dropped if the caller allows that."""
     while True:
@@ -85,7 +102,7 @@ def _filled(
             if unsupported == "raise" or name not in PARAMETERS or getattr(request, name) is None:
                 raise
             request = msgspec.structs.replace(request, **{name: None})
-            notes.append(f"dropped: {name} ({refused.message})")
+            notes.drop(name, refused.message)
 
 
 def _path(dialect: Dialect, request: ChatRequest) -> str:
@@ -100,7 +117,7 @@ def parameters(dialect: Dialect) -> frozenset[str]:
     return frozenset(name.partition(".")[0] for name in dialect.places)
 
 
-def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: list[str]) -> ChatRequest:
+def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: Notes) -> ChatRequest:
     """The request without what is not taken, or an error that names it."""
     taken = parameters(dialect)
     _refused_whole(dialect, request)
@@ -116,7 +133,7 @@ def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported,
                 f"{name} is not taken: {reason} (leave it out, or pass unsupported='drop')", parameter=name
             )
         request = msgspec.structs.replace(request, **{name: None})
-        notes.append(f"dropped: {name} ({reason})")
+        notes.drop(name, reason)
     return request
 
 
