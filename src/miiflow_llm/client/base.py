@@ -262,12 +262,7 @@ def limits_of(timeout: Timeout | float | None) -> Timeout | None:
 def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None, settings: Settings) -> Setup:
     max_retries, unsupported = settings.get("max_retries", 2), settings.get("unsupported", "raise")
     budget = settings.get("retry_budget", RetryBudget())
-    if not isinstance(max_retries, int) or max_retries < 0:
-        raise ConfigurationError(f"max_retries={max_retries!r}: 0 or more")
-    if not isinstance(budget, RetryBudget | None):
-        raise ConfigurationError(
-            f"retry_budget={budget!r}: a RetryBudget(most=..., per_call=...), or None for no limit"
-        )
+    _check_retries(max_retries, budget)
     if unsupported not in ("raise", "drop"):
         raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
     target = Target.of(
@@ -284,7 +279,7 @@ def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None
         Timeout.of(settings.get("timeout", DEFAULT_TIMEOUT)),
         max_retries,
         unsupported,
-        Bucket(settings.get("retry_budget", RetryBudget())),
+        Bucket(budget),
         shared.metrics,
         settings.get("max_frame_bytes", MAX_FRAME),
         shared.hooks,
