@@ -17,10 +17,11 @@ from miiflow_llm.core.exceptions import ParsingError
 from miiflow_llm.dialects.schema_subsets import ANTHROPIC_STRICT, GEMINI_JSON_SCHEMA, OLLAMA_TOOL, OPENAI_STRICT
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.schema.conform import conformed
 from miiflow_llm.schema.of_type import name_of, schema_of, wrap_root
 from miiflow_llm.schema.partial_json import NOTHING, PartialJSON
 from miiflow_llm.schema.subset import rewrite
-from miiflow_llm.schema.to_type import decode_as, without_nulls
+from miiflow_llm.schema.to_type import decode_as
 
 
 class Mood(enum.Enum):
@@ -191,7 +192,7 @@ def test_recursion_that_cannot_be_inlined() -> None:
 def test_nulls_for_what_was_left_out() -> None:
     """A null for an optional member is its default; where null is a value it stays."""
     text = '{"mood":"good","items":[{"name":"x","price":null}],"note":null,"kind":null,"counts":null}'
-    assert decode_as(Report, without_nulls(text, schema_of(Report))) == Report(Mood.GOOD, [Item("x")])
+    assert decode_as(Report, conformed(text, schema_of(Report))) == Report(Mood.GOOD, [Item("x")])
 
 
 _VALUES = st.recursive(

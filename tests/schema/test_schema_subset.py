@@ -74,7 +74,7 @@ OPEN = [
 
 @pytest.mark.parametrize("subset", [OPENAI_STRICT, ANTHROPIC_STRICT], ids=NAMES[:2])
 @pytest.mark.parametrize(("schema", "path"), OPEN)
-def test_an_object_with_free_names(schema: Any, path: str, subset: SchemaSubset) -> None:
+def test_an_object_with_open_objects(schema: Any, path: str, subset: SchemaSubset) -> None:
     """A closed wire cannot say it, and the error names the place and what works."""
     inner = {"type": "object", "properties": {"b": {"type": "object", "additionalProperties": True}}}
     with pytest.raises(ConfigurationError) as caught:
@@ -84,7 +84,7 @@ def test_an_object_with_free_names(schema: Any, path: str, subset: SchemaSubset)
 
 
 @pytest.mark.parametrize("subset", [GEMINI_JSON_SCHEMA, OLLAMA_TOOL], ids=NAMES[2:])
-def test_free_names_elsewhere(subset: SchemaSubset) -> None:
+def test_open_objects_elsewhere(subset: SchemaSubset) -> None:
     """A wire that closes nothing takes it."""
     assert rewrite(schema_of(Counted), subset)["properties"]["counts"]["items"]["type"] == "object"
 
@@ -101,7 +101,7 @@ def body_of(provider: str, model: str, **given: Any) -> Any:
         ("mistral", "mistral-small-latest", lambda body: body["response_format"]["json_schema"]),
     ],
 )
-def test_free_names_are_not_asked_for_strictly(provider: str, model: str, place: Callable[[Any], Any]) -> None:
+def test_open_objects_are_not_asked_for_strictly(provider: str, model: str, place: Callable[[Any], Any]) -> None:
     """The schema goes as it is and the wire's strictness is off; a closed one is strict."""
     said = place(body_of(provider, model, schema=Counted))
     assert said["strict"] is False
@@ -117,7 +117,7 @@ def count(counts: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize(("provider", "model"), [("openai", "gpt-4.1"), ("anthropic", "claude-sonnet-5-5")])
-def test_free_names_in_a_strict_tool(provider: str, model: str) -> None:
+def test_open_objects_in_a_strict_tool(provider: str, model: str) -> None:
     """A strict tool that takes them says which it is; one that takes nothing at all is fine."""
     with pytest.raises(ConfigurationError, match=r"tool 'count'.*\$\.counts"):
         body_of(provider, model, tools=[count])

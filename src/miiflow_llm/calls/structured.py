@@ -15,12 +15,13 @@ from ..core.exceptions import ParsingError
 from ..core.messages import Message
 from ..core.request import ChatRequest, OutputSchema, ToolSpec
 from ..core.response import ChatResponse, StreamChunk
-from ..schema.free_names import free_names
+from ..schema.conform import conformed
 from ..schema.of_type import name_of, schema_of, wrap_root
+from ..schema.open_objects import open_object
 from ..schema.partial_json import NOTHING, PartialJSON
 from ..schema.shape import SchemaShape
 from ..schema.subset import can_say
-from ..schema.to_type import decode_as, without_nulls
+from ..schema.to_type import decode_as
 from ..tables import Dialect, Structured
 from ..tables.template import choose
 from ..wire.encode.request import parameters, refusal
@@ -64,7 +65,7 @@ def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatReq
     tools, or the tool cannot be forced or would stand beside others.
     """
     # A strict wire closes every object, and one with free names closed could only be empty.
-    strict = shape.strict and free_names(shape.schema, anything=True) is None
+    strict = shape.strict and open_object(shape.schema, anything=True) is None
     output = OutputSchema(shape.name, shape.schema, strict)
     mode = _way(request, output, dialect)
     if mode == "native":
@@ -159,7 +160,7 @@ def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
     """
     if lenient:
         text = extracted(text, shape.openers)
-    text = without_nulls(text, shape.schema)
+    text = conformed(text, shape.schema)
     if shape.unwrap is None:
         return decode_as(shape.type, text)
     outer = decode_as(dict[str, msgspec.Raw], text)

@@ -28,8 +28,19 @@ def _summary(lines: list[str]) -> str:
 
 
 def _sphinx(lines: list[str]) -> dict[str, str]:
-    found = (_SPHINX.match(line.strip()) for line in lines)
-    return {match.group(1): match.group(2).strip() for match in found if match}
+    """`:param name: words`; words go on in lines that are indented further."""
+    out: dict[str, str] = {}
+    name, begun = "", 0
+    for line in lines:
+        match = _SPHINX.match(line.strip())
+        if match:
+            name, begun = match.group(1), _indent(line)
+            out[name] = match.group(2).strip()
+        elif name and line.strip() and _indent(line) > begun:
+            out[name] = f"{out[name]} {line.strip()}".strip()
+        else:
+            name = ""
+    return out
 
 
 def _google(lines: list[str]) -> dict[str, str]:

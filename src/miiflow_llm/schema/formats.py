@@ -80,8 +80,10 @@ def _is_object(kind: of.Type) -> bool:
 
 
 def _options(schema: dict[str, Any]) -> Iterator[Any]:
-    """The alternatives of a union, those of a union of Structs within it too."""
+    """The alternatives of a union without null, those of a union of Structs within it too."""
     for option in schema.get("anyOf", ()):
+        if option == {"type": "null"}:
+            continue  # before msgspec 0.22 it stood among the others, now it is the last
         if "discriminator" in option:
             yield from option["anyOf"]
         else:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
 from .formats import say_formats
-from .pydantic_types import bridged, is_foreign, is_pydantic, schemas
+from .pydantic_types import is_pydantic, schemas
+from .readable import readable
 from .refs import check_size, free_name, map_parts, references, tidy, with_references
+from .stand_ins import Built, OneOf, is_foreign, is_stand_in, pydantics
 
 WRAPPED = "value"
 """The key under which a value that is no object stands, where providers demand an object at the root."""
@@ -38,7 +40,7 @@ def schema_of(type_: Any) -> dict[str, Any]:
     try:
         if is_pydantic(type_):
             return tidy(type_.model_json_schema())
-        schema, definitions = _split(bridged(type_))
+        schema, definitions = _Schemas(readable(type_)).written()
     except KeyError as reason:  # msgspec's, whose names are by module and class
         raise ConfigurationError(f"{type_!r} has no JSON Schema: two types in it are called {reason}") from None
     except NameError as reason:
@@ -54,27 +56,82 @@ def schema_of(type_: Any) -> dict[str, Any]:
     return _inlined_root(schema, definitions)
 
 
-def _split(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The schema and its definitions: msgspec's, then pydantic's under names that msgspec leaves free."""
-    found: dict[Any, Any] = {}
+_PLACE = "#/stands-for/"
+"""What a class that stands for a type is referred to by, until the schema of that type takes its place."""
 
-    def note(foreign: Any) -> dict[str, Any]:
-        if not is_foreign(foreign):
+
+class _Schemas:
+    """The schema of one type and its definitions: msgspec's, and pydantic's under names that msgspec leaves free."""
+
+    def __init__(self, type_: Any) -> None:
+        self.roots = [type_]
+        self.places: list[Any] = []
+
+    def written(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The schema, and the definitions by name."""
+        self._gather()
+        found, components = self._components()
+        if not self.places:
+            return found[0], components
+        foreign = [one for one in self.places if is_foreign(one)]
+        theirs, definitions = schemas([pydantics(one) for one in foreign], components) if foreign else ([], {})
+        known = {id(one): schema for one, schema in zip((*self.roots, *foreign), (*found, *theirs), strict=True)}
+        put = _Substitution(self.places, known).put
+        return put(found[0]), {name: put(part) for name, part in components.items()} | definitions
+
+    def _gather(self) -> None:
+        """Find all that stands for something; what is in it is asked for beside the type itself."""
+        for root in self.roots:  # it grows meanwhile
+            msgspec.json.schema_components([root], schema_hook=self._place)
+
+    def _place(self, type_: Any) -> dict[str, Any]:
+        if not is_foreign(type_) and not is_stand_in(type_):
             raise NotImplementedError
-        return found.setdefault(foreign, {"title": foreign.__name__})  # type: ignore[no-any-return]
+        if type_ not in self.places:
+            self.places.append(type_)
+            self.roots += _inside(type_)
+        return {"$ref": f"{_PLACE}{self.places.index(type_)}"}
 
-    schema, components = _components(type_, note)
-    if not found:
-        return schema, components
-    found, definitions = schemas(found, components)
-    schema, components = _components(type_, found.__getitem__)
-    return schema, {**components, **definitions}
+    def _components(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The schemas of the roots, and the definitions."""
+        found, components = msgspec.json.schema_components(
+            self.roots, ref_template="#/$defs/{name}", schema_hook=self._place
+        )
+        for root, schema in zip(self.roots, found, strict=True):
+            say_formats(root, schema, components)
+        return [_alike(schema) for schema in found], {name: _alike(part) for name, part in components.items()}
 
 
-def _components(type_: Any, hook: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    (schema,), components = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}", schema_hook=hook)
-    say_formats(type_, schema, components)
-    return _alike(schema), {name: _alike(part) for name, part in components.items()}
+def _inside(type_: Any) -> Sequence[Any]:
+    """The types that a class that stands for another is made of."""
+    if is_stand_in(type_, Built):
+        return [type_.struct()]
+    return type_.options if is_stand_in(type_, OneOf) else ()
+
+
+class _Substitution:
+    """Puts the schemas of `places` where they are referred to; `known` are those of types, by identity."""
+
+    def __init__(self, places: list[Any], known: Mapping[int, dict[str, Any]]) -> None:
+        self.places = places
+        self.known = known
+
+    def put(self, schema: Any) -> Any:
+        """The schema with every place filled; what stands beside a place has the last word."""
+        if not isinstance(schema, Mapping):
+            return schema
+        out = map_parts(schema, self.put)
+        reference = out.get("$ref")
+        if not isinstance(reference, str) or not reference.startswith(_PLACE):
+            return out
+        del out["$ref"]
+        return {**self._found(self.places[int(reference.removeprefix(_PLACE))]), **out}
+
+    def _found(self, type_: Any) -> dict[str, Any]:
+        if is_foreign(type_):
+            return self.known[id(type_)]
+        parts = [self.put(self.known[id(one)]) for one in _inside(type_)]
+        return {"anyOf": parts} if is_stand_in(type_, OneOf) else parts[0]
 
 
 def _alike(schema: Any) -> Any:

@@ -1,39 +1,17 @@
 """Pydantic beside msgspec: which types pydantic must read, what their schemas are, and their values.
 
-msgspec knows a pydantic model as a custom type, of which it takes one in a union at most; a union of models is put in
-a `Bridge`, a custom type too. pydantic is imported only where such a union, or a model inside another type, is met.
+pydantic is imported only if such a type is met.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
-import sys
-import types
 import typing
 from collections.abc import Collection, Iterable
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
+from typing import Any
 
-import msgspec
-
-from ..core.exceptions import ConfigurationError
 from ..core.json_text import path_text
 from .refs import free_name, with_references
-
-_FIELDS = ("__dataclass_fields__", "__struct_fields__", "__required_keys__", "_fields")
-"""What dataclasses, Structs, TypedDicts and NamedTuples are told by."""
-
-
-class _Anything(type):
-    def __instancecheck__(cls, instance: object) -> bool:
-        """msgspec asks of what its hook gives; pydantic has checked it."""
-        return True
-
-
-class Bridge(metaclass=_Anything):
-    """The base of the classes that stand, before msgspec, for a type that only pydantic reads: `hint`."""
-
-    hint: ClassVar[Any]
 
 
 def is_pydantic(type_: Any) -> bool:
@@ -41,78 +19,17 @@ def is_pydantic(type_: Any) -> bool:
     return isinstance(type_, type) and hasattr(type_, "model_json_schema") and hasattr(type_, "model_validate_json")
 
 
-def is_foreign(type_: Any) -> bool:
-    """Whether pydantic reads the type: a model, or a `Bridge`."""
-    return is_pydantic(type_) or (isinstance(type_, type) and issubclass(type_, Bridge))
+def is_pydantics_own(type_: Any) -> bool:
+    """Whether the type, no model, has checks that pydantic alone makes: its dataclass, an e-mail address, a secret."""
+    own = hasattr(type_, "__get_pydantic_core_schema__") or hasattr(type_, "__pydantic_validator__")
+    return own and isinstance(type_, type) and not is_pydantic(type_)
 
 
-def bridged(type_: Any) -> Any:
-    """The type with a `Bridge` for each part that msgspec cannot read and pydantic can; else the type itself.
-
-    Raises:
-        ConfigurationError: such a part is a field of a msgspec Struct, which neither reads.
-    """
-    return _bridged(type_, ()) if "pydantic" in sys.modules else type_
-
-
-def _bridged(type_: Any, above: tuple[Any, ...]) -> Any:
-    origin, args = get_origin(type_), get_args(type_)
-    if origin is Annotated:
-        inner = _bridged(args[0], above)
-        if inner is args[0]:
-            return type_
-        hint = type_ if _is_union(args[0]) else args[0]
-        return Annotated[(_bridge(hint) if _is_bridge(inner) else inner, *args[1:])]
-    if _is_union(type_) and _is_mixed(args):
-        return _bridge(type_)
-    if origin is None or origin is typing.Literal:
-        return _bridge(type_) if _has_bridged_fields(type_, above) else type_
-    parts = tuple(_bridged(part, above) for part in args)
-    if all(new is old for new, old in zip(parts, args, strict=True)):
-        return type_
-    return functools.reduce(operator.or_, parts) if _is_union(type_) else origin[parts]
-
-
-def _is_union(type_: Any) -> bool:
-    return get_origin(type_) in (Union, types.UnionType)
-
-
-def _is_bridge(type_: Any) -> bool:
-    return isinstance(type_, type) and issubclass(type_, Bridge)
-
-
-def _is_mixed(options: Iterable[Any]) -> bool:
-    """Whether a union has a model and anything else but None."""
-    bare = [get_args(one)[0] if get_origin(one) is Annotated else one for one in options]
-    return any(map(is_pydantic, bare)) and len([one for one in bare if one is not types.NoneType]) > 1
-
-
-def _has_bridged_fields(type_: Any, above: tuple[Any, ...]) -> bool:
-    if type_ in above or not isinstance(type_, type) or not any(hasattr(type_, mark) for mark in _FIELDS):
-        return False
-    is_struct = issubclass(type_, msgspec.Struct)
-    try:
-        hints = typing.get_type_hints(type_, include_extras=True)
-    except (NameError, TypeError):
-        return False  # msgspec says what is wrong with it
-    found = next((name for name, hint in hints.items() if _bridged(hint, (*above, type_)) is not hint), None)
-    if found and is_struct:
-        raise ConfigurationError(
-            f"{type_.__name__}.{found}: msgspec reads no union of pydantic models in a Struct: "
-            "make it a dataclass, or a pydantic model"
-        )
-    return found is not None
-
-
-def _bridge(hint: Any) -> type[Bridge]:
-    return type(getattr(hint, "__name__", "Union"), (Bridge,), {"hint": hint})
-
-
-def schemas(types_: Iterable[Any], taken: Collection[str]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
-    """The schemas of models and bridges, and the definitions under `#/$defs` they refer to, under names not taken."""
+def schemas(types_: Iterable[Any], taken: Collection[str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The schemas of types, and the definitions under `#/$defs` they refer to, under names not taken."""
     from pydantic import TypeAdapter
 
-    inputs = [(type_, typing.cast("Any", "validation"), _adapter_of(type_)) for type_ in types_]
+    inputs = [(place, typing.cast("Any", "validation"), _adapter_of(type_)) for place, type_ in enumerate(types_)]
     found, shared = TypeAdapter.json_schemas(inputs)
     definitions = shared.get("$defs", {})
     names: dict[str, str] = {}
@@ -124,33 +41,18 @@ def schemas(types_: Iterable[Any], taken: Collection[str]) -> tuple[dict[Any, di
         return f"#/$defs/{names.get(name, name)}"
 
     return (
-        {type_: with_references(schema, renamed) for (type_, _), schema in found.items()},
+        [with_references(found[place, mode], renamed) for place, mode, _ in inputs],
         {names[name]: with_references(schema, renamed) for name, schema in definitions.items()},
     )
 
 
 def read(type_: Any, data: str | bytes) -> Any:
-    """The JSON as a value of a model, or of what a bridge stands for.
+    """The JSON as a value of a type.
 
     Raises:
         ValueError: pydantic's own, with `errors()`.
     """
     return type_.model_validate_json(data) if is_pydantic(type_) else _adapter_of(type_).validate_json(data)
-
-
-def read_value(type_: Any, value: Any) -> Any:
-    """A part of a JSON document as a value of a model or a bridge: msgspec's `dec_hook`.
-
-    Raises:
-        ValueError: it is not of the type; the words end in the path, as msgspec's do.
-    """
-    if not is_foreign(type_):
-        raise NotImplementedError(f"{type_!r}")
-    try:
-        return read(type_, msgspec.json.encode(value))
-    except ValueError as reason:
-        words, path = first_error(reason, value)
-        raise ValueError(f"{words} - at `{path}`" if path != "$" else words) from None
 
 
 def first_error(reason: ValueError, value: Any) -> tuple[str, str]:
@@ -175,12 +77,12 @@ def _is_index(step: Any, value: list[Any]) -> bool:
     return isinstance(step, int) and step < len(value)
 
 
-def _adapter_of(type_: Any) -> Any:
-    hint = type_.hint if _is_bridge(type_) else type_
+def _adapter_of(hint: Any) -> Any:
     try:
-        return _adapter(hint)
-    except TypeError:  # it cannot be hashed
+        hash(hint)
+    except TypeError:
         return _adapter.__wrapped__(hint)
+    return _adapter(hint)
 
 
 @functools.lru_cache(maxsize=256)

@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from ..core.exceptions import ConfigurationError
-from .free_names import free_names, is_object
 from .merge import merged
+from .open_objects import is_object, open_object
 from .refs import MAX_LEVELS, check_size, map_parts, target, tidy
 
 MAX_INLINED: Final = 10_000
@@ -63,7 +63,7 @@ def rewrite(schema: Mapping[str, Any], subset: SchemaSubset, *, of: str = "the s
     """
     check_size(schema)
     document = tidy(schema)
-    place = free_names(document) if subset.closed else None
+    place = open_object(document) if subset.closed else None
     if place is not None:
         raise ConfigurationError(
             f"{of} has an object with members of any name at {place}: this provider's strict form closes every object. "
@@ -79,7 +79,7 @@ def rewrite(schema: Mapping[str, Any], subset: SchemaSubset, *, of: str = "the s
 
 def can_say(schema: Mapping[str, Any], subset: SchemaSubset) -> bool:
     """Whether the wire can take the schema whole: no open object closed, no reference to itself, not too large."""
-    if subset.closed and free_names(schema, anything=True):
+    if subset.closed and open_object(schema, anything=True):
         return False
     try:
         optional, unions = _tally(rewrite(schema, subset))

@@ -11,7 +11,7 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ParamSpec, TypeVar, overload
+from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin, overload
 
 import anyio.to_thread
 import msgspec
@@ -19,10 +19,14 @@ import msgspec
 from ..core.exceptions import ConfigurationError, ParsingError
 from ..core.messages import Cache
 from ..core.request import HostedTool
+from .annotations import notes_of
+from .conform import conformed
 from .docstrings import described
+from .members import Member, as_member, struct_of, values_of
 from .of_type import name_of, schema_of
-from .pydantic_types import bridged, is_pydantic
-from .to_type import decode_as, without_nulls
+from .pydantic_types import is_pydantic
+from .readable import readable
+from .to_type import decode_as
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -126,10 +130,10 @@ class Tool:
 
     def _read(self, text: str) -> dict[str, Any]:
         if self._type is not None:
-            text = without_nulls(text, self.parameters)
+            text = conformed(text, self.parameters)
             found = decode_as(self._type, text)
             if self.function is not None:
-                return {name: getattr(found, name) for name in found.__struct_fields__}
+                return values_of(found)
         value = decode_as({}, text)
         if not isinstance(value, dict):
             raise ParsingError(f"arguments of {self.name} are no object", text=text, reason="not an object")
@@ -251,34 +255,22 @@ def _arguments_type(
         signature = inspect.signature(function)
     except (TypeError, ValueError, NameError) as reason:
         raise ConfigurationError(f"tool {name!r}: its signature cannot be read: {reason}") from None
-    fields = [_field(name, parameter, hints, about) for parameter in [*signature.parameters.values()][skip:]]
-    return msgspec.defstruct(re.sub(r"\W", "_", name), fields, kw_only=True, forbid_unknown_fields=True)
+    members = [_member(name, parameter, hints) for parameter in [*signature.parameters.values()][skip:]]
+    typed = [(member, _with_words(member.hint, about.get(member.name))) for member in members]
+    return struct_of(re.sub(r"\W", "_", name), typed, forbid_unknown_fields=True)
 
 
-def _field(
-    tool_name: str, parameter: inspect.Parameter, hints: Mapping[str, Any], about: Mapping[str, str]
-) -> tuple[str, Any, Any]:
+def _member(tool_name: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Member:
     kind = parameter.kind
     if kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
         raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} cannot be passed by name")
     if parameter.name not in hints:
         raise ConfigurationError(f"tool {tool_name!r}: parameter {parameter.name!r} has no type annotation")
-    hint = _with_words(bridged(hints[parameter.name]), about.get(parameter.name))
-    if parameter.default is parameter.empty:
-        return parameter.name, hint, msgspec.field()
-    if isinstance(parameter.default, (list, dict, set)):
-        return parameter.name, hint, msgspec.field(default_factory=functools.partial(copy.copy, parameter.default))
-    return parameter.name, hint, msgspec.field(default=parameter.default)
+    return as_member(parameter, hints[parameter.name])
 
 
 def _with_words(hint: Any, words: str | None) -> Any:
-    """The type with its description where msgspec looks for it."""
-    if typing.get_origin(hint) is Annotated:
-        inner, *extras = typing.get_args(hint)
-        strings = [extra for extra in extras if isinstance(extra, str)]
-        metas = [extra for extra in extras if isinstance(extra, msgspec.Meta)]
-        for meta in metas:
-            inner = Annotated[inner, meta]
-        described_already = any(meta.description for meta in metas)
-        hint, words = inner, strings[0] if strings else None if described_already else words
-    return Annotated[hint, msgspec.Meta(description=words)] if words else hint
+    """The type as msgspec reads it, with the docstring's words if its annotation has none."""
+    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    hint = readable(hint)
+    return Annotated[hint, msgspec.Meta(description=words)] if words and not notes_of(extras).description else hint

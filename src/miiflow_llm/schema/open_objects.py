@@ -1,6 +1,6 @@
 """Objects whose members may have any name (`dict[str, int]`): a schema in, the place of the first one out.
 
-Strict modes close every object, so that such a one could only be empty.
+Strict modes close every object, and an open one that is closed can only be empty.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .refs import target
 _TYPED = frozenset(("type", "anyOf", "oneOf", "allOf", "$ref", "enum", "const", "properties", "items", "prefixItems"))
 
 
-def free_names(schema: Mapping[str, Any], *, anything: bool = False) -> str | None:
-    """Where in a value (`$.counts`, `$.rows[]`) there may be members of any name; `None` where nowhere.
+def open_object(schema: Mapping[str, Any], *, anything: bool = False) -> str | None:
+    """The place in a value (`$.counts`, `$.rows[]`) of an object with members of any name, `None` if there is none.
 
-    With `anything` also where a value may be anything (`Any`, a bare `list`), and so such an object.
+    With `anything` also the place of a value that may be anything (`Any`, a bare `list`), and so such an object.
     """
     waiting: deque[tuple[str, Any]] = deque([("$", schema)])
     seen: set[str] = set()
@@ -28,7 +28,7 @@ def free_names(schema: Mapping[str, Any], *, anything: bool = False) -> str | No
         if not isinstance(part, Mapping):
             continue
         part = merged(part, schema)
-        if has_free_names(part) or (anything and takes_anything(part)):
+        if is_open(part) or (anything and takes_anything(part)):
             return path
         reference = part.get("$ref")
         if isinstance(reference, str) and reference not in seen:
@@ -38,10 +38,10 @@ def free_names(schema: Mapping[str, Any], *, anything: bool = False) -> str | No
     return None
 
 
-def has_free_names(schema: Mapping[str, Any]) -> bool:
+def is_open(schema: Mapping[str, Any]) -> bool:
     """Whether closing the object would leave out what it is for."""
     others = schema.get("additionalProperties")
-    if schema.get("patternProperties") or (isinstance(others, Mapping) and others):
+    if schema.get("patternProperties") or others is True or (isinstance(others, Mapping) and others):
         return True
     return is_object(schema) and "properties" not in schema and others is not False
 
