@@ -108,7 +108,7 @@ def test_a_place_nobody_knows() -> None:
 
 def read(type_: Any, mode: Any, *pieces: str) -> list[Any]:
     """The value so far after each piece."""
-    reader, values = ShapeReader(Shape.of(type_), mode), []
+    reader, values = ShapeReader(Shape.of(type_)), []
     for piece in pieces:
         chunk = StreamChunk(delta=piece)
         reader.read(chunk)
@@ -129,5 +129,5 @@ def test_a_list_in_prose_is_no_answer(mode: Any) -> None:
     row = msgspec.defstruct("Row", [("note", str)])
     assert read(row, mode, text[:12], text[12:])[-1] == {"note": "x"}
     response = ChatResponse(message=Message.assistant(text))
-    assert ShapeReader(Shape.of(row), mode).finish(response) == row("x")
+    assert ShapeReader(Shape.of(row)).finish(response) == row("x")
     assert response.structured_output == row("x")

@@ -64,7 +64,7 @@ class Call(Exchange):
             return None
         from .structured import ShapeReader
 
-        return ShapeReader(self.shape, self.mode)
+        return ShapeReader(self.shape)
 
     def finished(self, response: ChatResponse, headers: Mapping[str, str]) -> ChatResponse:
         """The response, completed with what is known beside the body, and counted."""

@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from ..core.exceptions import ParsingError
+from ..core.json_text import repair_surrogates
 from ..core.messages import Message
 from ..core.request import ChatRequest, OutputSchema, ToolSpec
 from ..core.response import ChatResponse, StreamChunk
 from ..schema.conform import conformed
+from ..schema.json_in_text import DraftFilter, answers_in, holds_json_alone, without_draft
 from ..schema.of_type import name_of, schema_of, wrap_root
 from ..schema.open_objects import open_object
 from ..schema.partial_json import NOTHING, PartialJSON
@@ -100,20 +102,33 @@ def _by_prompt(request: ChatRequest, output: OutputSchema, dialect: Dialect) -> 
 class ShapeReader:
     """Reads the shape out of an answer, chunk by chunk; each new character is looked at once."""
 
-    def __init__(self, shape: Shape, mode: Structured) -> None:
+    def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self.lenient = mode != "native"
-        # a server may take the schema and let its model write a fence around the answer all the same
-        self._json = PartialJSON(lenient=True, openers=shape.openers, shape=SchemaShape.of(shape.schema))
+        self._draft = DraftFilter()
         self._broken = False
+        self._json = self._begun()
+
+    def _begun(self) -> PartialJSON:
+        # a server may take the schema and let its model write words and a fence around the answer all the same
+        return PartialJSON(lenient=True, openers=self.shape.openers, shape=SchemaShape.of(self.shape.schema))
 
     def read(self, chunk: StreamChunk) -> None:
         """Give the chunk the value so far."""
-        if chunk.delta and not self._broken:
-            self._feed(chunk.delta)
+        if chunk.delta:
+            self._take(chunk.delta)
         value = self._json.value
         if value is not NOTHING:
             chunk.partial_parse = self._unwrapped(value)
+
+    def _take(self, new: str) -> None:
+        was_open, is_within = self._draft.is_open, self._json.value is not NOTHING and not self._json.complete
+        answer = self._draft.feed(new)
+        if self._draft.ended and (was_open or not is_within):
+            self._json, self._broken = self._begun(), False
+        elif self._draft.ended:
+            answer = new  # the tag is a word of the value
+        if answer and not self._broken:
+            self._feed(answer)
 
     def _feed(self, new: str) -> None:
         try:
@@ -135,58 +150,100 @@ class ShapeReader:
         if response.message.tool_calls:
             return None
         try:
-            value = self._value(response.message.text)
+            value = self._value(response)
         except ParsingError as error:
             raise _explained(error, response) from None
         response.structured_output = value
         return value
 
-    def _value(self, text: str) -> Any:
+    def _value(self, response: ChatResponse) -> Any:
+        text, reasoning = response.message.text, response.message.reasoning
+        # some servers put all that a model says into its reasoning; amid other words it may be a draft
+        if not text.strip() and response.finish_reason == "stop" and holds_json_alone(reasoning):
+            text = reasoning
+        return decode_shape(self.shape, text)
+
+
+def decode_shape(shape: Shape, text: str) -> Any:
+    """The answer in `text` as the shape's type, whatever words, fences and drafts stand around it.
+
+    Raises:
+        ParsingError: none in it follows the type.
+    """
+    failure: ParsingError | None = None
+    for found in _candidates(shape, text):
         try:
-            return decode_shape(self.shape, text, lenient=self.lenient)
-        except ParsingError:
-            if self.lenient:
-                raise
-            with contextlib.suppress(ParsingError):
-                return decode_shape(self.shape, text, lenient=True)
-            raise
+            return _decoded(shape, found)
+        except ParsingError as error:
+            failure = failure or error
+    if failure is None and shape.unwrap and (word := without_draft(text).strip()) and word[0] not in "{[":
+        with contextlib.suppress(ParsingError):  # a bare word, and a string is asked for
+            return decode_as(shape.type, msgspec.json.encode(repair_surrogates(word)))
+    failure = failure or _malformed(text)
+    failure.text = text
+    raise failure
 
 
-def decode_shape(shape: Shape, text: str, *, lenient: bool) -> Any:
-    """The JSON in `text` as the shape's type; lenient takes it out of a code fence or prose.
+def _candidates(shape: Shape, text: str) -> list[str]:
+    """The JSON texts that may be the answer, the likeliest first; a schema given as a dict checks nothing later."""
+    found = answers_in(text, "{[" if shape.unwrap else shape.openers)
+    if not isinstance(shape.type, dict) or shape.unwrap:
+        return found
+    required = shape.schema.get("required", ())
 
-    Raises:
-        ParsingError: it does not follow the type.
-    """
-    if lenient:
-        text = extracted(text, shape.openers)
-    text = conformed(text, shape.schema)
-    if shape.unwrap is None:
-        return decode_as(shape.type, text)
-    outer = decode_as(dict[str, msgspec.Raw], text)
-    if shape.unwrap not in outer:
-        raise ParsingError(f"the answer has no {shape.unwrap!r}", text=text, reason=f"missing {shape.unwrap!r}")
-    return decode_as(shape.type, bytes(outer[shape.unwrap]))
+    def lacks(one: str) -> bool:
+        value = msgspec.json.decode(repair_surrogates(one))
+        return not all(name in value for name in required)
+
+    return sorted(found, key=lacks)
 
 
-def extracted(text: str, openers: str = "{[") -> str:
-    """The first JSON object or array in `text`, whatever stands around it; all of the text where there is none.
-
-    Raises:
-        ParsingError: what begins like one is none.
-    """
-    reader = PartialJSON(lenient=True, openers=openers)
+def _decoded(shape: Shape, text: str) -> Any:
+    key = shape.unwrap
+    if key is None:
+        return decode_as(shape.type, conformed(text, shape.schema))
+    bare = f'{{"{key}":{text}}}'
     try:
-        reader.feed(text)
-    except ParsingError as error:
-        error.text = text
+        return _member(shape, key, text)
+    except _NotWrapped:
+        return _member(shape, key, bare)
+    except ParsingError:
+        with contextlib.suppress(ParsingError):
+            return _member(shape, key, bare)
         raise
-    return msgspec.json.encode(reader.value).decode() if reader.complete else text
+
+
+class _NotWrapped(Exception):
+    """The JSON is no object with the key under which a value stands that is no object itself."""
+
+
+def _member(shape: Shape, key: str, text: str) -> Any:
+    try:
+        outer = msgspec.json.decode(conformed(repair_surrogates(text), shape.schema), type=dict[str, msgspec.Raw])
+        inner = bytes(outer[key])
+    except (msgspec.DecodeError, RecursionError, KeyError):
+        raise _NotWrapped from None
+    return decode_as(shape.type, inner)
+
+
+def _malformed(text: str) -> ParsingError:
+    """The error of a text that holds no JSON, or none that ends."""
+    said = without_draft(text)
+    if not said.strip():
+        words = "it ends within a draft" if text.strip() else "it is empty"
+        return ParsingError(f"the answer is no JSON: {words}", text=text, reason=words)
+    try:
+        decode_as({}, said)
+    except ParsingError as error:
+        return error
+    return ParsingError("the answer is not the JSON that was asked for", text=text, reason="not the JSON asked for")
 
 
 def _explained(error: ParsingError, response: ChatResponse) -> ParsingError:
     error.provider, error.model = response.provider, response.model
     error.partial = response
+    if not response.message.text.strip() and answers_in(response.message.reasoning):
+        error.message += "; its reasoning holds JSON, which may be a draft: see partial.message.reasoning"
     if response.finish_reason == "length":
         error.message = f"the answer was cut off by max_tokens before it was complete: {error.message}"
     elif response.finish_reason == "content_filter":
