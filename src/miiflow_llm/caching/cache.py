@@ -121,5 +121,5 @@ def shaped(response: ChatResponse, schema: Any) -> ChatResponse:
         return response
     from ..calls.structured import Shape, ShapeReader
 
-    ShapeReader(Shape.of(schema), "prompt").finish(response)
+    ShapeReader(Shape.of(schema)).finish(response)
     return response

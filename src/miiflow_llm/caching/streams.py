@@ -57,7 +57,7 @@ class _Stream:
             self._source = await self._caller.open(self._asked)
             schema = self._asked.parameters.get("schema")
             if schema is not None and not isinstance(self._source, Alone):
-                self._reader = ShapeReader(Shape.of(schema), "prompt")
+                self._reader = ShapeReader(Shape.of(schema))
 
     async def _next(self) -> StreamChunk | None:
         """The next chunk; an error before the first one is met again only if nothing else is to be had."""
