@@ -343,10 +343,9 @@ HARBOUR = Provider(
 
 
 @pytest.mark.anyio
-async def test_a_provider_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_provider_of_ones_own() -> None:
     """One table, one call, and it streams like the built-in ones."""
-    monkeypatch.setattr(providers, "_registered", {})
-    register(HARBOUR)
+    register(HARBOUR, replace=True)
     capture = next(one for one in own() if one.key == "openai/text")
     served = msgspec.structs.replace(capture, provider="harbour", body=_in_harbours_words(capture.body))
     async with ReplayServer([served]) as server:

@@ -20,7 +20,7 @@ from ..core.messages import Message, as_messages
 from ..core.request import Plan
 from .answer import VERSION
 
-LEFT_OUT_PARAMETERS = ("user", "metadata")
+LEFT_OUT_PARAMETERS = ("user", "metadata", "unit")
 """Parameters that change nothing in an answer: whose call it is, and notes for the provider's own records."""
 
 LEFT_OUT_HEADERS = frozenset(

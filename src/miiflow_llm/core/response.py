@@ -125,7 +125,7 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     is the label of the router's target that answered, `skipped` are the labels of those that were not asked, with the
     reason. `cache` says how a cache answered: `hit`, `stale` (kept too long, given because nothing better could be had)
     or `joined` (to an equal call that was on its way); `None` if no cache did. Then `saved` is what the call would have
-    cost.
+    cost. `call_id` is the id under which a trial knows the call, for `trial.score`; `None` if no trial was in its way.
     """
 
     message: Message
@@ -149,6 +149,7 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     skipped: dict[str, str] = {}
     cache: Cached | None = None
     saved: Cost | None = None
+    call_id: str | None = None
 
     @property
     def content(self) -> str:

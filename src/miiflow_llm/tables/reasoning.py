@@ -28,17 +28,15 @@ def level(reasoning: str | int) -> str:
     return reasoning
 
 
-def effort(*levels: str, off: Any = None, numbers: bool = False, **words: Any) -> Callable[[str | int], Any]:
-    """A converter to the nearest of `levels`; ties go up.
+def effort(*levels: str, off: Any = None, **words: Any) -> Callable[[str | int], Any]:
+    """A converter to the nearest of `levels`, of two as near the higher.
 
     `off` is the provider's word for no reasoning; without one the model always reasons, and asking it not to is an
-    error. With `numbers` a budget in tokens stays a number. `words` are the provider's for a level, if they differ.
+    error. `words` are the provider's for a level, where they differ.
     """
 
     def nearest(reasoning: str | int) -> Any:
         wanted = level(reasoning)
-        if numbers and isinstance(reasoning, int) and reasoning > 0:
-            return reasoning
         if wanted == OFF:
             return off if off is not None else _always(levels)
         place = LEVELS.index(wanted)
