@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
     from .core.access_key import AccessKey
     from .providers import register
+    from .routing.router import Router
+    from .routing.sync_router import SyncRouter
+    from .routing.target import Target
 
 logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
 
@@ -30,9 +33,12 @@ __all__ = [
     "Message",
     "ProviderStreamNormalizer",
     "RetryBudget",
+    "Router",
     "StreamChunk",
     "SyncClientPool",
     "SyncLLMClient",
+    "SyncRouter",
+    "Target",
     "Timeout",
     "TokenCount",
     "__version__",
@@ -56,6 +62,9 @@ _HOMES = {
     "inline": "client.inline",
     "load_env": "client.env",
     "register": "providers",
+    "Router": "routing.router",
+    "SyncRouter": "routing.sync_router",
+    "Target": "routing.target",
     "SyncClientPool": "client.pool",
     "SyncLLMClient": "client.sync_client",
 }

@@ -23,17 +23,17 @@ Hooks: TypeAlias = dict[str, list[Hook]]
 """Every event's hooks, in the order in which they are called."""
 
 
-def as_hooks(given: Mapping[str, Sequence[Hook]] | None = None) -> Hooks:
-    """The hooks of every event, of those that the caller gave.
+def as_hooks(given: Mapping[str, Sequence[Hook]] | None = None, events: Sequence[str] = EVENTS) -> Hooks:
+    """The hooks of every event in `events`, of those that the caller gave.
 
     Raises:
         ConfigurationError: no such event, or something that is no plain function.
     """
-    hooks: Hooks = {event: [] for event in EVENTS}
+    hooks: Hooks = {event: [] for event in events}
     for event, functions in (given or {}).items():
         if event not in hooks:
-            near = difflib.get_close_matches(str(event), EVENTS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(EVENTS)}"
+            near = difflib.get_close_matches(str(event), events, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(events)}"
             raise ConfigurationError(f"event_hooks: no event {event!r}; {hint}")
         if callable(functions):
             raise ConfigurationError(f"event_hooks[{event!r}] is a list of functions, as in httpx")

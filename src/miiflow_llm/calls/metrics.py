@@ -160,7 +160,8 @@ class MetricsRecorder:
         entry = self._targets.setdefault(note.target if known else "other", _Target())
         entry.ended[note.how] += 1
         entry.retries += note.retries
-        entry.tokens += note.usage or TokenCount()
+        if note.usage:
+            entry.tokens += note.usage
         if note.latency_ms is not None:
             entry.latency.add(note.latency_ms)
             self._latency_sum += note.latency_ms

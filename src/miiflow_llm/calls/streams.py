@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -48,6 +49,30 @@ class Stream:
     def ready(self) -> int:
         """Chunks that have come and are not taken yet: so many steps need not wait for the network."""
         return len(self._ready)
+
+    @property
+    def call(self) -> Call:
+        """The call behind it: its request, plan and attempts."""
+        return self._state.call
+
+    @property
+    def chunks(self) -> deque[StreamChunk]:
+        """Those that have come and are not taken yet, for whoever hands them out in this stream's stead."""
+        return self._ready
+
+    async def more(self) -> bool:
+        """Wait until there are chunks, played as the stream's player waits; false if the answer has ended.
+
+        Raises:
+            MiiflowLLMError: as by the iteration.
+        """
+        if not self._ready:
+            await self._fill()
+        return bool(self._ready)
+
+    async def leave(self) -> None:
+        """What closing it does, played as the stream's player waits."""
+        await self._close()
 
     async def _enter(self) -> None:
         """Send the request, unless that was done."""

@@ -43,8 +43,9 @@ class Made(msgspec.Struct):
 class Move(msgspec.Struct, frozen=True):
     """What to do next: `ask` the target after a pause, `wait` and then see, or `stop`. `seconds` is how long to pause.
 
-    `another` says that there is a target to go to if this one is silent. Of a stop, `back` says in how many seconds a
-    target may be asked again, `None` if that is not known.
+    `another` says that there is a target to go to if this one is silent, `cut_at` after how many seconds of silence it
+    is given up, `None` for the caller's own limit. Of a stop, `back` says in how many seconds a target may be asked
+    again, `None` if that is not known.
     """
 
     kind: Literal["ask", "wait", "stop"]
@@ -53,11 +54,13 @@ class Move(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     probe: bool = False
     another: bool = False
+    cut_at: float | None = None
     back: float | None = None
 
 
 class Course:
-    """One call. `until` is its deadline on the clock of `now`, `None` for none.
+    """One call. `until` is its deadline on the clock of `now`, `None` for none; `skips` says that it had not all
+    targets to choose from.
 
     The order of calls: `start`, then `ask` for each attempt that is made, `output` at its first output, and one of
     `served`, `failed`, `lost` and `cancelled` at its end. `failed` gives the next move.
@@ -70,6 +73,7 @@ class Course:
         "ask_of",
         "hedged",
         "made",
+        "skips",
         "table",
         "tries",
         "until",
@@ -83,6 +87,7 @@ class Course:
         self.made = 0
         self.waited = 0.0
         self.hedged = False
+        self.skips = False
         self.tries: dict[int, int] = {}
         self._again_allowed = True
         self._rested = False
@@ -96,11 +101,12 @@ class Course:
     def resume(self, now: float, draw: float, why: Why = "failover") -> Move:
         """The move after a wait is over, or if the answer begins again as `why` says."""
         fresh = self._fresh(now, draw)
+        self.skips = self.skips or len(fresh) + len(self.tries) < len(self.table.entries)
         if not fresh:
             return self._again(now, draw, why)
         if self.made and not self.table.failovers.take():
             return self._stop(now)
-        return _asked(fresh[0], why if self.made else "first", another=len(fresh) > 1)
+        return self._asked(fresh[0], why if self.made else "first", another=len(fresh) > 1)
 
     def ask(self, move: Move, now: float) -> Made:
         """The attempt that the move asks for begins."""
@@ -112,16 +118,22 @@ class Course:
         self.made += 1
         self._rested = False
         self.tries[target] = self.tries.get(target, 0) + 1
-        made = Made(target, move.why, now, move.probe)
+        made = Made(target, move.why, now, move.probe, cut_at=move.cut_at)
         if move.another and self._may_hedge(move.probe):
             made.hedge_at = hedge_at(table, target)
-        made.cut_at = cut_at(table.entries[target], health, table.settings, another=move.another)
         return made
 
     def output(self, made: Made, now: float) -> None:
         """The attempt's first output came."""
         made.shown = True
         healths.first_output(self.table.health[made.target], self.table.settings, now - made.began, now)
+
+    def cannot(self, move: Move, why: str, now: float, draw: float) -> Move:
+        """The target cannot be asked this, as turned out before anything was sent: the next move."""
+        self.ask_of.unsayable[move.target] = why
+        if self.made:
+            self.table.failovers.left += 1.0  # what the move took
+        return self.resume(now, draw, move.why if move.why in ("restart", "continue") else "failover")
 
     def served(self, made: Made, now: float) -> None:
         """The attempt gave the whole answer."""
@@ -167,7 +179,7 @@ class Course:
         pause = self._first_again(made, row, error, now, draw)
         if pause is not None:
             another = bool(self._fresh(now, draw))
-            return Move("ask", made.target, "retry" if why == "failover" else why, pause, another=another)
+            return self._once_more(made.target, why, pause, another=another)
         return self.resume(now, draw, why)
 
     def hedge(self, made: Made, now: float, draw: float) -> Move | None:
@@ -179,10 +191,25 @@ class Course:
                 if not made.probe:
                     self.table.hedges.take()
                 self.hedged = True
-                return Move("ask", choice.target, "hedge")
+                return Move("ask", choice.target, "hedge", cut_at=self._cut(choice.target, another=False))
             if choice.why == "panic":
                 break
         return None
+
+    def _asked(self, choice: Choice, why: Why, *, another: bool) -> Move:
+        probe = choice.why == "probe"
+        if choice.why in ("probe", "panic") and why in ("first", "failover"):
+            why = "probe" if probe else "panic"
+        target = choice.target
+        return Move("ask", target, why, 0.0, probe, another, self._cut(target, another=another))
+
+    def _once_more(self, target: int, why: Why, pause: float, *, another: bool = False) -> Move:
+        why = "retry" if why == "failover" else why
+        return Move("ask", target, why, pause, another=another, cut_at=self._cut(target, another=another))
+
+    def _cut(self, target: int, *, another: bool) -> float | None:
+        table = self.table
+        return cut_at(table.entries[target], table.health[target], table.settings, another=another)
 
     def _may_hedge(self, probe: bool) -> bool:
         return self.ask_of.hedge and not self.hedged and (probe or self.table.hedges.left >= 1.0)
@@ -210,7 +237,9 @@ class Course:
     def _first_again(self, made: Made, row: Row, error: MiiflowLLMError, now: float, draw: float) -> float | None:
         """How long to pause before the first target is asked once more; `None` if it is not."""
         table, settings = self.table, self.table.settings
-        if table.policy != "order" or self.made != 1 or table.health[made.target].open_until is not None:
+        if table.policy != "order" or self.made != 1 or table.entries[made.target].once:
+            return None
+        if table.health[made.target].open_until is not None:
             return None
         pause = _pause(row, error, settings.retry_pause * (0.75 + 0.5 * draw), settings.retry_after_most)
         if pause is None or not self._fits(pause, now) or not table.retries.take():
@@ -227,7 +256,7 @@ class Course:
         rest = 0.0 if self._rested else self.table.settings.retry_pause * 2.0 ** (self.tries[target] - 1)
         pause = rest * (0.5 + draw)
         if self._fits(pause, now) and self.table.retries.take():
-            return Move("ask", target, "retry" if why == "failover" else why, pause)
+            return self._once_more(target, why, pause)
         return self._stop(now)
 
     def _wait(self, now: float, draw: float) -> Move:
@@ -248,21 +277,15 @@ class Course:
 
     def _spent(self) -> list[int]:
         """The targets that were asked as often as they may be: twice, a single one three times."""
-        most = 2 if len(self.table.entries) > 1 else 3
-        return [target for target, number in self.tries.items() if number >= most]
+        entries = self.table.entries
+        most = 2 if len(entries) > 1 else 3
+        return [target for target, number in self.tries.items() if number >= most or entries[target].once]
 
     def _fits(self, seconds: float, now: float) -> bool:
         return self.until is None or now + seconds < self.until
 
     def _stop(self, now: float) -> Move:
         return Move("stop", back=earliest_return(self.table, self.ask_of, now))
-
-
-def _asked(choice: Choice, why: Why, *, another: bool) -> Move:
-    probe = choice.why == "probe"
-    if choice.why in ("probe", "panic") and why in ("first", "failover"):
-        why = "probe" if probe else "panic"
-    return Move("ask", choice.target, why, probe=probe, another=another)
 
 
 def _pause(row: Row, error: MiiflowLLMError, pause: float, hint_most: float) -> float | None:

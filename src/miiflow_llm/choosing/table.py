@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,7 @@ class Entry(msgspec.Struct, frozen=True):
     Targets of a lower `tier` come first. `weight` is its share where shares count. `context` is the largest prompt in
     tokens that it takes, `None` if that is not known. `cut` is a limit on its silence of its own in seconds, `None` for
     none, `auto` for the learned one. `limit` is how many calls it may have at once: a number, `auto` to learn it, or
-    `None` for any number.
+    `None` for any number. `once` says that it makes further attempts by itself, so that a call asks it once.
     """
 
     label: str
@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True):
     context: int | None = None
     cut: float | Literal["auto"] | None = "auto"
     limit: int | Literal["auto"] | None = None
+    once: bool = False
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class Ask(msgspec.Struct, frozen=True):
 
     affinity: int | None = None
     tokens: float | None = None
-    unsayable: Mapping[int, str] = {}
+    unsayable: dict[int, str] = {}
     costs: Sequence[float | None] = ()
     hedge: bool = True
 

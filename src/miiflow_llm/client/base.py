@@ -194,6 +194,15 @@ class BaseClient(Generic[HttpClient]):
         return self._setup.target.identity
 
     @property
+    def timeout(self) -> Timeout:
+        """The limits of a call that names none."""
+        return self._setup.timeout
+
+    def once(self) -> Self:
+        """This client without retries of its own, for whoever retries in its stead; all else is shared with it."""
+        return type(self)(msgspec.structs.replace(self._setup, max_retries=0), self._player, self.model, self._defaults)
+
+    @property
     def event_hooks(self) -> Hooks:
         """The hooks by event, every event present: append to its lists, or set a mapping as `create` takes it.
 

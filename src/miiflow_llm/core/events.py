@@ -8,11 +8,25 @@ import msgspec
 
 from .exceptions import MiiflowLLMError
 from .request import ChatRequest, Plan
-from .response import Attempt, ChatResponse, Embeddings
+from .response import Attempt, ChatResponse, Embeddings, Why
 from .usage import TokenCount
 
 EventName: TypeAlias = Literal["request", "attempt", "first_output", "finished", "failed", "abandoned"]
 EVENTS: tuple[EventName, ...] = ("request", "attempt", "first_output", "finished", "failed", "abandoned")
+RouteEventName: TypeAlias = Literal[
+    "routed", "hedged", "moved", "attempt_ended", "target_opened", "target_closed", "target_out", "over_budget"
+]
+ROUTE_EVENTS: tuple[RouteEventName, ...] = (
+    "routed",
+    "hedged",
+    "moved",
+    "attempt_ended",
+    "target_opened",
+    "target_closed",
+    "target_out",
+    "over_budget",
+)
+"""What a router tells beside the events of a call."""
 Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens"]
 
 
@@ -32,7 +46,7 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
     hook to keep what is its own.
     """
 
-    event: EventName
+    event: EventName | RouteEventName
     provider: str
     model: str
     operation: Operation
@@ -53,3 +67,24 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
         partial = self.error.partial if self.error is not None else None
         answer = self.response or self.embeddings or partial
         return answer.usage if answer is not None and answer.usage else None
+
+
+class RouteEvent(CallEvent, kw_only=True, frozen=True):
+    """One event of a call that a router makes, beside those of `CallEvent`, which are of the call as a whole.
+
+    `routed`: a target was chosen (`ranked` are the labels in their order, `skipped` those left out, with the reason).
+    `hedged`: a second attempt starts beside a slow first. `moved`: another attempt follows a failure. `attempt_ended`:
+    `ended` says how. `target_opened`: a target is left alone for a while, since it failed too often; `target_closed`:
+    it is back; `target_out`: it cannot be used as it is set up (a wrong key, no such model, no credit). `over_budget`:
+    a call was refused, or not made dearer, for a budget.
+
+    `route` is the router's name, `target` the label of the target that the event is about, `why` why the attempt was
+    made, `ended` the attempt.
+    """
+
+    route: str = ""
+    target: str | None = None
+    why: Why | None = None
+    ended: Attempt | None = None
+    ranked: tuple[str, ...] = ()
+    skipped: dict[str, str] = {}

@@ -1,1 +1,22 @@
-"""Many targets behind one face."""
+"""Many targets behind one face: `Router`, `SyncRouter`, and what their targets and settings are."""
+
+from __future__ import annotations
+
+from ..choosing.settings import Settings
+from ..choosing.table import Ask, Choice, Table
+from .router import Router
+from .streams import RoutedStream, SyncRoutedStream
+from .sync_router import SyncRouter
+from .target import Target
+
+__all__ = [
+    "Ask",
+    "Choice",
+    "RoutedStream",
+    "Router",
+    "Settings",
+    "SyncRoutedStream",
+    "SyncRouter",
+    "Table",
+    "Target",
+]
