@@ -20,11 +20,12 @@ from miiflow_llm.core.messages import (
     TextBlock,
     ToolCall,
 )
+from miiflow_llm.providers import builtin_names, get
 from miiflow_llm.schema.tools import Tool, tool
 
 from .asking import PDF, PNG
 
-WIRES: dict[str, tuple[str, str, str]] = {
+LISTED: dict[str, tuple[str, str, str]] = {
     "openai chat": ("openai", "openai_chat", "gpt-4.1"),
     "openai chat reasoning": ("openai", "openai_chat", "gpt-6-luna"),
     "openai responses": ("openai", "openai_responses", "gpt-6-luna"),
@@ -55,6 +56,21 @@ WIRES: dict[str, tuple[str, str, str]] = {
     "compatible messages": ("openai-compatible", "anthropic_messages", "local"),
 }
 """Provider, dialect and model of each wire; more than one model where families are written differently."""
+
+
+def others() -> dict[str, tuple[str, str, str]]:
+    """The wires that are not listed: each dialect of each other provider, asked with its own example."""
+    listed = {(provider, dialect) for provider, dialect, _ in LISTED.values()}
+    found = {}
+    for provider in map(get, builtin_names()):
+        for name in (option.dialect.name for option in provider.options):
+            if (provider.name, name) not in listed:
+                found[f"{provider.name} {name}"] = (provider.name, name, provider.example_model)
+    return found
+
+
+WIRES = {**LISTED, **others()}
+"""Every wire; a new provider needs no line here."""
 
 
 @tool(strict=True)

@@ -217,14 +217,15 @@ def test_explain_shows_what_is_mere_text(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_explain_shows_tables_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each word is the call that makes it, each converter its name; then the functions that write for a model."""
+    """Each word and converter is the call that makes it; then the functions that write for a model."""
     assert explain(["openai_chat", "--provider", "groq"]) == 0
     shown = capsys.readouterr().out
-    assert '    model: take("model")\n' in shown
-    assert '    stream_options: {"include_usage": when("stream", True)}\n' in shown
-    assert '    ImageBlock: by_role(\n        user=inside({"type": "image_url", ' in shown
-    assert '    ReasoningBlock: joined("reasoning", take("text"), own="model")\n' in shown
-    assert '    AudioBlock: refused("Groq takes no audio in a chat; send a transcript as text")\n' in shown
+    assert '      "model": take("model"),\n' in shown
+    assert '      "stream_options": {"include_usage": when("stream", True)},\n' in shown
+    assert "      ImageBlock: by_role(\n          user=inside(" in shown
+    assert '      ReasoningBlock: joined("reasoning", take("text"), own="model"),\n' in shown
+    assert '      AudioBlock: refused("Groq takes no audio in a chat; send a transcript as text"),\n' in shown
+    assert 'take("reasoning", through=effort("low", "medium", "high"))' in shown
     assert "Take(" not in shown
     assert "# a request to openai/gpt-oss-120b\ndef body(request, messages):\n" in shown
     assert explain(["anthropic_messages", "--model", "claude-2"]) == 0

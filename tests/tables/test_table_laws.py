@@ -343,9 +343,10 @@ HARBOUR = Provider(
 
 
 @pytest.mark.anyio
-async def test_a_provider_of_ones_own() -> None:
+async def test_a_provider_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """One table, one call, and it streams like the built-in ones."""
-    register(HARBOUR, replace=True)
+    monkeypatch.setattr(providers, "_registered", {})
+    register(HARBOUR)
     capture = next(one for one in own() if one.key == "openai/text")
     served = msgspec.structs.replace(capture, provider="harbour", body=_in_harbours_words(capture.body))
     async with ReplayServer([served]) as server:

@@ -67,7 +67,7 @@ DROPS = (
         models=NOVA_2,
         beside="reasoning",
         unless={"reasoning": _below_high},
-        reason="this model takes it with low and medium reasoning only; leave it out",
+        reason="this model takes it with low and medium reasoning only",
     ),
     drop("reasoning", models=NEVER_REASONS, unless={"reasoning": ("off", 0)}, reason="this model does not reason"),
     drop(

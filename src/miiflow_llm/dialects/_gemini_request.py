@@ -15,6 +15,7 @@ from ..core.messages import Block, Message, TextBlock, ToolCall
 from ..core.request import ChatRequest, ToolSpec
 from ..tables.media import Media
 from ..tables.reasoning import LEVELS, OFF, effort, level
+from ..tables.spelling import spelt
 from .schema_subsets import gemini_schema
 
 BUDGETS = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 32768, "max": 32768}
@@ -96,6 +97,7 @@ def media_after_results(request: ChatRequest) -> ChatRequest:
     return msgspec.structs.replace(request, messages=[*out, *([Message.user(media)] if media else [])])
 
 
+@spelt
 def thinking_level(*levels: str) -> Callable[[str | int], dict[str, Any]]:
     """A converter to `thinkingConfig` of models that think by level, to the nearest of `levels`; never off.
 
@@ -110,6 +112,7 @@ def thinking_level(*levels: str) -> Callable[[str | int], dict[str, Any]]:
     return config
 
 
+@spelt
 def thinking_budget(least: int, most: int, *, off: bool) -> Callable[[str | int], dict[str, Any]]:
     """A converter to `thinkingConfig` of models that think by budget, of `least` to `most` tokens.
 

@@ -160,6 +160,9 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
 `strict_tools` the parameters of strict functions; `hosted_tools` are the provider's own tools, beside such functions.
 """
 
+TEXT_RESULT = apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")})
+"""A tool's result on servers that take it as text alone."""
+
 IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
 
 OPENAI_CHAT = Dialect(

@@ -118,9 +118,9 @@ DROPS: tuple[Drop, ...] = (
         "verbosity",
         models=rf"{UNREASONING}|o\d",
         unless=("verbosity", "medium"),
-        reason="models before gpt-5 take 'medium' only; leave it out",
+        reason="models before gpt-5 take 'medium' only",
     ),
-    drop("parallel_tool_calls", models=r"o\d", reason="this model makes one call at a time; leave it out"),
+    drop("parallel_tool_calls", models=r"o\d", reason="this model makes one call at a time"),
 )
 
 CHAT_DROPS: tuple[Drop, ...] = (

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from .. import providers
 from ..core.exceptions import ConfigurationError
-from ..tables import Each, First, Rule, RuleLike
+from ..tables import Dialect, Each, First, Rule, RuleLike
+from ..tables.written import written
 from ..wire.decode.decoder import WHOLE, for_event
 from ..wire.decode.more_text import allowed
 from ..wire.engine import Engine
@@ -20,7 +21,6 @@ from .capture import Capture
 from .errors import CaptureError
 from .looking import show
 from .reading import engine_named
-from .written import written
 
 
 def engine_of(dialect: str, provider: str | None) -> Engine:
@@ -39,25 +39,25 @@ def engine_of(dialect: str, provider: str | None) -> Engine:
 
 
 def table(engine: Engine) -> Iterator[str]:
-    """The dialect's rows in words."""
+    """The dialect's rows: those that write as a table has them, those that read in words."""
     dialect = engine.dialect
     yield f"{dialect.name} as {engine.provider} speaks it ({dialect.docs})"
     yield f"  path {dialect.path}" + (f", streaming {dialect.stream_path}" if dialect.stream_path else "")
     yield f"  framing {dialect.framing}, events named by {dialect.event or 'nothing'}, done {dialect.done or '-'}"
     yield f"  complete on {', '.join(dialect.complete)}; ends on {', '.join(dialect.end) or 'the end of the bytes'}"
-    yield "  request body:"
-    yield from (f"    {key}: {written(value, 4, len(key) + 2)}" for key, value in dialect.body.items())
-    yield f"  message: {written(dialect.message, 2, 9)}"
-    yield "  parts:"
-    yield from (
-        f"    {block.__name__}: {written(place, 4, len(block.__name__) + 2)}" for block, place in dialect.parts.items()
-    )
+    yield from _fields(dialect, "body", "message", "parts", "prepare", "drops", "structured")
     yield "  a stream's events:"
     yield from _rules(dialect.events, "    ")
     yield "  a whole answer:"
     yield from _rules(dialect.whole, "    ")
     yield f"  finish words: {', '.join(f'{word}={ours}' for word, ours in dialect.finish.items())}"
     yield f"  ignored events: {', '.join(dialect.ignored) or '-'}"
+    yield from _fields(dialect, "usage", "errors", "response_headers", "model_list", "embeddings", "token_count")
+
+
+def _fields(dialect: Dialect, *names: str) -> Iterator[str]:
+    for name in names:
+        yield from f"  {name} = {written(getattr(dialect, name), width=118, indent='  ').lstrip()}".split("\n")
 
 
 def _rules(rules: tuple[RuleLike, ...], indent: str) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _emits(rule: Rule) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, First):
         return " or ".join(value.paths)
-    return value if isinstance(value, str) else repr(value)
+    return value if isinstance(value, str) else written(value, width=1000)
 
 
 def writing(engine: Engine, model: str) -> Iterator[str]:

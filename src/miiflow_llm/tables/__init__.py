@@ -54,7 +54,7 @@ from .event_words import (
 from .faults import Fault, fault
 from .ids import nine, within_64
 from .media import Media
-from .media_parts import document_text, file_name, linked, text_or
+from .media_parts import DOCUMENTS_AS_TEXT, NO_AUDIO, data_url, document_text, file_name, linked, text_or
 from .provider import (
     Also,
     Auth,
@@ -94,7 +94,9 @@ from .tool_parts import ARGUMENTS, NO_PARAMETERS, choose_by_tools, functions, ru
 __all__ = [
     "ARGUMENTS",
     "BLOCKS",
+    "DOCUMENTS_AS_TEXT",
     "LEVELS",
+    "NO_AUDIO",
     "NO_PARAMETERS",
     "OFF",
     "PIECES",
@@ -151,6 +153,7 @@ __all__ = [
     "const",
     "count",
     "count_unless_in_total",
+    "data_url",
     "dialects_of",
     "document_text",
     "drop",

@@ -9,6 +9,7 @@ import msgspec
 
 from ..core.messages import Cache, Message
 from ..core.request import ChatRequest
+from .spelling import spelt
 
 MINUTES = {"5m": 5, "30m": 30, "1h": 60, "12h": 720}
 MOST_MARKS = 4
@@ -18,6 +19,7 @@ Change = Callable[[Cache], Cache]
 Marked = TypeVar("Marked", bound=msgspec.Struct)
 
 
+@spelt
 def lifetime(*words: str) -> Callable[[Cache], str | None]:
     """A converter to the shortest of the provider's `words`, in order, that is as long as is wished, or the longest.
 

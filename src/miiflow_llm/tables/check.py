@@ -60,7 +60,7 @@ def checked(dialect: Dialect) -> Dialect:
         looked_at = (*(name for name, _ in row.unless), *row.beside)
         named = [*row.parameters, *(name for name in looked_at if not name.startswith("extra_body."))]
         _known(f"{where}: drop names", row.parameters, PARAMETERS)
-        _known(f"{where}: drop names", named, (*PARAMETERS, *HOLDS))
+        _known(f"{where}: drop names", named, (*PARAMETERS, *HOLDS, "stream"))
     _check_events(where, dialect)
     return dialect
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ..core.messages import AudioBlock, Block, DocumentBlock, ImageBlock, OpaqueBlock, ToolResult
 from ..core.request import ChatRequest, HostedTool
+from .spelling import spelt
 from .template import attribute
 
 Values = tuple[Any, ...] | Callable[[Any], bool]
@@ -50,6 +51,7 @@ def drop(
     return Drop(parameters, reason, models, tuple((unless or {}).items()), besides)
 
 
+@spelt
 def at_least(least: float) -> Callable[[Any], bool]:
     """For `unless`: any number from `least` on."""
 
@@ -59,6 +61,7 @@ def at_least(least: float) -> Callable[[Any], bool]:
     return is_enough
 
 
+@spelt
 def but(*values: Any) -> Callable[[Any], bool]:
     """For `unless`: anything but `values`, and what is not given."""
     return lambda value: value is None or value not in values

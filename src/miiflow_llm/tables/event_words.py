@@ -158,8 +158,13 @@ def emit(
     if wrong:
         raise exceptions.ConfigurationError(f"emit({kind}): no field {wrong!r}; it has {', '.join(legal)}")
     if when is None:
-        when = next((_condition(field) for field in fields.values() if not isinstance(field, Const)), None)
+        when = first_condition(fields)
     return Rule(kind, fields, when, where, (on,) if isinstance(on, str) else on, row or kind, unproven)
+
+
+def first_condition(fields: Mapping[str, Value]) -> Condition | None:
+    """The condition of a rule that gives none: its first value that is read from the wire."""
+    return next((_condition(field) for field in fields.values() if not isinstance(field, Const)), None)
 
 
 def _condition(value: Value) -> str | First | Exists:

@@ -6,7 +6,7 @@ import base64
 
 from ..core.exceptions import UnsupportedParameterError
 from .media import Media
-from .request_words import Place, PlaceBy, by_value, inside, take
+from .request_words import Place, PlaceBy, by_value, inside, refused, take
 
 
 def file_name(media: Media) -> str:
@@ -29,10 +29,31 @@ def document_text(media: Media) -> str:
     return base64.b64decode(media.data).decode("utf-8", "replace")
 
 
+def data_url(media: Media) -> str:
+    """The data URL of an image, for wires that fetch none.
+
+    Raises:
+        UnsupportedParameterError: it is a link.
+    """
+    if media.link:
+        raise UnsupportedParameterError(
+            "an image by URL is not taken here: send its bytes (ImageBlock.from_bytes, or miiflow_llm.inline)",
+            parameter="ImageBlock",
+        )
+    return media.url
+
+
 def text_or(place: Place, kind: str = "text") -> PlaceBy:
     """The place of documents where those of text can only be parts of text; `kind` is the word for such a part."""
     words = inside({"type": kind, "text": take("media", through=document_text)})
     return by_value("document_type", {"text": words, "txt": words, ...: place})
+
+
+DOCUMENTS_AS_TEXT = text_or(refused("documents are not taken here; send their text, or pages as images"))
+"""The place of documents where only their text is taken."""
+
+NO_AUDIO = refused("sound is not taken here; send a transcript as text")
+"""The place of sound where none is taken."""
 
 
 def linked(media: Media) -> str:

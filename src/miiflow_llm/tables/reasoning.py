@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+from .spelling import spelt
 
 OFF = "off"
 LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
@@ -28,15 +29,18 @@ def level(reasoning: str | int) -> str:
     return reasoning
 
 
-def effort(*levels: str, off: Any = None, **words: Any) -> Callable[[str | int], Any]:
-    """A converter to the nearest of `levels`, of two as near the higher.
+@spelt
+def effort(*levels: str, off: Any = None, numbers: bool = False, **words: Any) -> Callable[[str | int], Any]:
+    """A converter to the nearest of `levels`; ties go up.
 
     `off` is the provider's word for no reasoning; without one the model always reasons, and asking it not to is an
-    error. `words` are the provider's for a level, where they differ.
+    error. With `numbers` a budget in tokens stays a number. `words` are the provider's for a level, if they differ.
     """
 
     def nearest(reasoning: str | int) -> Any:
         wanted = level(reasoning)
+        if numbers and isinstance(reasoning, int) and reasoning > 0:
+            return reasoning
         if wanted == OFF:
             return off if off is not None else _always(levels)
         place = LEVELS.index(wanted)
