@@ -56,12 +56,9 @@ HTTPX_DOORS = {"client.async_client", "client.sync_client", "client.base", "clie
 """Where a caller's own httpx client is taken: the client's door."""
 FOR_TYPES_ALONE = {
     frozenset({"core.exceptions", "core.media_types", "core.messages", "core.response", "core.transcript"}),
-    frozenset({"http.lean.connection", "http.lean.pool", "http.lean.stream"}),
     frozenset({"replay.connection", "replay.server"}),
 }
 """Circles that type checkers alone see."""
-NAME_HTTPX_STILL = {"calls.signing"}
-"""Modules of the calls that know httpx's errors."""
 
 
 def modules() -> list[Path]:
@@ -264,7 +261,7 @@ BELOW_HTTP = ("core", "schema", "tables", "dialects", "providers", "wire", "call
 def test_http_alone_names_httpx(path: Path) -> None:
     """Beside `http/`, only the client's door, where a caller's own client comes in, names httpx."""
     named = re.search(r"^\s*(?:import httpx\b|from httpx\b)", path.read_text(), re.MULTILINE)
-    assert not named or dotted(path) in HTTPX_DOORS | NAME_HTTPX_STILL
+    assert not named or dotted(path) in HTTPX_DOORS
 
 
 PURE = [path for name in ("wire", "choosing") for path in sorted((SOURCE / name).rglob("*.py"))]

@@ -21,8 +21,7 @@ import pytest
 from miiflow_llm import SyncClientPool, SyncLLMClient, Timeout
 from miiflow_llm.calls.players import played
 from miiflow_llm.core import exceptions as error
-from miiflow_llm.http.loops import tls_context
-from miiflow_llm.http.transport_sync import _Watchdog
+from miiflow_llm.http import trust
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.faults import CutAt, Fault, Stall, StatusFirst
 from miiflow_llm.replay.server import ReplayServer
@@ -154,52 +153,40 @@ def test_leaving() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_stream_is_dropped_while_the_pool_is_locked() -> None:
-    """The collector may end a stream inside httpcore's pool, which must not wait for itself; the place comes free."""
+@pytest.mark.parametrize("transport", ["lean", "httpx"])
+def test_a_stream_is_dropped_while_the_pool_is_locked(transport: str) -> None:
+    """The collector may end a stream inside the pool, which must not wait for itself; the place comes free."""
     capture = CAPTURES["openai/text"]
-    with serving(capture, pace=0.01) as server, client(server, capture) as one:
-        pool = dropped_while_locked(one)
-        until = time.monotonic() + 5
-        while pool.connections and time.monotonic() < until:
-            time.sleep(0.01)
-        assert pool.connections == []
+    with serving(capture, pace=0.01) as server, client(server, capture, transport=transport) as one:
+        stream = one.stream_chat("Hello")
+        next(stream)
+        sent_by: Any = one._player.transport  # type: ignore[attr-defined]
+        pool = sent_by._clients.by(None)._transport._pool if transport == "httpx" else sent_by._lean.pool
+        lock = pool._optional_thread_lock if transport == "httpx" else pool._lock
+        cycle: list[Any] = [stream]
+        cycle.append(cycle)
+        gc.collect()
+        del stream, cycle
+        collect_inside(lock)
         assert [chunk.delta for chunk in one.stream_chat("Hello")]
+        assert len(pool.connections) == 1 if transport == "httpx" else pool.books.size == 1
+        until = time.monotonic() + 5
+        while server.open_connections > 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert server.open_connections == 1
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_dropped_streams_are_closed_before_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the watchdog has not come to it, the next request finds the place free."""
-    monkeypatch.setattr(_Watchdog, "wake", lambda _: None)
-    capture = CAPTURES["openai/text"]
-    with serving(capture, pace=0.01) as server, client(server, capture) as one:
-        pool = dropped_while_locked(one)
-        assert len(pool.connections) == 1
-        list(one.stream_chat("Hello"))
-        assert len(pool.connections) == 1
-
-
-def dropped_while_locked(one: SyncLLMClient) -> Any:
-    """Begin a stream, and have it collected as part of a cycle by a thread that has httpcore's lock; the pool."""
-    stream = one.stream_chat("Hello")
-    next(stream)
-    cycle: list[Any] = [stream]
-    cycle.append(cycle)
-    pool: Any = one._player.transport._client._transport._pool  # type: ignore[attr-defined]
-    gc.collect()
+def collect_inside(lock: Any) -> None:
+    """Run the collector in a thread that has the lock."""
 
     def collect() -> None:
-        with pool._optional_thread_lock:
+        with lock:
             gc.collect()
 
-    del stream, cycle
     thread = threading.Thread(target=collect, daemon=True)
     thread.start()
     thread.join(5)
-    stuck = thread.is_alive()
-    if stuck:
-        pool._optional_thread_lock._lock.release()  # so that the test ends
-    assert not stuck, "the pool waits for itself"
-    return pool
+    assert not thread.is_alive(), "the pool waits for itself"
 
 
 @pytest.mark.parametrize("how", ["chat", "stream"])
@@ -313,7 +300,7 @@ def test_nothing_of_it_waits_for_an_event_loop() -> None:
 def test_a_schema() -> None:
     """`stream_with_schema` gives the value so far and at the end the caller's own type."""
     capture = CAPTURES["openai/structured"]
-    with serving(capture) as server, client(server, capture) as one:
+    with serving(capture, pace=0.002) as server, client(server, capture) as one:
         with one.stream_with_schema("Hello", dict[str, Any]) as stream:
             values = [msgspec.json.encode(chunk.partial_parse) for chunk in stream if chunk.partial_parse]
         assert len(set(values)) > 5
@@ -341,10 +328,10 @@ def test_certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return made[-1]
 
     monkeypatch.setattr("httpx.create_ssl_context", context)
-    tls_context.cache_clear()
+    trust._contexts.clear()
     for _ in range(3):
-        with SyncLLMClient.create("openai", "m", "k", base_url="http://127.0.0.1:9", max_retries=0) as one:
+        with SyncLLMClient.create("openai", "m", "k", base_url="https://127.0.0.1:9", max_retries=0) as one:
             with pytest.raises(error.NetworkError):
                 one.chat("Hello")
-    tls_context.cache_clear()
+    trust._contexts.clear()
     assert len(made) == 1

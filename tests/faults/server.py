@@ -60,7 +60,8 @@ class _LeftError(Exception):
 class FaultServer:
     """Serves `script` on loopback; counts what arrives. Use it in a `with`.
 
-    `open` is the number of connections that neither side has closed, `sent` the bytes of answers that the kernel took.
+    `open` is the number of connections that neither side has closed, `sent` the bytes of answers that the kernel took,
+    `broken_tls` what came over TLS connections that is not TLS.
     """
 
     def __init__(self, script: Script, *, context: ssl.SSLContext | None = None, accepts: bool = True) -> None:
@@ -68,6 +69,7 @@ class FaultServer:
         self.requests: list[Request] = []
         self.connections = 0
         self.sent = 0
+        self.broken_tls: list[str] = []
         self.failures: list[BaseException] = []
         self._context = context
         self._accepts = accepts
@@ -158,8 +160,9 @@ class FaultServer:
             if self._context is not None:
                 peer = self._context.wrap_socket(sock, server_side=True)
             _Connection(self, peer, number).serve()
-        except (OSError, _LeftError):
-            pass  # the client's doing
+        except (OSError, _LeftError) as exc:  # the client's doing
+            if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
+                self.broken_tls.append(str(exc.reason))
         except BaseException as exc:
             self.failures.append(exc)
         finally:

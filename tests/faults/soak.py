@@ -266,6 +266,8 @@ def main() -> int:
     parser.add_argument("--loops", nargs="+", default=["asyncio", "trio"])
     parser.add_argument("--transports", nargs="+", default=["lean", "httpx"])
     parser.add_argument("--malformed", type=int, default=100_000, help="malformed answers on each event loop")
+    parser.add_argument("--threads", type=int, default=200, help="threads of the synchronous client over TLS")
+    parser.add_argument("--each", type=int, default=2_000, help="streams of each of them")
     parser.add_argument(
         "--captures", action="store_true", help="also every cut, truncation and 2 000 changes of captures"
     )
@@ -273,9 +275,11 @@ def main() -> int:
     logging.getLogger("miiflow_llm").setLevel(logging.WARNING)
     retry._FIRST = 0.01
     from .soak_threads import soak_threads
+    from .soak_tls import soak_tls
 
     rows = [soak(loop, transport, arguments) for loop in arguments.loops for transport in arguments.transports]
-    rows.append(soak_threads(arguments))
+    rows += [soak_threads(arguments, transport) for transport in arguments.transports]
+    rows.append(soak_tls(arguments))
     sys.stdout.write(table(rows) + "\n")
     leaks = [f"{row.backend}/{row.transport}: {leak}" for row in rows for leak in row.leaks()]
     leaks += [wrong for loop in arguments.loops if arguments.malformed for wrong in malformed(loop, arguments)]

@@ -76,25 +76,25 @@ class ThreadSoak:
         return "finished"
 
 
-def soak_threads(arguments: argparse.Namespace) -> Row:
+def soak_threads(arguments: argparse.Namespace, transport: str) -> Row:
     """One run of `arguments.streams` streams by threads that share a client."""
     server, faults = faulty(arguments.seed)
     with warnings.catch_warnings(), server:
         warnings.simplefilter("ignore", ResourceWarning)  # streams are dropped on purpose
-        _pass(server, arguments.seed, min(arguments.streams, 200), arguments.seconds)  # warm up
+        _pass(server, transport, arguments.seed, min(arguments.streams, 200), arguments.seconds)  # warm up
         server.settled()
         before, began = Count.now(server), time.monotonic()
-        ended = _pass(server, arguments.seed + 1, arguments.streams, arguments.seconds, faults)
+        ended = _pass(server, transport, arguments.seed + 1, arguments.streams, arguments.seconds, faults)
         seconds = time.monotonic() - began
         server.settled()
         after = Count.now(server)
-    return Row("threads", "sync", sum(ended.values()), round(seconds, 1), ended, before, after)
+    return Row("threads", transport, sum(ended.values()), round(seconds, 1), ended, before, after)
 
 
 def _pass(
-    server: FaultServer, seed: int, streams: int, seconds: float, faults: list[bool] | None = None
+    server: FaultServer, transport: str, seed: int, streams: int, seconds: float, faults: list[bool] | None = None
 ) -> Counter[str]:
-    with sync_client_at(server.url, timeout=LIMITS, max_retries=1) as client:
+    with sync_client_at(server.url, timeout=LIMITS, max_retries=1, transport=transport) as client:
         soak = ThreadSoak(client, streams, seconds)
         with ThreadPoolExecutor(WORKERS) as threads:
             for done in [threads.submit(soak.work, seed + place) for place in range(WORKERS)]:

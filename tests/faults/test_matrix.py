@@ -25,7 +25,7 @@ from .server import FaultServer, Request, Steps, refusing_port
 from .wire import Wire
 from .wires import WIRES
 
-MODES = [(loop, transport) for loop in ("asyncio", "trio") for transport in ("lean", "httpx")] + [("none", "httpx")]
+MODES = [(loop, transport) for loop in ("asyncio", "trio", "none") for transport in ("lean", "httpx")]
 """Event loop and transport; `none` is the synchronous client."""
 
 
@@ -79,9 +79,9 @@ async def _outcome(cell: Cell, url: str, transport: str) -> Ended:
         return Ended(text, stream.response, time.monotonic() - began)
 
 
-def _outcome_without_loop(cell: Cell, url: str) -> Ended:
+def _outcome_without_loop(cell: Cell, url: str, transport: str) -> Ended:
     fault, began, text = cell.fault, time.monotonic(), ""
-    with sync_client_at(url, cell.wire, timeout=fault.limits, **fault.options) as client:
+    with sync_client_at(url, cell.wire, timeout=fault.limits, transport=transport, **fault.options) as client:
         try:
             if not fault.stream:
                 return Ended("", client.chat("Hi"), time.monotonic() - began)
@@ -97,7 +97,7 @@ def _run(cells: Sequence[Cell], urls: Sequence[str], loop: str, transport: str, 
     """Run the cells, each at its URL, so many of them side by side."""
     if loop == "none":
         with ThreadPoolExecutor(at_once) as pool:
-            return list(pool.map(_outcome_without_loop, cells, urls))
+            return list(pool.map(_outcome_without_loop, cells, urls, [transport] * len(cells)))
 
     async def run() -> list[Ended]:
         ended: dict[int, Ended] = {}
@@ -189,7 +189,7 @@ def _check_error(fault: Fault, raised: MiiflowLLMError, handed: str) -> None:
 def test_the_matrix_is_as_large_as_it_is_said_to_be() -> None:
     """The number of cells, for the record; codings that need a package are left out of it."""
     cells = [fault for fault in FAULTS for _ in fault.wires if fault.name not in ("br", "zstd")]
-    assert len(cells) * len(MODES) == 7175
+    assert len(cells) * len(MODES) == 8610
 
 
 def test_a_wrong_outcome_is_seen() -> None:

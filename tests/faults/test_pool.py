@@ -18,8 +18,7 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import ProviderError, TimeoutError
 from miiflow_llm.core.timeout import Timeout
-from miiflow_llm.http import transport as wire_transport
-from miiflow_llm.http import transport_sync
+from miiflow_llm.http import limits as http_limits
 
 from .helpers import LONG, client_at, sync_client_at, until
 from .server import HANG, Every, FaultServer, Request, Steps, chunk, whole
@@ -93,7 +92,7 @@ async def test_a_refused_stream_gives_its_place_back(
     transport: str, refusal: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Streams that end in an error, with a status or without, keep no connection busy."""
-    monkeypatch.setattr(wire_transport, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(http_limits, "MAX_CONNECTIONS", 1)
     with FaultServer([*[refusal] * 5, WELL]) as server:
         limits = Timeout(connect=5, pool=2, first_output=5)
         async with client_at(server.url, transport, timeout=limits, max_retries=0) as client:
@@ -108,7 +107,7 @@ async def test_a_place_in_the_pool_is_waited_for_within_its_limit(
     transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every connection in use a call waits for `pool` seconds, then says so."""
-    monkeypatch.setattr(wire_transport, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(http_limits, "MAX_CONNECTIONS", 1)
     with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG], WELL]) as server:
         limits = Timeout(connect=5, pool=0.2, first_output=5)
         async with client_at(server.url, transport, timeout=limits, max_retries=0) as client:
@@ -122,7 +121,7 @@ async def test_a_place_in_the_pool_is_waited_for_within_its_limit(
 
 def test_a_place_is_waited_for_within_its_limit_without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the synchronous client too."""
-    monkeypatch.setattr("miiflow_llm.http.transport_sync.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("miiflow_llm.http.limits.MAX_CONNECTIONS", 1)
     with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG], whole(OPENAI_CHAT.answer)]) as server:
         with sync_client_at(server.url, timeout=Timeout(pool=0.2), max_retries=0) as client:
             with client.stream_chat("Hi") as stream:
@@ -139,7 +138,7 @@ async def test_a_cancelled_waiter_gives_its_place_back(
     transport: str, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tasks cancelled, once or twice in a row, while they wait for a connection take none with them."""
-    monkeypatch.setattr(wire_transport, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(http_limits, "MAX_CONNECTIONS", 2)
     with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG]] * 2 + [WELL]) as server:
         async with client_at(server.url, transport, timeout=LONG) as client:
             async with client.stream_chat("Hi") as first, client.stream_chat("Hi") as second:
@@ -162,7 +161,7 @@ async def test_a_cancelled_waiter_gives_its_place_back(
 @pytest.mark.anyio
 async def test_a_storm_of_cancellations_leaves_the_pool_whole(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """200 tasks over 3 places, each cancelled at another moment: afterwards the 3 places serve."""
-    monkeypatch.setattr(wire_transport, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(http_limits, "MAX_CONNECTIONS", 3)
     with FaultServer([WELL]) as server:
         async with client_at(server.url, transport, timeout=LONG) as client:
             await _storm(client)
@@ -275,14 +274,13 @@ def _hang(url: str, answers: multiprocessing.SimpleQueue[str]) -> None:
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_deadlines_hold_in_a_forked_child_without_a_loop() -> None:
-    """A fork copies no thread that watches deadlines, but the lock that it may hold: a child makes its own of both."""
+    """A child's own calls have their deadlines, as its parent's had."""
     context = multiprocessing.get_context("fork")
     with FaultServer([[*OPENAI_CHAT.begun(OPENAI_CHAT.text), HANG]]) as server:
         answers: multiprocessing.SimpleQueue[str] = context.SimpleQueue()
         _hang(server.url, answers)
         process = context.Process(target=_hang, args=(server.url, answers))
-        with transport_sync._watchdog._changed:
-            process.start()
+        process.start()
         process.join(10)
         process.kill()
         assert process.exitcode == 0

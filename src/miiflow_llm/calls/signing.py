@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
-import httpx
+from collections.abc import Mapping
 
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
-from ..http.transport import SHORTEST_KEY, Credential
+from ..http.credentials import SHORTEST_KEY, Credential, Unsigned
 from ..tables import Signing, UnsignedRequest
 
 AUTHORIZATION = "authorization"
@@ -25,23 +23,15 @@ class SigningCredential(Credential):
         self._parts = key
         self._region = region
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign the request."""
-        request.headers.update(self._signing.headers(_outgoing(request), self._parts, self._region))
-        yield request
+    def headers(self, request: Unsigned) -> Mapping[str, str]:
+        """The headers that sign `request`."""
+        unsigned = UnsignedRequest(request.method, request.host, request.target, request.content_type, request.body)
+        return {
+            name.lower(): value for name, value in self._signing.headers(unsigned, self._parts, self._region).items()
+        }
 
     def hide(self, text: str) -> str:
         """`text` without the secret and the session's token."""
         for part in (self._parts.secret, self._parts.session_token or ""):
             text = text.replace(part, "***") if len(part) >= SHORTEST_KEY else text
         return text
-
-
-def _outgoing(request: httpx.Request) -> UnsignedRequest:
-    return UnsignedRequest(
-        request.method,
-        request.headers["host"],
-        request.url.raw_path.decode("ascii"),
-        request.headers.get("content-type", ""),
-        request.read(),
-    )

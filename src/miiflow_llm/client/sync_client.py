@@ -22,13 +22,13 @@ from .from_chat import FromSyncChat
 class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream]):
     """One provider and, unless a call says otherwise, one model, used with blocking calls.
 
-    Make it with `create`, use it from as many threads as you like, close it with `close` or `with`. httpx's transport
-    serves it (`transport=` is for the asynchronous client), with at most 1 000 connections.
+    Make it with `create`, use it from as many threads as you like, close it with `close` or `with`. It has at most
+    1 000 connections at once.
     """
 
     @classmethod
     def _connections(cls, http_client: httpx.Client | None, kind: TransportName) -> Player:
-        return ThreadPlayer(SyncTransport(http_client))
+        return ThreadPlayer(SyncTransport(http_client, kind))
 
     def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]

@@ -1,4 +1,4 @@
-"""An answer's body over asyncio or trio: an httpx response in, its plain bytes with a deadline on each read out.
+"""An answer's body over asyncio or trio: its plain bytes, with a deadline on each read.
 
 It knows the lean transport's seam, any other httpx transport, and content codings; nothing of what the bytes mean.
 """
@@ -36,24 +36,28 @@ class Body(Protocol):
 
 
 def body_of(response: httpx.Response, give_back: Callable[[], None] | None = None) -> Body:
-    """The body of an answer whose head has come. Its single waits are now `deadline`'s to limit, not httpx's.
+    """The body of an answer of httpx's whose head has come. `deadline` limits its single waits now, not httpx.
 
     `give_back` is called when the connection is let go.
     """
     response.request.extensions.get("timeout", {})["read"] = None
     body = _lean_body(response) or HttpxBody(response, give_back)
-    coded = response.headers.get("content-encoding")
-    if not coded or response.is_stream_consumed:
+    return body if response.is_stream_consumed else decoded(body, response.headers.get("content-encoding"))
+
+
+def decoded(body: Body, content_encoding: str | None) -> Body:
+    """The body with the coding that its header names undone."""
+    if not content_encoding:
         return body
     try:
-        coding = coding_of(coded)
+        coding = coding_of(content_encoding)
     except CodingError as reason:
         return UnreadableBody(body, reason)
     return body if coding is None else DecodedBody(body, coding)
 
 
 def _lean_body(response: httpx.Response) -> Body | None:
-    """The lean transport's own stream: no timer, no copy and no layer between."""
+    """The lean transport's own stream, where an httpx client stands around it: no timer and no copy between."""
     lean = response.extensions.get("miiflow_stream")
     if lean is None:
         return None

@@ -1,4 +1,4 @@
-"""httpx's own clients, one for each event loop: the loop that runs in, its client and its free places out.
+"""httpx's own clients, for each event loop and each proxy, and the loop's free places.
 
 The places stand before httpcore's pool, which is told of no limit: a task cancelled while it waits in that pool may
 take its place with it for ever (encode/httpcore#1093).
@@ -7,8 +7,6 @@ take its place with it for ever (encode/httpcore#1093).
 from __future__ import annotations
 
 import asyncio
-import functools
-import ssl
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,20 +16,37 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from . import forks
+from .environment import Proxy
+from .httpx_limits import no_cookies
+from .lean.books import none_free
+from .trust import tls_context
+
 
 class LoopClient:
-    """The client of one event loop, and how many more connections it may have."""
+    """The clients of one event loop, and how many more connections they may have in all."""
 
     def __init__(self, loop: Any, limits: httpx.Limits) -> None:
         places = limits.max_connections
-        unlimited = httpx.Limits(
+        self._limits = httpx.Limits(
             max_connections=None,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
         )
-        self.client = httpx.AsyncClient(limits=unlimited, follow_redirects=False, verify=tls_context())
+        self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._loop = weakref.ref(loop)
         self._places = anyio.Semaphore(places) if places is not None else None
+        self._most = places or 0
+
+    def by(self, proxy: Proxy | None) -> httpx.AsyncClient:
+        """The client that goes by this proxy, or straight."""
+        key = None if proxy is None else proxy.url
+        found = self._clients.get(key)
+        if found is None:
+            transport = httpx.AsyncHTTPTransport(verify=tls_context(), limits=self._limits, proxy=key)
+            found = httpx.AsyncClient(transport=transport, trust_env=False, cookies=no_cookies())
+            self._clients[key] = found
+        return found
 
     async def place(self, timeout: float | None) -> Callable[[], None]:
         """Wait for a place; what gives it back, once, however often it is called.
@@ -48,7 +63,7 @@ class LoopClient:
             with anyio.move_on_after(timeout) as scope:
                 await places.acquire()
             if scope.cancelled_caught:
-                raise httpx.PoolTimeout(f"no connection became free within {timeout} s") from None
+                raise none_free(self._most, timeout) from None
         return _once(places.release)
 
     def is_of(self, loop: Any) -> bool:
@@ -60,6 +75,11 @@ class LoopClient:
         loop = self._loop()
         return loop is None or (isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed())
 
+    async def aclose(self) -> None:
+        """Close the clients."""
+        for client in self._clients.values():
+            await client.aclose()
+
 
 class LoopClients:
     """The clients by event loop; those whose loop has gone are dropped when another loop comes."""
@@ -68,9 +88,10 @@ class LoopClients:
         self._limits = limits
         self._clients: dict[int, LoopClient] = {}
         self._lock = threading.Lock()
+        forks.renew(self)
 
     def current(self) -> LoopClient:
-        """The client of the loop that runs."""
+        """The clients of the loop that runs."""
         loop = anyio.lowlevel.current_token().native_token
         found = self._clients.get(id(loop))
         if found is not None and found.is_of(loop):
@@ -81,11 +102,15 @@ class LoopClients:
         return made
 
     def take(self) -> LoopClient | None:
-        """The client of the loop that runs, which is known here no longer."""
+        """The clients of the loop that runs, which are known here no longer."""
         loop = anyio.lowlevel.current_token().native_token
         with self._lock:
             found = self._clients.pop(id(loop), None)
         return found if found is not None and found.is_of(loop) else None
+
+    def begin_anew(self) -> None:
+        """In a forked child: the clients are the parent's, and are not closed here either."""
+        self._clients, self._lock = {}, threading.Lock()
 
 
 def _nothing() -> None:
@@ -100,9 +125,3 @@ def _once(release: Callable[[], None]) -> Callable[[], None]:
             left.pop()()
 
     return give_back
-
-
-@functools.cache
-def tls_context() -> ssl.SSLContext:
-    """Made once: reading the certificates takes some 20 ms."""
-    return httpx.create_ssl_context()

@@ -1,8 +1,13 @@
-"""An httpx transport for plain HTTP/1.1 at the cost of the raw socket: requests in, responses out, nothing of LLMs."""
+"""httpx transports for plain HTTP/1.1 at the cost of the raw socket, on asyncio, on trio and in threads.
+
+Requests come in, responses go out; nothing here knows of LLMs.
+"""
 
 from __future__ import annotations
 
+from .blocking_stream import BlockingStream
+from .blocking_transport import BlockingLeanTransport
 from .stream import ResponseStream
 from .transport import LeanTransport
 
-__all__ = ["LeanTransport", "ResponseStream"]
+__all__ = ["BlockingLeanTransport", "BlockingStream", "LeanTransport", "ResponseStream"]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import httpx
 
+from ...core import clock
 from .buffers import LoopBuffers
-from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
+from .connection import RECEIVE_BYTES, is_refusal, read_error, timed_out
+from .loop_connection import LoopConnection
 from .origin import Origin
 from .request import Outgoing
 from .response import ResponseReader
-from .sockets import is_readable, shut_down
+from .sockets import is_readable, let_go_of, shut_down
+from .timeouts import Timeouts
 from .wait_timer import WaitTimer
-
-if TYPE_CHECKING:
-    from .stream import ResponseStream
 
 HIGH_WATER = 256 * 1024
 """Bytes read but not taken above which reading pauses."""
@@ -28,7 +28,7 @@ _SLICE = 256 * 1024
 _received = LoopBuffers(RECEIVE_BYTES)
 
 
-class AsyncioConnection(Connection, asyncio.BufferedProtocol):
+class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
     """One connection on an asyncio loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> None:
@@ -100,8 +100,8 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
     def follow(self, deadline: Callable[[], float | None]) -> None:
         self._timer.follow(deadline)
 
-    def more(self, stream: ResponseStream) -> Awaitable[None]:
-        return self._future(stream.read_timeout, httpx.ReadTimeout, stream.deadline)
+    def more(self, response: ResponseReader, seconds: float | None, deadline: float | None) -> Awaitable[None]:
+        return self._future(seconds, httpx.ReadTimeout, deadline)
 
     def drained(self) -> None:
         self.backlog = 0
@@ -134,25 +134,25 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
         # The loop must not be touched. Ending the connection is safe; the descriptor closes with the transport.
         fileno = self.fileno
         self._transport = None
-        if not inherited and fileno >= 0:
-            shut_down(fileno)
+        if fileno >= 0:
+            (let_go_of if inherited else shut_down)(fileno)
 
     # Sending and waiting.
 
-    async def _send(self, outgoing: Outgoing, timeout: float | None) -> bool:
+    async def _send(self, outgoing: Outgoing, timeouts: Timeouts) -> bool:
         self._streaming = False
         for part in outgoing.parts:
-            if not await self._write(part, timeout):
+            if not await self._write(part, timeouts):
                 return False
         if outgoing.rest is not None:
             async with contextlib.aclosing(outgoing.rest) as rest:
                 async for part in rest:
-                    if not await self._write(part, timeout):
+                    if not await self._write(part, timeouts):
                         return False
                     await asyncio.sleep(0)  # a body that never waits would keep its connection's end from us
         return True
 
-    async def _write(self, data: bytes, timeout: float | None) -> bool:
+    async def _write(self, data: bytes, timeouts: Timeouts) -> bool:
         view = memoryview(data)
         for start in range(0, len(data), _SLICE):
             if start:
@@ -161,7 +161,7 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
                 return False
             self._put(view[start : start + _SLICE])
             while self._write_paused and self._is_wanted():
-                await self._future(timeout, httpx.WriteTimeout, None)
+                await self._future(timeouts.within(timeouts.write), httpx.WriteTimeout, None)
         return self._is_wanted()
 
     def _put(self, data: memoryview) -> None:
@@ -172,11 +172,13 @@ class AsyncioConnection(Connection, asyncio.BufferedProtocol):
             return False
         return not is_refusal(self.response)
 
-    async def _receive_head(self, response: ResponseReader, timeout: float | None) -> None:
+    async def _receive_head(self, response: ResponseReader, timeouts: Timeouts) -> None:
         if self._lost:
             response.feed_eof()  # the end came before the request: nobody else will tell
+        deadline = timeouts.deadline(timeouts.read)
         while not response.head_done and not response.ended:
-            await self._future(timeout, httpx.ReadTimeout, None)
+            seconds = None if deadline is None else max(deadline - clock.monotonic(), 0.0)
+            await self._future(seconds, httpx.ReadTimeout, None)
         self._streaming = True
 
     def _future(

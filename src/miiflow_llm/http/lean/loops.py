@@ -6,7 +6,6 @@ Pools of loops that have gone, and those inherited through fork, are dropped wit
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import threading
 import weakref
@@ -16,13 +15,14 @@ from typing import Any, NamedTuple
 import anyio.lowlevel
 import httpx
 
+from .. import forks
 from . import asyncio_dial
-from .connection import Connection
+from .loop_connection import LoopConnection
 from .origin import Origin
 from .pool import Pool
 from .threads import call_soon_threadsafe
 
-Opener = Callable[[Origin, ssl.SSLContext | None, str | None], Awaitable[Connection]]
+Opener = Callable[[Origin, ssl.SSLContext | None, str | None], Awaitable[LoopConnection]]
 
 
 class LoopPool(NamedTuple):
@@ -55,12 +55,10 @@ class LoopPools:
         self._limits = limits
         self._pools: dict[int, LoopPool] = {}
         self._lock = threading.Lock()
-        self._pid = os.getpid()
+        forks.renew(self)
 
     def current(self) -> LoopPool:
         """The pool of the running loop, asyncio's or any that anyio knows. Raises RuntimeError outside one."""
-        if self._pid != os.getpid():
-            self._disinherit()
         loop = anyio.lowlevel.current_token().native_token
         found = self._pools.get(id(loop))
         if found is None or found.loop() is not loop:
@@ -69,8 +67,6 @@ class LoopPools:
 
     def take_all(self) -> list[LoopPool]:
         """Every live pool; none of them is known here any longer."""
-        if self._pid != os.getpid():
-            self._disinherit()
         with self._lock:
             self._drop_stale()
             pools = list(self._pools.values())
@@ -90,10 +86,10 @@ class LoopPools:
                 del self._pools[key]
                 found.pool.abandon(inherited=False)
 
-    def _disinherit(self) -> None:
+    def begin_anew(self) -> None:
+        """In a forked child: the pools are the parent's."""
         inherited, self._pools = self._pools, {}
-        self._lock = threading.Lock()  # a thread of the parent may have held it
-        self._pid = os.getpid()
+        self._lock = threading.Lock()
         for found in inherited.values():
             found.pool.abandon(inherited=True)
 

@@ -7,10 +7,12 @@ httpx.LocalProtocolError before a byte is sent. Header values are never quoted i
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import NamedTuple
 
 import httpx
+
+from ..credentials import SecretBytes
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
@@ -55,26 +57,41 @@ def outgoing(request: httpx.Request) -> Outgoing:
     return Outgoing((head,), _framed_stream(stream, framing), keep_alive)
 
 
-def _head(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> bytes:
-    method = request.method.encode("ascii", "replace")
-    target = request.extensions.get("target", request.url.raw_path)
-    if not _TOKEN.fullmatch(method) or method == b"CONNECT":
-        raise httpx.LocalProtocolError(f"{request.method!r} is not a method that this transport can send")
-    if not _TARGET.fullmatch(target):
-        raise httpx.LocalProtocolError("the request target holds a space, a control or a non-ASCII character")
-    lines = [b"%s %s HTTP/1.1\r\n" % (method, target)]
-    hosts = 0
+def written(method: str, target: bytes, lines: bytes, body: bytes | None, *, keep_alive: bool) -> Outgoing:
+    """A request of `header_lines`, the Host header among them, and a body whose length is added."""
+    length = b"" if body is None else b"content-length: %d\r\n" % len(body)
+    head = SecretBytes(b"".join((_request_line(method, target), lines, length, b"\r\n")))
+    return Outgoing(_joined(head, body or b""), None, keep_alive)
+
+
+def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The headers as they go over the wire. Raises httpx.LocalProtocolError for what would break out of its line."""
+    lines = []
     for name, value in headers:
         if not _TOKEN.fullmatch(name):
             raise httpx.LocalProtocolError(f"{name!r} is not a legal header name")
         if _CONTROL.search(value):
             raise httpx.LocalProtocolError(f"the value of header {name!r} holds a control character")
-        hosts += name.lower() == b"host"
         lines.append(b"%s: %s\r\n" % (name, value))
+    return b"".join(lines)
+
+
+def _head(request: httpx.Request, headers: list[tuple[bytes, bytes]]) -> bytes:
+    line = _request_line(request.method, request.extensions.get("target", request.url.raw_path))
+    lines = header_lines(headers)
+    hosts = sum(name.lower() == b"host" for name, _ in headers)
     if hosts != 1:
         raise httpx.LocalProtocolError(f"a request has one Host header, this one has {hosts}")
-    lines.append(b"\r\n")
-    return b"".join(lines)
+    return SecretBytes(line + lines + b"\r\n")
+
+
+def _request_line(method: str, target: bytes) -> bytes:
+    name = method.encode("ascii", "replace")
+    if not _TOKEN.fullmatch(name) or name == b"CONNECT":
+        raise httpx.LocalProtocolError(f"{method!r} is not a method that this transport can send")
+    if not _TARGET.fullmatch(target):
+        raise httpx.LocalProtocolError("the request target holds a space, a control or a non-ASCII character")
+    return b"%s %s HTTP/1.1\r\n" % (name, target)
 
 
 def _framing(headers: list[tuple[bytes, bytes]]) -> _Framing:
@@ -121,7 +138,7 @@ async def _framed_stream(stream: httpx.AsyncByteStream, framing: _Framing) -> As
 
 def _joined(head: bytes, body: bytes) -> tuple[bytes, ...]:
     if len(body) <= _JOIN_LIMIT:
-        return (head + body,)
+        return (SecretBytes(head + body),)
     return (head, body)
 
 

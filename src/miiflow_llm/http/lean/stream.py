@@ -8,15 +8,12 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 import httpx
 
-from .connection import Connection
+from .loop_connection import LoopConnection
+from .pool import Pool
 from .response import ResponseReader
-
-if TYPE_CHECKING:
-    from .pool import Pool
 
 
 class ResponseStream(httpx.AsyncByteStream):
@@ -27,7 +24,7 @@ class ResponseStream(httpx.AsyncByteStream):
     the next wait. `read_timeout` is httpx's: seconds that one wait may last. None is no limit for either.
     """
 
-    def __init__(self, connection: Connection, response: ResponseReader, pool: Pool, read_timeout: float | None):
+    def __init__(self, connection: LoopConnection, response: ResponseReader, pool: Pool, read_timeout: float | None):
         self.deadline: float | None = None
         self.read_timeout = read_timeout
         self.response = response
@@ -48,7 +45,7 @@ class ResponseStream(httpx.AsyncByteStream):
         if not pieces:
             try:
                 while not (pieces or response.ended):
-                    await self._connection.more(self)
+                    await self._connection.more(response, self.read_timeout, self.deadline)
             except httpx.TimeoutException:
                 self.abort()
                 raise

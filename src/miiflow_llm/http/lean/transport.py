@@ -11,11 +11,11 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from .connection import Connection
+from .errors import connect_error, connect_timeout, is_stale, stale
+from .loop_connection import LoopConnection
 from .loops import LoopPool, LoopPools
 from .origin import Origin
 from .request import Outgoing, outgoing
-from .response import ResponseReader
 from .sockets import keep_alive
 from .stream import ResponseStream
 from .timeouts import Timeouts
@@ -58,15 +58,35 @@ class LeanTransport(httpx.AsyncBaseTransport):
         """
         timeouts = Timeouts.of(request.extensions)
         origin = Origin.of(request.url, request.extensions.get("sni_hostname"))
-        here = self._pools.current()
-        connection, response = await self._exchange(here, origin, request.method, outgoing(request), timeouts)
-        stream = ResponseStream(connection, response, here.pool, timeouts.read)
+        stream = await self.open(request.method, origin, outgoing(request), timeouts)
+        stream.read_timeout = timeouts.read
+        response = stream.response
         extensions = {
             "http_version": response.http_version,
             "reason_phrase": response.reason,
             "miiflow_stream": stream,
         }
         return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=extensions)
+
+    async def open(self, method: str, origin: Origin, sent: Outgoing, timeouts: Timeouts) -> ResponseStream:
+        """Send a request and wait for the head of its response. Raises as `handle_async_request` does."""
+        here, fresh = self._pools.current(), False
+        while True:
+            connection = await self._connection(here, origin, timeouts, fresh=fresh)
+            try:
+                response = await connection.exchange(method, sent, timeouts)
+                return ResponseStream(connection, response, here.pool, None)
+            except BaseException as exc:
+                connection.abort()
+                here.pool.discard(connection)
+                if not is_stale(exc, connection):
+                    raise
+                here.pool.distrust(connection)
+                if not self._retry_stale:
+                    raise stale(exc) from None
+                if not sent.replayable:
+                    raise
+                fresh = True
 
     async def warm(self, url: httpx.URL | str | None = None, *, timeout: float | None = None) -> None:
         """Do ahead what a first request would wait for: the TLS context and, with `url`, a connection to its host.
@@ -89,44 +109,24 @@ class LeanTransport(httpx.AsyncBaseTransport):
             found.close()
         await anyio.lowlevel.cancel_shielded_checkpoint()  # asyncio closes its sockets in the next turn
 
-    async def _exchange(
-        self, here: LoopPool, origin: Origin, method: str, sent: Outgoing, timeouts: Timeouts
-    ) -> tuple[Connection, ResponseReader]:
-        fresh = False
-        while True:
-            connection = await self._connection(here, origin, timeouts, fresh=fresh)
-            try:
-                return connection, await connection.exchange(method, sent, timeouts)
-            except BaseException as exc:
-                connection.abort()
-                here.pool.discard(connection)
-                closed = isinstance(exc, httpx.ReadError | httpx.RemoteProtocolError)
-                if not (self._retry_stale and closed and connection.was_stale() and sent.replayable):
-                    raise
-                fresh = True
-
-    async def _connection(self, here: LoopPool, origin: Origin, timeouts: Timeouts, *, fresh: bool) -> Connection:
-        connection = await here.pool.acquire(origin, timeouts.pool, fresh=fresh)
+    async def _connection(self, here: LoopPool, origin: Origin, timeouts: Timeouts, *, fresh: bool) -> LoopConnection:
+        connection = await here.pool.acquire(origin, timeouts.within(timeouts.pool), fresh=fresh)
         if connection is None:
             try:
-                connection = await self._open(here, origin, timeouts.connect)
+                connection = await self._open(here, origin, timeouts.within(timeouts.connect))
             except BaseException:
                 here.pool.vacate()
                 raise
             here.pool.adopt(connection)
         return connection
 
-    async def _open(self, here: LoopPool, origin: Origin, timeout: float | None) -> Connection:
-        with anyio.move_on_after(timeout):
+    async def _open(self, here: LoopPool, origin: Origin, seconds: float | None) -> LoopConnection:
+        with anyio.move_on_after(seconds):
+            context = (self._ssl_context or await default_context()) if origin.tls else None
             try:
-                context = (self._ssl_context or await default_context()) if origin.tls else None
                 connection = await here.open(origin, context, self._local_address)
                 keep_alive(connection.fileno)
                 return connection
-            except TimeoutError as exc:
-                raise httpx.ConnectTimeout(f"{origin.host}:{origin.port} did not answer: {exc}") from exc
-            except (OSError, ValueError, anyio.BrokenResourceError, anyio.ClosedResourceError) as exc:
-                raise httpx.ConnectError(
-                    f"could not connect to {origin.host}:{origin.port}: {str(exc) or type(exc).__name__}"
-                ) from exc
-        raise httpx.ConnectTimeout(f"could not connect to {origin.host}:{origin.port} within {timeout} s")
+            except Exception as exc:  # event loops raise many kinds, some of them by mistake
+                raise connect_error(exc, origin, seconds) from exc
+        raise connect_timeout(origin, seconds)

@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import anyio
 import anyio.abc
@@ -20,23 +20,22 @@ import httpx
 import trio
 
 from .buffers import LoopBuffers
-from .connection import RECEIVE_BYTES, Connection, is_refusal, read_error, timed_out
+from .connection import RECEIVE_BYTES, is_refusal, read_error, timed_out
+from .loop_connection import LoopConnection
 from .origin import Origin
 from .request import Outgoing
 from .response import ResponseReader
 from .sockets import is_readable
+from .timeouts import Timeouts
 from .trio_timers import TrioTimers
 from .wait_timer import WaitTimer
-
-if TYPE_CHECKING:
-    from .stream import ResponseStream
 
 _received = LoopBuffers(RECEIVE_BYTES)
 
 _SLICE = 64 * 1024  # up to here a body is sent without listening for an early answer
 
 
-class TrioConnection(Connection):
+class TrioConnection(LoopConnection):
     """One connection over an anyio socket stream."""
 
     def __init__(self, stream: anyio.abc.SocketStream, origin: Origin) -> None:
@@ -51,10 +50,9 @@ class TrioConnection(Connection):
 
     # What the stream and the pool call.
 
-    async def more(self, stream: ResponseStream) -> None:
-        response = stream.response
-        if stream.read_timeout is not None or stream.deadline is not None:
-            self._timer.begin(stream.read_timeout, stream.deadline)
+    async def more(self, response: ResponseReader, seconds: float | None, deadline: float | None) -> None:
+        if seconds is not None or deadline is not None:
+            self._timer.begin(seconds, deadline)
         try:
             await self._receive(response)
         finally:
@@ -95,14 +93,14 @@ class TrioConnection(Connection):
 
     # Sending and waiting.
 
-    async def _send(self, outgoing: Outgoing, timeout: float | None) -> bool:
+    async def _send(self, outgoing: Outgoing, timeouts: Timeouts) -> bool:
         if outgoing.rest is None and len(outgoing.parts) == 1:
-            return await self._write(outgoing.parts[0], timeout)
+            return await self._write(outgoing.parts[0], timeouts)
         sent, failure = False, None
         async with anyio.create_task_group() as group:
             group.start_soon(self._listen, group.cancel_scope)
             try:
-                sent = await self._write_all(outgoing, timeout)
+                sent = await self._write_all(outgoing, timeouts)
             except Exception as exc:  # raised below: the group would wrap it
                 failure = exc
             group.cancel_scope.cancel()
@@ -117,27 +115,27 @@ class TrioConnection(Connection):
         if is_refusal(response):
             sending.cancel()
 
-    async def _write_all(self, outgoing: Outgoing, timeout: float | None) -> bool:
+    async def _write_all(self, outgoing: Outgoing, timeouts: Timeouts) -> bool:
         for part in outgoing.parts:
-            if not await self._write_slices(part, timeout):
+            if not await self._write_slices(part, timeouts):
                 return False
         if outgoing.rest is not None:
             async with contextlib.aclosing(outgoing.rest) as rest:
                 async for part in rest:
-                    if not await self._write_slices(part, timeout):
+                    if not await self._write_slices(part, timeouts):
                         return False
         return True
 
-    async def _write_slices(self, data: bytes, timeout: float | None) -> bool:
+    async def _write_slices(self, data: bytes, timeouts: Timeouts) -> bool:
         response = cast("ResponseReader", self.response)
         for start in range(0, len(data), _SLICE):
-            if is_refusal(response) or not await self._write(data[start : start + _SLICE], timeout):
+            if is_refusal(response) or not await self._write(data[start : start + _SLICE], timeouts):
                 return False
         return True
 
-    async def _write(self, data: bytes, timeout: float | None) -> bool:
+    async def _write(self, data: bytes, timeouts: Timeouts) -> bool:
         try:
-            with anyio.move_on_after(timeout) as scope:
+            with anyio.move_on_after(timeouts.within(timeouts.write)) as scope:
                 await self._put(data)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError):
             return False  # the peer may have answered before it hung up
@@ -145,17 +143,19 @@ class TrioConnection(Connection):
             raise timed_out(httpx.WriteTimeout)
         return True
 
-    async def _receive_head(self, response: ResponseReader, timeout: float | None) -> None:
-        while not response.head_done and not response.ended:
-            if timeout is None:
-                await self._receive(response)
-            elif not await self._receive_within(timeout, response):
-                raise timed_out(httpx.ReadTimeout)
-
-    async def _receive_within(self, seconds: float, response: ResponseReader) -> bool:
+    async def _receive_head(self, response: ResponseReader, timeouts: Timeouts) -> None:
+        seconds = timeouts.within(timeouts.read)
+        if seconds is None:
+            await self._receive_all_of_the_head(response)
+            return
         with anyio.move_on_after(seconds) as scope:
+            await self._receive_all_of_the_head(response)
+        if scope.cancelled_caught and not response.head_done and not response.ended:
+            raise timed_out(httpx.ReadTimeout)
+
+    async def _receive_all_of_the_head(self, response: ResponseReader) -> None:
+        while not response.head_done and not response.ended:
             await self._receive(response)
-        return not scope.cancelled_caught
 
     async def _put(self, data: bytes) -> None:
         await self._stream.send(data)

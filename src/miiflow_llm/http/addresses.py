@@ -1,0 +1,62 @@
+"""Checks where requests go, and what headers say, before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ..core.exceptions import ConfigurationError
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def checked_headers(headers: Mapping[str, object]) -> dict[str, str]:
+    """The headers by lower-case name.
+
+    Raises:
+        ConfigurationError: a name or value would break out of its line, or is not ASCII text.
+    """
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        if not isinstance(value, str) or _UNSAFE.search(value) or not value.isascii() or not _TOKEN.fullmatch(name):
+            raise ConfigurationError(f"header {name!r}: names are tokens, values ASCII text without control characters")
+        checked[name.lower()] = value
+    return checked
+
+
+def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
+    """The base URL without a trailing slash.
+
+    Raises:
+        ConfigurationError: it is not an http(s) URL, or a key would go in the clear to a host that is not this machine.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise _not_a_url(url) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or _UNSAFE.search(url) or " " in url:
+        raise _not_a_url(url)
+    if parts.query or parts.fragment:
+        raise ConfigurationError("base_url holds a query or fragment, but the dialect's path is joined to its end")
+    if parts.username or parts.password:
+        raise ConfigurationError("base_url holds a user name or password; give the key as api_key")
+    if parts.scheme == "http" and with_key and not allow_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"base_url sends the API key over plain http to {parts.hostname}; use https, or pass allow_http=True"
+        )
+    return url.rstrip("/")
+
+
+def _not_a_url(url: str) -> ConfigurationError:
+    return ConfigurationError(f"base_url={url[:200]!r} is not an http(s) URL, such as https://api.example.com/v1")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
