@@ -146,6 +146,30 @@ def test_alternatives_ask_for_logprobs_elsewhere() -> None:
     assert planned("ollama", "m", {"top_logprobs": 2}).body["logprobs"] is True
 
 
+JSON_WORD = [
+    ("openai", "gpt-4.1"),
+    ("openai/openai_responses", "gpt-6-luna"),
+    ("azure", "gpt-4.1"),
+    ("deepseek", "deepseek-flash"),
+    ("groq", "openai/gpt-oss-120b"),
+    ("alibaba", "qwen-plus"),
+]
+
+
+@pytest.mark.parametrize(("provider", "model"), JSON_WORD)
+def test_the_word_json(provider: str, model: str) -> None:
+    """Servers that want the word in a prompt get it, with a note; a prompt that has it stays as it is."""
+    plan = planned(provider, model, {"json_mode": True})
+    turns = plan.body.get("messages") or plan.body["input"]
+    assert [turn["role"] for turn in turns] == ["system", "user"]
+    assert "JSON" in str(turns[0])
+    assert [note for note in plan.notes if note.startswith("added: a system message that asks for JSON")]
+    asked = planned(provider, model, {"json_mode": True, "messages": "Give me json, please."})
+    assert len(asked.body.get("messages") or asked.body["input"]) == 1
+    assert not [note for note in asked.notes if note.startswith("added")]
+    assert not [note for note in planned(provider, model, {}).notes if note.startswith("added")]
+
+
 def test_greedy_sampling() -> None:
     """Mistral refuses greedy sampling from less than all: without `top_p` it is said to be 1."""
     assert planned("mistral", "mistral-small-latest", {"temperature": 0}).body["top_p"] == 1

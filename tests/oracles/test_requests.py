@@ -12,7 +12,7 @@ import pytest
 
 from miiflow_llm.core.exceptions import MiiflowLLMError
 
-from ..dialects.features import WIRES, bodies
+from ..dialects.features import LISTED, bodies
 
 pytest.importorskip("pydantic")
 
@@ -177,5 +177,5 @@ def test_every_excuse_is_needed() -> None:
 
 def test_every_sdk_has_its_wires() -> None:
     """The wires that are not checked are those of makers without an SDK of their own here."""
-    others = {WIRES[wire][0] for wire in WIRES.keys() - CHECKS.keys()}
+    others = {LISTED[wire][0] for wire in LISTED.keys() - CHECKS.keys()}
     assert others == {"ollama", "deepseek", "openrouter", "togetherai", "xai", "azure", "ai21", "openai-compatible"}

@@ -14,6 +14,7 @@ from ..tables import (
     fault,
     inside,
     is_on,
+    says_json,
     take,
 )
 
@@ -28,6 +29,7 @@ PROVIDER = Provider(
     env=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
     base_url_env=(BaseUrlFrom("DASHSCOPE_BASE_URL"), BaseUrlFrom("DASHSCOPE_API_BASE")),
     example_model="qwen-plus",
+    prepare=(says_json,),
     takes=("max_tokens", "top_k", "seed", "logprobs", "parallel_tool_calls"),
     body={
         "presence_penalty": take("presence_penalty"),

@@ -7,7 +7,7 @@ from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
-from ..tables import Also, Auth, BaseUrlFrom, Provider, ResponseHeaders, Rows, fault, refused
+from ..tables import Also, Auth, BaseUrlFrom, Provider, ResponseHeaders, Rows, fault, refused, says_json
 from ..tables.media_parts import text_or
 from ._openai_models import (
     CHAT_DROPS,
@@ -41,6 +41,7 @@ PROVIDER = Provider(
     ),
     example_model="gpt-6-luna",
     shared=Rows(
+        prepare=(says_json,),
         media={AudioBlock: ("audio/wav", "audio/mp3")},
         errors=(
             fault(error.ModelNotFoundError, "DeploymentNotFound", status=404),

@@ -30,6 +30,7 @@ from ..tables import (
     joined,
     not_offered,
     refused,
+    says_json,
     take,
     when,
 )
@@ -63,6 +64,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("DEEPSEEK_BASE_URL"), BaseUrlFrom("DEEPSEEK_API_BASE")),
     example_model="deepseek-flash",
     shared=Rows(
+        prepare=(says_json,),
         finish={"insufficient_system_resource": "error"},
         errors=(
             fault(

@@ -15,6 +15,7 @@ from ..tables import (
     joined,
     not_offered,
     refused,
+    says_json,
     take,
 )
 from ..tables.media_parts import text_or
@@ -31,6 +32,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("GROQ_BASE_URL", "/openai/v1"), BaseUrlFrom("GROQ_API_BASE")),
     embeddings=not_offered("Groq embeds no texts; use another provider for that"),
     example_model="openai/gpt-oss-120b",
+    prepare=(says_json,),
     takes=("seed", "strict_schema", "hosted_tools", "parallel_tool_calls", "service_tier", "user"),
     body={
         "reasoning_effort": by_model(

@@ -23,6 +23,7 @@ from ..tables import (
     by_model,
     by_role,
     inside,
+    says_json,
     take,
     when,
 )
@@ -91,7 +92,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("OPENAI_BASE_URL"), BaseUrlFrom("OPENAI_API_BASE")),
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
-    shared=Rows(media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
+    shared=Rows(prepare=(says_json,), media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
     takes=CHAT_TAKES,
     body={"reasoning_effort": efforts(), "safety_identifier": take("user")},
     parts={

@@ -1,9 +1,21 @@
 """Perplexity: the OpenAI Chat format over models that search; what they found comes with the last chunk."""
 
 from ..core import exceptions as error
-from ..core.messages import AudioBlock, DocumentBlock, ToolResult
+from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, ToolResult
 from ..dialects.openai_chat import OPENAI_CHAT, TEXT_RESULT
-from ..tables import DOCUMENTS_AS_TEXT, NO_AUDIO, BaseUrlFrom, Provider, drop, effort, emit, fault, not_offered, take
+from ..tables import (
+    DOCUMENTS_AS_TEXT,
+    NO_AUDIO,
+    BaseUrlFrom,
+    Provider,
+    drop,
+    effort,
+    emit,
+    fault,
+    inside,
+    not_offered,
+    take,
+)
 
 FOUND = emit("citation", "citations", when="choices[0].finish_reason", row="citations")
 
@@ -19,7 +31,12 @@ PROVIDER = Provider(
     example_model="sonar",
     takes=("max_tokens", "top_k", "penalties", "logprobs", "parallel_tool_calls"),
     body={"reasoning_effort": take("reasoning", through=effort("minimal", "low", "medium", "high"))},
-    parts={DocumentBlock: DOCUMENTS_AS_TEXT, AudioBlock: NO_AUDIO, ToolResult: TEXT_RESULT},
+    parts={
+        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("media.url")}}),
+        DocumentBlock: DOCUMENTS_AS_TEXT,
+        AudioBlock: NO_AUDIO,
+        ToolResult: TEXT_RESULT,
+    },
     more_events=(FOUND,),
     more_whole=(FOUND,),
     errors=(fault(error.ContextLengthError, "too_many_prompt_tokens", stands_for=400),),

@@ -2,7 +2,6 @@
 
 from ..core import exceptions as error
 from ..core.messages import AudioBlock, DocumentBlock
-from ..dialects._responses_reading import DONE
 from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
 from ..tables import (
@@ -154,7 +153,13 @@ PROVIDER = Provider(
             events={
                 "custom_tool_call_start": None,
                 "custom_tool_call_done": None,
-                "opaque": emit("opaque", json("item"), block="output_index", where=("item.type", KINDS), on=DONE),
+                "opaque": emit(
+                    "opaque",
+                    json("item"),
+                    block="output_index",
+                    where=("item.type", KINDS),
+                    on="response.output_item.done",
+                ),
             },
             whole={"custom_tool_call": None, "opaque": emit("opaque", json("."), where=("type", KINDS))},
             more_events=(AT_WORK,),

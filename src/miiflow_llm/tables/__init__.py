@@ -25,7 +25,7 @@ from ..schema.subset import SchemaSubset
 from .cache_marks import first_and_last_marks, lifetime
 from .check import all_rules, checked
 from .counters import Counter, count, count_unless_in_total
-from .dialect import Dialect, Prepare, Structured
+from .dialect import Dialect, Structured
 from .drops import Drop, at_least, but, drop
 from .endpoint import Endpoint, not_offered
 from .event_words import (
@@ -53,8 +53,10 @@ from .event_words import (
 )
 from .faults import Fault, fault
 from .ids import nine, within_64
+from .json_word import says_json
 from .media import Media
 from .media_parts import DOCUMENTS_AS_TEXT, NO_AUDIO, data_url, document_text, file_name, linked, text_or
+from .noting import Prepare, noting
 from .provider import (
     Also,
     Auth,
@@ -178,9 +180,11 @@ __all__ = [
     "merge",
     "nine",
     "not_offered",
+    "noting",
     "other_than",
     "refused",
     "runs_none",
+    "says_json",
     "take",
     "text_or",
     "tokens",

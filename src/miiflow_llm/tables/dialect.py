@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 
-from ..core.request import ChatRequest
 from ..schema.subset import SchemaSubset
 from .counters import Counter
 from .drops import Drop
 from .endpoint import Endpoint, not_offered
 from .event_words import Rule, RuleLike
 from .faults import Fault
+from .noting import Prepare
 from .request_words import Place, PlaceBy
 from .response_headers import ResponseHeaders
 from .template import holes
-
-Prepare = Callable[[ChatRequest], ChatRequest]
-"""What a table cannot say of a request: the request in, the request as this wire wants it out."""
 
 Structured = Literal["native", "tool", "prompt"]
 """How a model is made to follow a schema: the wire's own field, a tool it must call, or words in the prompt."""

@@ -10,11 +10,12 @@ import msgspec
 from ..core.exceptions import ConfigurationError
 from .check import checked
 from .counters import Counter
-from .dialect import Dialect, Prepare, Structured
+from .dialect import Dialect, Structured
 from .drops import Drop
 from .endpoint import Endpoint
 from .event_words import Each, RuleLike
 from .faults import Fault
+from .noting import Prepare
 from .request_words import Place, PlaceBy
 from .response_headers import ResponseHeaders
 

@@ -16,6 +16,7 @@ from ...core.exceptions import ConfigurationError, UnsupportedParameterError
 from ...core.request import PARAMETERS, ChatRequest
 from ...tables import Dialect, Drop, Take
 from ...tables.drops import Values, seen
+from ...tables.noting import note_of
 from ...tables.template import NOTHING, takes, words
 from . import conversation
 from .conversation import Writer
@@ -68,7 +69,9 @@ def encode(
     """
     notes = Notes()
     for prepare in dialect.prepare:
-        request = prepare(request)
+        changed = prepare(request)
+        notes += [note] if changed is not request and (note := note_of(prepare)) else []
+        request = changed
     callers = callers_names(dialect, request)
     notes += [f"renamed: tool {ours} -> {theirs}" for theirs, ours in callers.items()]
     request = with_wire_names(request, callers)
