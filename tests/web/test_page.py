@@ -234,7 +234,7 @@ def test_the_keyboard_alone(page: Any) -> None:
     assert page.evaluate("document.activeElement.id") == "send"
     page.keyboard.press("Enter")
     page.wait_for_selector(".facts")
-    assert page.evaluate("document.activeElement.id") == "text"
+    page.wait_for_selector("#text:focus")
     page.focus(".answer summary")
     page.keyboard.press("Space")
     assert page.is_visible(".answer details p")
@@ -340,3 +340,50 @@ def test_small_and_dark(page: Any) -> None:
     named = "(e) => e.ariaLabel || e.innerText || e.labels?.length > 0"
     assert page.evaluate(f"[...document.querySelectorAll('button, select, textarea')].every({named})")
     shot(page, "phone-dark")
+
+
+HOSTILE = {
+    "quotes": ">" * 3000 + " deep",
+    "quoted lines": "\n".join(">" * depth + " x" for depth in range(1, 400)),
+    "bullets": "\n".join(" " * depth + "- x" for depth in range(1500)),
+    "heading": "# a" + " " * 100_000 + "b",
+    "closing marks": "# a" + " #" * 50_000 + "b",
+    "ticks": "`" * 50_000,
+    "stars": "**a" * 20_000,
+    "brackets": "[" * 50_000,
+    "links": "http://" * 8_000,
+    "dashes": "a | b\n" + "-" * 50_000 + "x",
+    "rules": "- " * 30_000 + "x",
+    "lines": "\n".join("> x" for _ in range(3000)),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_answer_does_not_kill_the_tab(chromium: Any, site: str, kind: str) -> None:
+    """Markdown that is nested without end, or made for backtracking, is drawn in a bounded time, its words kept."""
+    context = chromium.new_context(bypass_csp=True)  # the page's own functions are called by the test
+    tab = context.new_page()
+    opened(tab, site)
+    drawn = tab.evaluate(
+        r"""async (text) => {
+            const html = await (await fetch("./")).text();
+            const script = html.match(/<script type="module">([^]*?)<\/script>/)[1];
+            const body = script.slice(script.indexOf("const make ="), script.indexOf("const IDEAS"))
+                + script.slice(script.indexOf("const DEEPEST"), script.indexOf("/** Where the last blank"));
+            const elements = new Function(`const say = () => {}; ${body}; return elements;`)();
+            const began = performance.now();
+            const made = elements(text.split("\n"));
+            const box = document.createElement("div");
+            box.append(...made);
+            const deepest = (node) => { let most = 0; const todo = [[node, 0]];
+                while (todo.length) { const [at, depth] = todo.pop(); most = Math.max(most, depth);
+                    for (const child of at.children) todo.push([child, depth + 1]); }
+                return most; };
+            return { ms: performance.now() - began, depth: deepest(box), words: box.textContent.length };
+        }""",
+        HOSTILE[kind],
+    )
+    context.close()
+    assert drawn["ms"] < 4000
+    assert drawn["depth"] < 60
+    assert drawn["words"] > 0

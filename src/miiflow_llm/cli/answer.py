@@ -16,7 +16,8 @@ from rich.text import Text
 from ..calls.sync_streams import SyncChatStream
 from ..core.exceptions import MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
-from .ending import code_of, printable, say
+from ..core.text import printable
+from .ending import code_of, say
 from .output import console, is_terminal, write, write_json
 
 REDRAWS = 8

@@ -224,6 +224,10 @@ def serve(
     ] = None,
     config: Config = None,
     demo: Annotated[bool, typer.Option("--demo", help="Replayed answers, with no key and no network.")] = False,
+    allow_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A further name that it is reached by; repeatable."),
+    ] = None,
     env_file: EnvFile = ".env",
 ) -> None:
     """Serve the web page: choose a provider and model, watch the answer arrive.
@@ -233,7 +237,16 @@ def serve(
     from .serving import Order
     from .serving import serve as run
 
-    run(Order(host=host, port=port, models=models or (), config=config, demo=demo, env_file=env_file))
+    order = Order(
+        host=host,
+        port=port,
+        models=models or (),
+        config=config,
+        demo=demo,
+        allow_hosts=allow_hosts or (),
+        env_file=env_file,
+    )
+    run(order)
 
 
 @app.command("check", epilog=EPILOG)

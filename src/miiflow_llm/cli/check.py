@@ -12,10 +12,11 @@ from rich.text import Text
 
 from ..client.env import load_env
 from ..core.exceptions import ConfigurationError
+from ..core.text import printable
 from .checking import calls, errors, streams, wholes
 from .checking.finding import Finding, Row, Verdict
 from .checking.recording import Asker, Recorded
-from .ending import FAILED, printable
+from .ending import FAILED
 from .output import console, is_terminal, write, write_json
 
 QUESTION = "Count from one to twenty in words, separated by commas. Nothing else."

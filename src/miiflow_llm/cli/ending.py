@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 import typer
 
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
+from ..core.text import printable
 
 FAILED = 1
 """The provider or the network failed."""
@@ -64,14 +65,3 @@ def line(error: MiiflowLLMError) -> str:
 def say(text: str) -> None:
     """A line for the person, beside the output."""
     print(f"miiflow-llm: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201  a command prints
-
-
-def printable(text: str) -> str:
-    """The text without control characters: a model's or a server's words must not steer the terminal."""
-    return text.translate(_CONTROL)
-
-
-_CONTROL: dict[int, str | None] = {
-    **{code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
-    **dict.fromkeys((0x85, 0x2028, 0x2029), "\n"),
-}

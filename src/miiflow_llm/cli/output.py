@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .ending import printable
+from ..core.text import printable
 
 
 def console() -> Console:
@@ -25,8 +25,8 @@ def is_terminal(screen: Console) -> bool:
 
 
 def write(text: str) -> None:
-    """Plain text as it is, at once."""
-    sys.stdout.write(text)
+    """Plain text, at once: as it is into a pipe or a file, without what would steer a terminal on one."""
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 

@@ -23,13 +23,18 @@ from .output import write
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """What is served, and where. `models` are `provider:model`; `demo` replays answers, with no key and no network."""
+    """What is served, and where. `models` are `provider:model`; `demo` replays answers, with no key and no network.
+
+    On loopback, requests to another `Host` than this machine's own names and `allow_hosts` are refused, so that no web
+    page can have the user's key used by a name of its own (DNS rebinding).
+    """
 
     host: str
     port: int
     models: Sequence[str] = ()
     config: str | None = None
     demo: bool = False
+    allow_hosts: Sequence[str] = ()
     env_file: str = ".env"
 
 
@@ -48,7 +53,7 @@ def serve(order: Order) -> None:
         say(f"anyone who reaches {order.host} can ask with your keys: there is no authentication")
     listener = _listener(order)
     write(f"{_address(order.host, listener)}\n")
-    anyio.run(_run, uvicorn, web, listener, served, order.config)
+    anyio.run(_run, uvicorn, web, listener, served, order)
 
 
 def allowed(order: Order) -> dict[str, list[str]]:
@@ -88,12 +93,23 @@ def _example(name: str) -> str:
         return ""
 
 
-async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[str, Any], config: str | None) -> None:
-    settled = msgspec.to_builtins(load(config)) if _configured(config) else None
+async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[str, Any], order: Order) -> None:
+    settled = msgspec.to_builtins(load(order.config)) if _configured(order.config) else None
+    hosts = hosts_of(order)
     async with ClientPool(settled) as pool:
-        app = web.create_app(pool.get, models=served) if served else _needed("miiflow_llm.web.demo").demo_app()
+        if served:
+            app = web.create_app(pool.get, models=served, allow_hosts=hosts)
+        else:
+            app = _needed("miiflow_llm.web.demo").demo_app(allow_hosts=hosts)
         settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
         await uvicorn.Server(settings).serve(sockets=[listener])
+
+
+def hosts_of(order: Order) -> list[str] | None:
+    """The names by which this service may be reached; `None` for any, if it is open to others and none was named."""
+    if not _is_loopback(order.host):
+        return [order.host, *order.allow_hosts] if order.allow_hosts else None
+    return ["localhost", "127.0.0.1", "::1", order.host, *order.allow_hosts]
 
 
 def _listener(order: Order) -> socket.socket:

@@ -11,3 +11,14 @@ _MAX_MESSAGE = 2000
 def clean(text: str) -> str:
     """`text` from the wire, fit for a message or a log line: no control characters, a bounded length."""
     return _CONTROL.sub(" ", text).strip()[:_MAX_MESSAGE]
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a model's or a server's words must not steer a terminal."""
+    return text.translate(_STEERING)
+
+
+_STEERING: dict[int, str | None] = {
+    **{code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
+    **dict.fromkeys((0x85, 0x2028, 0x2029), "\n"),
+}

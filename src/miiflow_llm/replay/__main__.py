@@ -26,6 +26,7 @@ from .errors import CaptureError, ReplayError
 from .fake import FakeError, fake_all
 from .looking import WIDTH, compare, problems, show
 from .match import ASPECTS
+from .printing import put
 from .reading import is_spoken
 from .server import ReplayServer
 from .store import captures_of, load
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m miifl
     try:
         return anyio.run(options.run, options) or 0
     except (ReplayError, MiiflowLLMError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  a command's message
+        put(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -133,10 +134,10 @@ async def _fake(options: argparse.Namespace) -> None:
     error = FakeError(options.error, status=options.status, midstream=options.midstream) if options.error else None
     captures = fake_all(text=options.text, reasoning=options.reasoning, tool_calls=options.tool_call, error=error)
     async with ReplayServer(captures, pace=options.pace, port=options.port) as server:
-        print(server.url)  # noqa: T201  what programs read
+        put(server.url)
         bases = {one.dialect: server.url_for(one.provider) + _version(one.provider) for one in captures}
         for dialect, base in bases.items():
-            print(f"{dialect:20} {base}", flush=True)  # noqa: T201  as above
+            put(f"{dialect:20} {base}")
         await anyio.sleep_forever()
 
 
@@ -155,7 +156,7 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
     )
     async with server:
-        print(server.url, flush=True)  # noqa: T201  what programs read
+        put(server.url)
         await anyio.sleep_forever()
 
 
@@ -164,8 +165,8 @@ async def _capture(options: argparse.Namespace) -> None:
         _load_env(options.env_file)
     names = Order.__struct_fields__
     order = Order(**{name: getattr(options, name) for name in names})
-    for path in await capture_live(order, show=lambda text: print(text, end="", flush=True)):  # noqa: T201  a command's output
-        print(f"\n{path}")  # noqa: T201  as above
+    for path in await capture_live(order, show=lambda text: put(text, end="")):
+        put(f"\n{path}")
 
 
 def _load_env(file: str) -> None:
@@ -176,12 +177,12 @@ def _load_env(file: str) -> None:
 
 async def _show(options: argparse.Namespace) -> None:
     for line in show(load(options.capture), width=None if options.full else WIDTH):
-        print(line)  # noqa: T201  a command's output
+        put(line)
 
 
 async def _compare(options: argparse.Namespace) -> int:
     difference = compare(load(options.first), load(options.second))
-    print("\n".join(difference) or "they say the same")  # noqa: T201  a command's output
+    put("\n".join(difference) or "they say the same")
     return 1 if difference else 0
 
 
@@ -190,11 +191,11 @@ async def _check(options: argparse.Namespace) -> int:
     found = {capture.key: problems(capture) for capture in captures}
     for key, lines in found.items():
         for line in lines:
-            print(f"{key}: {line}")  # noqa: T201  a command's output
+            put(f"{key}: {line}")
     bad = sum(map(bool, found.values()))
     unknown = Counter(capture.dialect for capture in captures if not is_spoken(capture))
     unread = "".join(f"; {number} {dialect} not read" for dialect, number in sorted(unknown.items()))
-    print(f"{len(captures)} captures checked, {bad} with problems{unread}")  # noqa: T201  as above
+    put(f"{len(captures)} captures checked, {bad} with problems{unread}")
     return 1 if bad or not captures else 0
 
 
@@ -202,7 +203,7 @@ async def _import(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in ("provider", "dialect", "redact")}
     for cassette in (file for named in options.cassettes for file in cassettes_at(named)):
         for path in import_cassette(cassette, options.folder, **given):
-            print(path)  # noqa: T201  a command's output
+            put(path)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from ..wire.engine import Engine
 from .capture import Capture
 from .errors import CaptureError
 from .looking import show
+from .printing import put
 from .reading import engine_named
 
 
@@ -133,13 +134,13 @@ def main(arguments: list[str] | None = None) -> int:
         engine = engine_of(chosen.dialect, chosen.provider)
         shown = show(body_of(engine, chosen.capture), width=None) if chosen.capture is not None else iter(())
     except (ConfigurationError, CaptureError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  a command prints
+        put(error, file=sys.stderr)
         return 2
     model = providers.get(engine.provider).example_model if chosen.model is None else chosen.model
     for part in (table(engine), writing(engine, model), reading(engine), shown):
         for line in part:
-            print(line)  # noqa: T201  a command prints
-        print()  # noqa: T201  a command prints
+            put(line)
+        put()
     return 0
 
 

@@ -8,9 +8,11 @@ from .asgi import ChatApp, create_app
 from .body import Limits
 from .relay import Relay, to_ndjson, to_sse
 from .safe_errors import Rejected, SafeError, safe_error
-from .service import ChatService
+from .service import Authorize, Caller, ChatService
 
 __all__ = [
+    "Authorize",
+    "Caller",
     "ChatApp",
     "ChatService",
     "Limits",

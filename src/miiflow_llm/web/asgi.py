@@ -5,17 +5,21 @@ Whoever goes away is noticed by `http.disconnect`, upon which the provider's req
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 import anyio
+import anyio.lowlevel
 
 from .assets import asset
-from .body import Limits, too_large
+from .body import Limits, declared_length, too_large
 from .relay import HEARTBEAT, Relay
 from .safe_errors import Rejected
-from .service import Authorize, ChatService, Clients, Reply, failed, failure, stream_headers
+from .service import Authorize, Caller, ChatService, Clients, Reply, failed, failure, stream_headers
+
+_NOT_GONE = 0.1
+"""Seconds after which a `receive` that does not wait is asked again."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -48,6 +52,11 @@ class ChatApp:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self.service.check_host(_headers(scope))
+        except Rejected as refused:
+            await _reply(send, failed(refused))
+            return
         path = _path(scope)
         handler = self._posts.get(path)
         reading = scope["method"] in ("GET", "HEAD")
@@ -76,8 +85,8 @@ class ChatApp:
         """Answer with the whole answer."""
         headers = _headers(scope)
 
-        async def answer(body: bytes) -> None:
-            await _reply(send, await self.service.chat(headers, body))
+        async def answer(body: bytes, caller: Caller) -> None:
+            await _reply(send, await self.service.chat(headers, body, caller))
 
         await self._handle(scope, receive, send, answer)
 
@@ -85,9 +94,9 @@ class ChatApp:
         """Answer with the answer's frames."""
         headers = _headers(scope)
 
-        async def answer(body: bytes) -> None:
+        async def answer(body: bytes, caller: Caller) -> None:
             try:
-                relay = self.service.stream(headers, body)
+                relay = self.service.stream(headers, body, caller)
             except Exception as error:
                 await _reply(send, failed(error))
             else:
@@ -96,31 +105,31 @@ class ChatApp:
         await self._handle(scope, receive, send, answer)
 
     async def _handle(
-        self, scope: Scope, receive: Receive, send: Send, answer: Callable[[bytes], Awaitable[None]]
+        self, scope: Scope, receive: Receive, send: Send, answer: Callable[[bytes, Caller], Awaitable[None]]
     ) -> None:
         try:
-            await self.service.authorize(_headers(scope), scope)
+            caller = await self.service.authorize(_headers(scope), scope)
             body = await _body(receive, _headers(scope), self.service.limits)
         except ClientGone:
             return
         except Exception as error:
             await _reply(send, failed(error))
             return
-        await _while_there(receive, answer, body)
+        await _while_there(receive, lambda: answer(body, caller))
 
 
-async def _while_there(receive: Receive, answer: Callable[[bytes], Awaitable[None]], body: bytes) -> None:
+async def _while_there(receive: Receive, answer: Callable[[], Awaitable[None]]) -> None:
     """Answer, unless the browser goes away first."""
     async with anyio.create_task_group() as group:
         group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
         with suppress(OSError):  # servers may say by it that the browser has gone
-            await answer(body)
+            await answer()
         group.cancel_scope.cancel()
 
 
 async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110  a browser that goes sets no event
+        await anyio.sleep(_NOT_GONE)  # some middleware answers at once, again and again
     scope.cancel()
 
 
@@ -145,7 +154,7 @@ async def _relay(relay: Relay, headers: Mapping[str, str], send: Send) -> None:
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limits: Limits) -> bytes:
-    if int(headers.get("content-length") or 0) > limits.max_body:
+    if declared_length(headers) > limits.max_body:
         raise too_large(limits)
     parts: list[bytes] = []
     size = 0
@@ -159,6 +168,7 @@ async def _body(receive: Receive, headers: Mapping[str, str], limits: Limits) ->
             raise too_large(limits)
         if not message.get("more_body"):
             return b"".join(parts)
+        await anyio.lowlevel.checkpoint()  # a `receive` that never waits must not hold the loop
 
 
 async def _reply(send: Send, reply: Reply, *, head: bool = False) -> None:
@@ -200,6 +210,7 @@ def create_app(
     limits: Limits | None = None,
     heartbeat: float | None = HEARTBEAT,
     page: bool = True,
+    allow_hosts: Collection[str] | None = None,
 ) -> ChatApp:
     """An ASGI application over `clients`, which stay the caller's to close.
 
@@ -209,15 +220,23 @@ def create_app(
             those that its configuration lists.
         schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names
             one, and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.
-        authorize: an async function of the headers and the scope that raises `Rejected` for whom to turn away.
+        authorize: an async function of the headers and the scope; see `Authorize` for what it may return and raise.
         limits: how much a browser may ask for.
         heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
         page: serve the page at `/`; like the JavaScript module it holds nothing secret.
+        allow_hosts: the names that this service is reached by, without ports; a request to another `Host`, or from a
+            page of another `Origin`, is a 403. `None` for any: then a server in front must see to it.
 
     Raises:
         ConfigurationError: `models` names a provider of which there is no client, or a pool lists no models.
     """
     service = ChatService(
-        clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat
+        clients,
+        models=models,
+        schemas=schemas,
+        authorize=authorize,
+        limits=limits,
+        heartbeat=heartbeat,
+        allow_hosts=allow_hosts,
     )
     return ChatApp(service, page=page)

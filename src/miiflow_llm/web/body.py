@@ -6,6 +6,7 @@ Every refusal is a `Rejected` with status 422 and the place (`$.messages[2].role
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 import msgspec
@@ -22,9 +23,11 @@ _PLACE = re.compile(r"(.*) - at `\$?(.*)`", re.DOTALL)
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much a browser may ask for; each may be replaced.
 
-    `max_body` in bytes, of the whole request; `max_text` in characters, of all messages together; `max_tokens` of the
-    answer, `None` for whatever the caller asks; `max_attachments` counts images, documents and sounds. `remote_urls`
-    lets images and documents be named by an https URL, which the provider fetches; else only data URLs are taken.
+    `max_body` in bytes, of the whole request; `max_text` in characters, of everything that is said: messages with their
+    calls, names and refusals, tools, stop words and schemas, all but attachments; `max_tokens` of the answer, `None`
+    for whatever the caller asks; `max_attachments` counts images, documents and sounds. `remote_urls` lets images and
+    documents be named by an https URL, which the provider fetches; otherwise only data URLs are taken. A browser that
+    takes nothing of its answer for `write_seconds` has gone; `None` for no limit.
     """
 
     max_body: int = 20 * 1024 * 1024
@@ -34,6 +37,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_tools: int = 64
     max_tokens: int | None = None
     remote_urls: bool = True
+    write_seconds: float | None = 30.0
 
 
 SERVICES_OWN = ("logprobs", "top_logprobs", "user", "service_tier", "metadata", "extra_body", "extra_headers")
@@ -90,12 +94,14 @@ def read_body(data: bytes, limits: Limits) -> ChatOrder:
         raise too_large(limits)
     try:
         body = msgspec.json.decode(data, type=ChatBody)
+        messages = [_message(item, place) for place, item in enumerate(body.messages)]
+        _check(body, messages, limits)
     except msgspec.ValidationError as reason:
         raise _invalid(str(reason)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise wrong("The body is not JSON.", "$") from None
-    messages = [_message(item, place) for place, item in enumerate(body.messages)]
-    _check(body, messages, limits)
+    except RecursionError:
+        raise wrong("The body is nested too deep.", "$") from None
     fields = ((name, getattr(body, name)) for name in ChatBody.__struct_fields__)
     rest = {name: value for name, value in fields if name not in ("messages", "provider", "model")}
     return ChatOrder(
@@ -123,22 +129,70 @@ def _check(body: _Body, messages: list[Message], limits: Limits) -> None:
         raise wrong(f"There are more than {limits.max_tools} tools.", "$.tools")
     if limits.max_tokens is not None and (body.max_tokens or 0) > limits.max_tokens:
         raise wrong(f"max_tokens is more than {limits.max_tokens}.", "$.max_tokens")
-    if sum(len(message.text) for message in messages) > limits.max_text:
-        raise wrong(f"The messages are longer than {limits.max_text} characters.", "$.messages")
-    _check_attachments(messages, limits)
+    _check_numbers(body)
+    attached = _check_attachments(messages, limits)
+    said = _length(body.messages) + _length([body.tools, body.stop, body.schema]) - attached
+    if said > limits.max_text:
+        raise wrong(f"The request says more than {limits.max_text} characters.", "$")
 
 
-def _check_attachments(messages: list[Message], limits: Limits) -> None:
-    count = 0
+def _length(value: Any) -> int:
+    """The characters of every text in a value, names included, at whatever depth."""
+    length, todo = 0, [value]
+    while todo:
+        inner = todo.pop()
+        if isinstance(inner, str):
+            length += len(inner)
+        elif isinstance(inner, dict):
+            todo += inner.keys()
+            todo += inner.values()
+        elif isinstance(inner, (list, tuple)):
+            todo += inner
+        elif isinstance(inner, msgspec.Struct):
+            todo += msgspec.structs.astuple(inner)
+    return length
+
+
+_RANGES = {
+    "max_tokens": (1, 10_000_000),
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "top_k": (0, 1_000_000),
+    "seed": (-(2**63), 2**63 - 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "reasoning": (0, 10_000_000),
+}
+"""Between what numbers a parameter makes sense for some provider."""
+
+
+def _check_numbers(body: _Body) -> None:
+    for name, (least, most) in _RANGES.items():
+        value = getattr(body, name, None)
+        if isinstance(value, (int, float)) and not least <= value <= most:
+            raise wrong(f"{name} is between {least} and {most}.", f"$.{name}")
+
+
+def _check_attachments(messages: list[Message], limits: Limits) -> int:
+    """Count the attachments; the characters that they take."""
+    count = length = 0
     for place, message in enumerate(messages):
         for block in message.blocks():
             if isinstance(block, OpaqueBlock):
                 raise wrong("Blocks of type opaque are not taken here.", f"$.messages[{place}]")
             for inner in (block, *getattr(block, "content", ())):
                 count += isinstance(inner, Attachment)
+                length += max(map(len, _sources(inner)), default=0)
                 _check_url(inner, f"$.messages[{place}]", limits)
     if count > limits.max_attachments:
         raise wrong(f"There are more than {limits.max_attachments} attachments.", "$.messages")
+    return length
+
+
+def _sources(block: Any) -> list[str]:
+    """Where an attachment's bytes stand."""
+    names = ("image_url", "document_url", "data") if isinstance(block, Attachment) else ()
+    return [value for name in names if isinstance(value := getattr(block, name, None), str)]
 
 
 def _check_url(block: Any, place: str, limits: Limits) -> None:
@@ -146,6 +200,18 @@ def _check_url(block: Any, place: str, limits: Limits) -> None:
     if url is None or url.startswith("data:") or (limits.remote_urls and url.startswith("https://")):
         return
     raise wrong("An attachment's URL must be a data: URL" + (" or https." if limits.remote_urls else "."), place)
+
+
+def declared_length(headers: Mapping[str, str]) -> int:
+    """The length that a request's head gives for its body; 0 if it gives none.
+
+    Raises:
+        Rejected: 400 if it is not a number.
+    """
+    length = headers.get("content-length") or "0"
+    if not (length.isascii() and length.isdecimal() and len(length) < 20):
+        raise Rejected(400, "bad_length", "The content-length is not a number.")
+    return int(length)
 
 
 def too_large(limits: Limits) -> Rejected:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import httpx
@@ -140,7 +140,7 @@ def _client(scene: Capture, pace: float) -> LLMClient:
     )
 
 
-def demo_app(*, pace: float = PACE, heartbeat: float = 15.0) -> ChatApp:
+def demo_app(*, pace: float = PACE, heartbeat: float = 15.0, allow_hosts: Collection[str] | None = None) -> ChatApp:
     """The page and the service over replayed answers; `pace` is the seconds between two pieces."""
     clients = {scene.model: _client(scene, pace) for scene in scenes()}
 
@@ -149,7 +149,7 @@ def demo_app(*, pace: float = PACE, heartbeat: float = 15.0) -> ChatApp:
             raise ConfigurationError(f"no scene {model!r}")
         return clients[model]
 
-    return create_app(choose, models={"replay": list(clients)}, heartbeat=heartbeat)
+    return create_app(choose, models={"replay": list(clients)}, heartbeat=heartbeat, allow_hosts=allow_hosts)
 
 
 app = demo_app()

@@ -14,7 +14,7 @@ from .assets import asset
 from .body import Limits, too_large
 from .relay import HEARTBEAT, Relay
 from .safe_errors import Rejected
-from .service import Authorize, ChatService, Clients, Reply, failed, failure, stream_headers
+from .service import Authorize, Caller, ChatService, Clients, Reply, failed, failure, stream_headers
 
 
 class ChatViews:
@@ -30,16 +30,16 @@ class ChatViews:
     async def chat(self, request: HttpRequest) -> HttpResponseBase:
         """`POST`: the whole answer."""
         try:
-            body = await self._body(request)
+            body, caller = await self._body(request)
         except Exception as error:
             return _response(failed(error))
-        return _response(await self.service.chat(_headers(request), body))
+        return _response(await self.service.chat(_headers(request), body, caller))
 
     async def chat_stream(self, request: HttpRequest) -> HttpResponseBase:
         """`POST`: the answer's frames."""
         headers = _headers(request)
         try:
-            relay = self.service.stream(headers, await self._body(request))
+            relay = self.service.stream(headers, *await self._body(request))
         except Exception as error:
             return _response(failed(error))
         first = await relay.__anext__()
@@ -55,15 +55,15 @@ class ChatViews:
             return _response(failed(error))
         return _response(self.service.catalogue())
 
-    async def _body(self, request: HttpRequest) -> bytes:
+    async def _body(self, request: HttpRequest) -> tuple[bytes, Caller]:
         if request.method != "POST":
             raise Rejected(405, "wrong_method", "Use POST here.")
-        await self.service.authorize(_headers(request), request)
+        caller = await self.service.authorize(_headers(request), request)
         try:
             body: bytes = request.body
         except RequestDataTooBig:
             raise too_large(self.service.limits) from None
-        return body
+        return body, caller
 
 
 async def page(request: HttpRequest) -> HttpResponseBase:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ def router(
     limits: Limits | None = None,
     heartbeat: float | None = HEARTBEAT,
     page: bool = False,
+    allow_hosts: Collection[str] | None = None,
     **options: Any,
 ) -> APIRouter:
     """A router with `POST /chat`, `POST /chat/stream`, `GET /models` and the JavaScript module, with `page` the page.
@@ -45,7 +46,14 @@ def router(
         ConfigurationError: as by `create_app`.
     """
     app = create_app(
-        clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat, page=page
+        clients,
+        models=models,
+        schemas=schemas,
+        authorize=authorize,
+        limits=limits,
+        heartbeat=heartbeat,
+        page=page,
+        allow_hosts=allow_hosts,
     )
     routes = APIRouter(**options)
     schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _body_schema()}}}}

@@ -52,12 +52,14 @@ class _Shared(Generic[T]):
 class Pump(Generic[T]):
     """The items of `source`, by the batch. The reading begins with the first `take`.
 
-    A wait ends without an item after `seconds`, `None` for never.
+    A wait ends without an item after `seconds`, `None` for never. A consumer that takes nothing for `patience` seconds
+    while items wait for it has gone: the source is closed.
     """
 
-    def __init__(self, source: AsyncIterator[T], seconds: float | None) -> None:
+    def __init__(self, source: AsyncIterator[T], seconds: float | None, patience: float | None = None) -> None:
         self._source = source
         self._seconds = seconds
+        self._patience = patience
         self._shared: _Shared[T] | None = None
 
     async def take(self) -> list[T] | None:
@@ -69,7 +71,7 @@ class Pump(Generic[T]):
         shared = self._shared
         if shared is None:
             shared = self._shared = _Shared(self._source)
-            _spawn(_read, shared, self._seconds)
+            _spawn(_read, shared, self._seconds, self._patience)
         if not shared.items and not shared.over:
             shared.since, shared.waiting = clock.monotonic(), anyio.Event()
             await shared.waiting.wait()
@@ -110,13 +112,13 @@ def _drained(shared: _Shared[T]) -> list[T] | None:
     return []
 
 
-async def _read(shared: _Shared[Any], seconds: float | None) -> None:
+async def _read(shared: _Shared[Any], seconds: float | None, patience: float | None) -> None:
     try:
         with shared.scope:
             async with anyio.create_task_group() as group:
                 if seconds is not None:
                     group.start_soon(_watch, shared, seconds)
-                await _fill(shared)
+                await _fill(shared, patience)
                 group.cancel_scope.cancel()
     finally:
         shared.over = True
@@ -126,14 +128,15 @@ async def _read(shared: _Shared[Any], seconds: float | None) -> None:
         shared.done.set()
 
 
-async def _fill(shared: _Shared[Any]) -> None:
+async def _fill(shared: _Shared[Any], patience: float | None) -> None:
     try:
         async for item in shared.source:
             shared.items.append(item)
             shared.wake()
             if len(shared.items) >= AHEAD:
                 shared.taken = anyio.Event()
-                await shared.taken.wait()
+                with anyio.fail_after(patience):
+                    await shared.taken.wait()
     except Exception as error:  # raised again by `take`
         shared.error = error
 
@@ -157,13 +160,16 @@ async def close(source: AsyncIterator[Any]) -> None:
 
 
 def _spawn(
-    function: Callable[[_Shared[Any], float | None], Awaitable[None]], shared: _Shared[Any], seconds: float | None
+    function: Callable[[_Shared[Any], float | None, float | None], Awaitable[None]],
+    shared: _Shared[Any],
+    seconds: float | None,
+    patience: float | None,
 ) -> None:
     """A task that outlives the call that starts it: no task group may stand open across an iterator's steps."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        trio.lowlevel.spawn_system_task(function, shared, seconds)
+        trio.lowlevel.spawn_system_task(function, shared, seconds, patience)
         return
-    task: asyncio.Task[None] = asyncio.ensure_future(function(shared, seconds))
+    task: asyncio.Task[None] = asyncio.ensure_future(function(shared, seconds, patience))
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

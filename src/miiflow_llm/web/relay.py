@@ -20,6 +20,8 @@ from .framing import NDJSON, SSE, Frames, Framing
 from .pump import Pump, close
 from .safe_errors import SafeError, safe_error
 
+WRITE_SECONDS = 30.0
+"""Seconds that a browser may leave a write waiting before it counts as gone, and its upstream is ended."""
 HEARTBEAT = 15.0
 """Seconds of silence before a heartbeat: below the 30 to 60 seconds after which proxies give a connection up."""
 
@@ -32,14 +34,23 @@ class Relay(AsyncIterator[bytes]):
     Closing it, cancelling a step or dropping it closes the stream.
     """
 
-    def __init__(self, stream: AsyncIterator[StreamChunk], heartbeat: float | None, framing: Framing) -> None:
+    def __init__(
+        self,
+        stream: AsyncIterator[StreamChunk],
+        heartbeat: float | None,
+        framing: Framing,
+        write_seconds: float | None = WRITE_SECONDS,
+    ) -> None:
         if heartbeat is not None and heartbeat <= 0:
             raise ConfigurationError(f"heartbeat={heartbeat}: seconds above 0, or None for no heartbeats")
+        if write_seconds is not None and write_seconds <= 0:
+            raise ConfigurationError(f"write_seconds={write_seconds}: seconds above 0, or None for no limit")
         self.failure: tuple[int, SafeError] | None = None
         self.begun = False
         self._stream = stream
         self._frames = Frames(stream, framing)
-        self._pump = Pump(stream, heartbeat)
+        self._pump = Pump(stream, heartbeat, write_seconds)
+        self._write_seconds = write_seconds
         self._heartbeat = heartbeat
         self._beat = framing.beat
         self._over = False
@@ -68,14 +79,14 @@ class Relay(AsyncIterator[bytes]):
     async def pour(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Write everything that iterating would give, heartbeats included, and close the stream.
 
-        No task stands between the stream and `write`, so that a chunk costs one wakeup. Where `write` raises `OSError`
-        the browser has gone, and the stream is left.
+        No task stands between the stream and `write`, so that a chunk costs one wakeup. If `write` raises `OSError`, or
+        waits longer than the limit on writes, the browser has gone, and the stream is left.
         """
-        writer = _Writer(write)
+        writer = _Writer(write, self._write_seconds)
         try:
             async with anyio.create_task_group() as group:
                 if self._heartbeat is not None:
-                    group.start_soon(writer.keep_alive, self._heartbeat, self._beat)
+                    group.start_soon(writer.keep_alive, self._heartbeat, self._beat, group.cancel_scope.cancel)
                 await self._pour(writer)
                 group.cancel_scope.cancel()
         finally:
@@ -139,8 +150,9 @@ class _Gone(Exception):
 class _Writer:
     """Writes pieces, and heartbeats where nothing was written for long, never two at a time."""
 
-    def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(self, write: Callable[[bytes], Awaitable[None]], seconds: float | None) -> None:
         self._write = write
+        self._seconds = seconds
         self._last = clock.monotonic()
         self._writing = False
         self._beating: anyio.Event | None = None
@@ -154,15 +166,19 @@ class _Writer:
         self._writing = True
         if self._beating is not None:
             await self._beating.wait()
-        try:
-            await self._write(data)
-        except OSError:
-            raise _Gone from None
+        await self._written(data)
         self._writing = False
         self._last = clock.monotonic()
 
-    async def keep_alive(self, seconds: float, beat: bytes) -> None:
-        """Write `beat` after each `seconds` of silence, until cancelled."""
+    async def _written(self, data: bytes) -> None:
+        try:
+            with anyio.fail_after(self._seconds):
+                await self._write(data)
+        except OSError:  # a TimeoutError is one
+            raise _Gone from None
+
+    async def keep_alive(self, seconds: float, beat: bytes, gone: Callable[[], None]) -> None:
+        """Write `beat` after each `seconds` of silence until cancelled; call `gone` once nobody reads."""
         while True:
             rest = self._last + seconds - clock.monotonic()
             if rest > 0 or self._writing:  # a browser that reads slowly is not silence
@@ -170,8 +186,9 @@ class _Writer:
                 continue
             self._beating = anyio.Event()
             try:
-                await self._write(beat)
-            except OSError:  # the next piece finds out
+                await self._written(beat)
+            except _Gone:
+                gone()
                 return
             finally:
                 self._beating.set()
@@ -179,22 +196,33 @@ class _Writer:
             self._last = clock.monotonic()
 
 
-def to_sse(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = HEARTBEAT) -> Relay:
+def to_sse(
+    stream: AsyncIterator[StreamChunk],
+    *,
+    heartbeat: float | None = HEARTBEAT,
+    write_seconds: float | None = WRITE_SECONDS,
+) -> Relay:
     """The stream as server-sent events (`text/event-stream`, https://html.spec.whatwg.org/#server-sent-events).
 
-    `heartbeat` is the seconds of silence after which a comment is sent, `None` for never. Errors of the stream do not
+    `heartbeat` is the seconds of silence after which a comment is sent, `None` for never. A browser that takes nothing
+    for `write_seconds` has gone: the stream is closed, so that it holds no place upstream. Errors of the stream do not
     come out as exceptions: they are the last frame.
 
     Raises:
-        ConfigurationError: `heartbeat` is not above 0.
+        ConfigurationError: `heartbeat` or `write_seconds` is not above 0.
     """
-    return Relay(stream, heartbeat, SSE)
+    return Relay(stream, heartbeat, SSE, write_seconds)
 
 
-def to_ndjson(stream: AsyncIterator[StreamChunk], *, heartbeat: float | None = HEARTBEAT) -> Relay:
-    """The stream as lines of JSON (`application/x-ndjson`); else as `to_sse`.
+def to_ndjson(
+    stream: AsyncIterator[StreamChunk],
+    *,
+    heartbeat: float | None = HEARTBEAT,
+    write_seconds: float | None = WRITE_SECONDS,
+) -> Relay:
+    """The stream as lines of JSON (`application/x-ndjson`); otherwise as `to_sse`.
 
     Raises:
-        ConfigurationError: `heartbeat` is not above 0.
+        ConfigurationError: `heartbeat` or `write_seconds` is not above 0.
     """
-    return Relay(stream, heartbeat, NDJSON)
+    return Relay(stream, heartbeat, NDJSON, write_seconds)

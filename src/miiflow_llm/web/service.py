@@ -5,15 +5,17 @@ It chooses the client, and says every failure safely. It does not know how a req
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import msgspec
 
+from ..calls.parameters import Parameters
 from ..client.async_client import LLMClient
 from ..client.pool import ClientPool
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+from ..core.messages import Message
 from ..core.response import ChatResponse
 from .body import ChatOrder, Limits, read_body, wrong
 from .framing import NDJSON, SSE, encode, shown
@@ -22,11 +24,29 @@ from .safe_errors import Rejected, SafeError, error_body, safe_error
 
 Clients: TypeAlias = LLMClient | ClientPool | Mapping[str, LLMClient] | Callable[[str | None, str | None], LLMClient]
 """One client, a pool, clients by provider, or a function of provider and model."""
-Authorize: TypeAlias = Callable[[Mapping[str, str], Any], Awaitable[None]]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, as `authorize` knows it: all of it goes to the model's provider, none of it comes from the browser.
+
+    `user` and `metadata` are parameters of the call, where the provider takes them; `system` stands before all
+    messages.
+    """
+
+    user: str | None = None
+    metadata: Mapping[str, str] | None = None
+    system: str | None = None
+
+
+Authorize: TypeAlias = Callable[[Mapping[str, str], Any], Awaitable[bool | Caller | None]]
 """Called with the request's headers, names in lower case, and the framework's own request (in the ASGI app the scope).
 
-It returns where the caller may ask, and raises `Rejected` where not; any other exception is a 500, never a pass.
+`None`, `True` and a `Caller` let the request pass. `False`, and raising `Rejected`, turn it away. Anything else, and
+any other exception, is a 500, never a pass.
 """
+
+
+NOBODY = Caller()
 
 
 class Reply(msgspec.Struct):
@@ -56,7 +76,9 @@ class ChatService:
         authorize: Authorize | None = None,
         limits: Limits | None = None,
         heartbeat: float | None = HEARTBEAT,
+        allow_hosts: Collection[str] | None = None,
     ) -> None:
+        self.allow_hosts = None if allow_hosts is None else {host.lower() for host in allow_hosts}
         self.schemas = schemas
         self.limits = limits or Limits()
         self.heartbeat = heartbeat
@@ -67,16 +89,37 @@ class ChatService:
         self._authorize = authorize
         self.models = _allowed(self._clients, models)
 
-    async def authorize(self, headers: Mapping[str, str], request: Any) -> None:
-        """Ask the caller's hook.
+    async def authorize(self, headers: Mapping[str, str], request: Any) -> Caller:
+        """See that the request is for this service, and ask the hook who this is.
 
         Raises:
-            Rejected: the hook turns the caller away.
+            Rejected: it is for another host, or the hook turns the caller away.
+            TypeError: it returned something that says neither yes nor no.
         """
-        if self._authorize is not None:
-            await self._authorize(headers, request)
+        self.check_host(headers)
+        found = None if self._authorize is None else await self._authorize(headers, request)
+        if found is False:
+            raise Rejected
+        if found is None or found is True:
+            return Caller()
+        if not isinstance(found, Caller):
+            raise TypeError(f"authorize returned {type(found).__name__}: return None, True, False or a Caller")
+        return found
 
-    def order(self, headers: Mapping[str, str], body: bytes) -> tuple[LLMClient, ChatOrder]:
+    def check_host(self, headers: Mapping[str, str]) -> None:
+        """See that the request is for this service, and not from a page of another one (DNS rebinding).
+
+        Raises:
+            Rejected: 403 for a `Host` or an `Origin` that was not allowed.
+        """
+        if self.allow_hosts is None:
+            return
+        origin = headers.get("origin")
+        asked = [headers.get("host", ""), *([] if origin is None else [origin.partition("://")[2]])]
+        if not all(_host(name) in self.allow_hosts for name in asked):
+            raise Rejected(403, "foreign_host", "This service is not reached by that name; see --allow-host.")
+
+    def order(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> tuple[LLMClient, ChatOrder]:
         """The client to ask, and what.
 
         Raises:
@@ -89,7 +132,9 @@ class ChatService:
             order.parameters.setdefault("max_tokens", self.limits.max_tokens)
         if "schema" in order.parameters:
             order.parameters["schema"] = self._schema(order.parameters["schema"])
-        return self._client(order), order
+        client = self._client(order)
+        _add_caller(client, order, caller)
+        return client, order
 
     def _schema(self, asked: dict[str, Any] | str) -> Any:
         """The type of that name, or the browser's own JSON Schema where it may bring one."""
@@ -120,32 +165,58 @@ class ChatService:
         if order.model not in allowed:
             raise wrong(f"The model is none of {', '.join(allowed)}.", "$.model")
 
-    async def chat(self, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def chat(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Reply:
         """The whole answer as JSON; failures as errors."""
         try:
-            client, order = self.order(headers, body)
+            client, order = self.order(headers, body, caller)
             with _sayable():
                 response = await client.chat(order.messages, model=order.model, **order.parameters)
             return Reply(200, encode(_answer(response)), {"content-type": "application/json"})
         except Exception as error:
             return failed(error)
 
-    def stream(self, headers: Mapping[str, str], body: bytes) -> Relay:
+    def stream(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Relay:
         """The answer's frames, of the kind that `Accept` asks for; SSE where it does not say.
 
         Raises:
             Exception: the request cannot be said; see `failed`.
         """
-        client, order = self.order(headers, body)
+        client, order = self.order(headers, body, caller)
         with _sayable():
             stream = client.stream_chat(order.messages, model=order.model, **order.parameters)
         make = to_ndjson if wants_ndjson(headers) else to_sse
-        return make(stream, heartbeat=self.heartbeat)
+        return make(stream, heartbeat=self.heartbeat, write_seconds=self.limits.write_seconds)
 
     def catalogue(self) -> Reply:
         """Which providers and models may be asked for, for a page's menus."""
         names = [{"name": name, "models": list(models)} for name, models in (self.models or {}).items()]
         return Reply(200, encode({"providers": names}), {"content-type": "application/json"})
+
+
+def _add_caller(client: LLMClient, order: ChatOrder, caller: Caller) -> None:
+    """Say whose request it is, in the service's words, as far as the model takes them."""
+    said: Parameters = {"user": caller.user, "metadata": caller.metadata}
+    for name, value in said.items():
+        if value is not None and _takes(client, order.model, name, value):
+            order.parameters[name] = value
+    if caller.system is not None:
+        order.messages.insert(0, Message.system(caller.system))
+
+
+def _takes(client: LLMClient, model: str | None, name: str, value: Any) -> bool:
+    try:
+        client.plan("Whose is it?", **{"model": model, name: value})
+    except UnsupportedParameterError:
+        return False
+    return True
+
+
+def _host(name: str) -> str:
+    """A host's name without its port."""
+    name = name.strip().lower()
+    if name.startswith("["):
+        return name.partition("]")[0][1:]
+    return name.partition(":")[0].rstrip(".")
 
 
 @contextmanager
