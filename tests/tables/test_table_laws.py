@@ -14,7 +14,7 @@ import pytest
 
 from miiflow_llm import LLMClient, dialects, providers, register
 from miiflow_llm.calls.target import engine_for
-from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
+from miiflow_llm.core.exceptions import ConfigurationError, ProviderError, UnsupportedParameterError
 from miiflow_llm.core.messages import AudioBlock, Message, TextBlock, ToolCall
 from miiflow_llm.core.request import PARAMETERS, ChatRequest
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
@@ -26,7 +26,9 @@ from miiflow_llm.tables import (
     Also,
     Dialect,
     Each,
+    Endpoint,
     Provider,
+    ResponseHeaders,
     Rows,
     Rule,
     RuleLike,
@@ -40,6 +42,7 @@ from miiflow_llm.tables import (
     each,
     emit,
     exists,
+    fault,
     inside,
     take,
     when,
@@ -238,6 +241,19 @@ def test_aliases() -> None:
         (lambda: with_rows(OPENAI_CHAT, Rows(whole={"reasonin": None})), "reasoning"),
         (lambda: with_rows(OPENAI_CHAT, Rows(body={"max_completion_token": None})), "max_completion_tokens"),
         (lambda: with_rows(OPENAI_CHAT, Rows(takes=("sed",))), "seed, penalties"),
+        (lambda: checked(_with(framing="ssee")), "did you mean 'sse'?"),
+        (lambda: checked(_with(roles={"asistant": "model"})), "did you mean 'assistant'?"),
+        (lambda: checked(_with(usage={"prompt_token": count("prompt")})), "did you mean 'prompt_tokens'?"),
+        (lambda: checked(_with(response_headers=ResponseHeaders(limits={"limit_request": ()}))), "limit_requests"),
+        (lambda: checked(_with(structured={"gpt-(": "native"})), "unterminated"),
+        (lambda: checked(_with(drops=(drop("seed", reason="x", models="o["),))), "unterminated"),
+        (lambda: checked(_with(errors=(fault(ProviderError, says="(a"),))), "unterminated"),
+        (lambda: checked(_with(body={"m": {"n": by_model({"(": 1})}})), "unterminated"),
+        (lambda: checked(_with(body={"t": take("tools", each={"n": by_model({"(": 1})})})), "unterminated"),
+        (lambda: checked(_with(embeddings=Endpoint("/e", body={"i": take("text")}))), "did you mean 'texts'?"),
+        (lambda: checked(_with(model_list=Endpoint("/m", items="data["))), "no path"),
+        (lambda: checked(_with(end="[DONE]")), "is not a tuple; write ('[DONE]',)"),
+        (lambda: checked(_with(finish=("stop",))), "is not a mapping"),
         (lambda: providers.get("opanai"), "Did you mean 'openai'"),
     ],
 )
@@ -254,6 +270,12 @@ def test_misspelt(build: Callable[[], object], legal: str) -> None:
         {"shared": Rows(body={"max_completion_token": None})},
         {"finish": {"stop": "halt"}},
         {"also": (Also(dialect=OPENAI_RESPONSES, events={"txt": None}),)},
+        {"also": (Also(dialect=OPENAI_RESPONSES, models="gpt-("),)},
+        {"env": "SKERRY_API_KEY"},
+        {"takes": "seed"},
+        {"takes": ("sed",)},
+        {"key": "none"},
+        {"shared": Rows(errors=fault(ProviderError, says="x"))},
     ],
 )
 def test_a_misspelt_table_is_refused_when_it_is_registered(rows: dict[str, Any]) -> None:

@@ -9,17 +9,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core.exceptions import ConfigurationError
-from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall, ToolResult
+from ..core.messages import ROLES, AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall, ToolResult
 from ..core.request import PARAMETERS, ChatRequest, OutputSchema, ToolSpec
+from ..core.response import RateLimit
+from ..core.usage import TokenCount
+from .check_values import containers, known, patterns
 from .dialect import Dialect
 from .drops import HOLDS
 from .event_words import Each, Rule, RuleLike, paths_of
 from .paths import steps
-from .request_words import BLOCKS, Place, PlaceBy, Take
-from .template import words
+from .request_words import BLOCKS, ByModel, Place, PlaceBy, Take
+from .template import inner, words
 
 _FINISH_WORDS = ("stop", "length", "tool_calls", "content_filter", "unknown", "error")
 _STRUCTURED = ("native", "tool", "prompt")
+_FRAMINGS = ("sse", "ndjson", "aws_eventstream")
+_SYSTEM = ("inline", "hoist")
 _REQUEST = frozenset(
     [name for name in ChatRequest.__struct_fields__ if not name.startswith("extra_")]
     + [f"schema.{name}" for name in OutputSchema.__struct_fields__]
@@ -54,15 +59,60 @@ def checked(dialect: Dialect) -> Dialect:
     _check_blocks(where, dialect)
     _check_template(f"{where}: body", dialect.body, _REQUEST)
     _check_template(f"{where}: message", dialect.message, _MESSAGE)
-    _known(f"{where}: finish words are", dialect.finish.values(), _FINISH_WORDS)
-    _known(f"{where}: structured is", dialect.structured.values(), _STRUCTURED)
+    _check_words(where, dialect)
+    _check_drops(where, dialect)
+    _check_patterns(where, dialect)
+    _check_events(where, dialect)
+    _check_endpoints(where, dialect)
+    return dialect
+
+
+def _check_words(where: str, dialect: Dialect) -> None:
+    containers(where, dialect)
+    known(f"{where}: framing is", [dialect.framing], _FRAMINGS)
+    known(f"{where}: system is", [dialect.system], _SYSTEM)
+    known(f"{where}: roles names", dialect.roles, ROLES)
+    known(f"{where}: finish words are", dialect.finish.values(), _FINISH_WORDS)
+    known(f"{where}: structured is", dialect.structured.values(), _STRUCTURED)
+    known(f"{where}: usage counts", dialect.usage, TokenCount.__struct_fields__)
+    known(f"{where}: limits names", dialect.response_headers.limits, RateLimit.__struct_fields__)
+
+
+def _check_drops(where: str, dialect: Dialect) -> None:
     for row in dialect.drops:
         looked_at = (*(name for name, _ in row.unless), *row.beside)
         named = [*row.parameters, *(name for name in looked_at if not name.startswith("extra_body."))]
-        _known(f"{where}: drop names", row.parameters, PARAMETERS)
-        _known(f"{where}: drop names", named, (*PARAMETERS, *HOLDS, "stream"))
-    _check_events(where, dialect)
-    return dialect
+        known(f"{where}: drop names", row.parameters, PARAMETERS)
+        known(f"{where}: drop names", named, (*PARAMETERS, *HOLDS, "stream"))
+
+
+def _check_patterns(where: str, dialect: Dialect) -> None:
+    patterns(f"{where}: drop for models", (row.models for row in dialect.drops))
+    patterns(f"{where}: structured for models", dialect.structured)
+    patterns(f"{where}: fault that says", (row.says for row in dialect.errors))
+    patterns(f"{where}: tool_names", [dialect.tool_names])
+    places = (place.template for one in dialect.parts.values() for place in _places(one))
+    for template in (dialect.body, dialect.message, *places):
+        patterns(f"{where}: by_model", _by_models(template))
+
+
+def _by_models(template: Any) -> Iterator[str]:
+    """Every pattern by which the template is chosen, in the elements of lists too."""
+    if isinstance(template, ByModel):
+        yield from template.templates
+    if isinstance(template, Take):
+        yield from _by_models(template.each)
+    for part, _ in inner(template):
+        yield from _by_models(part)
+
+
+def _check_endpoints(where: str, dialect: Dialect) -> None:
+    for name in ("model_list", "embeddings", "token_count"):
+        row = getattr(dialect, name)
+        taken = [one for one in row.takes if not one.startswith("chat.")]
+        known(f"{where}: {name} takes", taken, (".", "model", "texts", "dimensions"))
+        for path in filter(None, (row.items, row.value, row.tokens)):
+            steps(path)
 
 
 def all_rules(rules: tuple[RuleLike, ...]) -> list[Rule]:
@@ -74,9 +124,9 @@ def _check_blocks(where: str, dialect: Dialect) -> None:
     missing = [block.__name__ for block in BLOCKS if block not in dialect.parts]
     if missing:
         raise ConfigurationError(f"{where}: no place for {', '.join(missing)}; silence is not an answer")
-    _known(f"{where}: media names", dialect.media, (ImageBlock, DocumentBlock, AudioBlock))
+    known(f"{where}: media names", dialect.media, (ImageBlock, DocumentBlock, AudioBlock))
     for block, place in dialect.parts.items():
-        _known(f"{where}: parts names", [block.__name__], [known.__name__ for known in BLOCKS])
+        known(f"{where}: parts names", [block.__name__], [one.__name__ for one in BLOCKS])
         own = frozenset(getattr(block, "__struct_fields__", ())) - {"origin"}
         legal = own | _OF_ANY_BLOCK | _OF_BLOCK.get(block, frozenset())
         for one in _places(place):
@@ -91,12 +141,12 @@ def _check_events(where: str, dialect: Dialect) -> None:
     rules = all_rules((*dialect.events, *dialect.whole))
     counters = {name for rule in rules if rule.kind == "usage" for name in rule.fields}
     summed = (name for row in dialect.usage.values() for name in (*row.names, *row.extra))
-    _known(f"{where}: usage sums", summed, counters)
+    known(f"{where}: usage sums", summed, counters)
     for path in _paths((*dialect.events, *dialect.whole, *dialect.failure)):
         steps(path)
     if dialect.event is None:
         marks = {"finish", dialect.done} - {None}
-        _known(f"{where}: its events have no names, complete and end are", (*dialect.complete, *dialect.end), marks)
+        known(f"{where}: its events have no names, complete and end are", (*dialect.complete, *dialect.end), marks)
 
 
 def _paths(rules: tuple[RuleLike, ...]) -> Iterator[str]:
@@ -115,13 +165,6 @@ def _paths(rules: tuple[RuleLike, ...]) -> Iterator[str]:
 
 def _check_template(what: str, template: Any, legal: frozenset[str]) -> None:
     for word, _ in words(template):
-        _known(f"{what} takes", [word.name], legal)
+        known(f"{what} takes", [word.name], legal)
         if isinstance(word, Take) and word.each is not None and word.name in _ELEMENTS:
             _check_template(f"{what} takes of {word.name}", word.each, _ELEMENTS[word.name])
-
-
-def _known(what: str, names: Iterable[Any], legal: Iterable[Any]) -> None:
-    there = frozenset(legal)
-    wrong = next((name for name in names if name not in there), None)
-    if wrong is not None:
-        raise ConfigurationError(f"{what} {wrong!r}; there are {', '.join(sorted(map(str, there)))}")

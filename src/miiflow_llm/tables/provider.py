@@ -9,6 +9,7 @@ import msgspec
 
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
+from .check_values import containers, known, patterns
 from .dialect import Dialect
 from .rows import Rows, with_rows
 
@@ -121,10 +122,18 @@ def as_spoken(provider: Provider, option: Provider | Also) -> Dialect:
         ConfigurationError: a row is wrong; the error names the provider, the row, and what there is.
     """
     try:
+        _check_own(provider, option)
         return with_rows(option.dialect, *([provider.shared] if provider.shared else []), option)
     except ConfigurationError as error:
         error.provider = error.provider or provider.name
         raise
+
+
+def _check_own(provider: Provider, option: Provider | Also) -> None:
+    for rows in (provider, option, *([provider.shared] if provider.shared else [])):
+        containers("its table", rows)
+    known("key is", [provider.key], ("required", "optional"))
+    patterns("also for models", (also.models for also in provider.also))
 
 
 def dialects_of(provider: Provider) -> tuple[Dialect, ...]:

@@ -147,8 +147,8 @@ def words(template: Any, path: str = "") -> Iterator[tuple[Take | When, str]]:
     """Every word of a template that names a value, with its place on the wire; not those of a list's elements."""
     if isinstance(template, (Take, When)):
         yield template, path
-    for inner, place in _inside(template, path):
-        yield from words(inner, place)
+    for part, place in inner(template, path):
+        yield from words(part, place)
 
 
 def takes(template: Any, name: str) -> bool:
@@ -156,7 +156,7 @@ def takes(template: Any, name: str) -> bool:
     return any(word.name == name or (isinstance(word, Take) and takes(word.each, name)) for word, _ in words(template))
 
 
-def _inside(template: Any, path: str) -> Iterator[tuple[Any, str]]:
+def inner(template: Any, path: str = "") -> Iterator[tuple[Any, str]]:
     """The templates that a template is made of, each with its place on the wire."""
     if isinstance(template, Take):
         yield template.default, path
