@@ -23,7 +23,7 @@ def body(messages: Any = "x", **parameters: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"tools": [NOW], "tool_choice": "nwo"}, "'nwo' is none of the tools: now"),
+        ({"tools": [NOW], "tool_choice": "nwo"}, "'nwo' is not among the tools: now"),
         ({"tool_choice": "required"}, "there are no tools"),
         ({"tool_choice": "now"}, "there are no tools"),
         ({"tools": NOW}, "a list of tools is needed"),

@@ -94,10 +94,10 @@ def build_request(
 
 def _unknown(name: str) -> str:
     if name in _NOT_TAKEN:
-        return f"{name} is no parameter of a call: {_NOT_TAKEN[name]}"
+        return f"{name} is not a parameter of a call: {_NOT_TAKEN[name]}"
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"{name} is no parameter of a call: {hint}The provider's own fields go into extra_body={{...}}"
+    return f"{name} is not a parameter of a call: {hint}The provider's own fields go into extra_body={{...}}"
 
 
 def _converted(given: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _listed(name: str, value: Any, what: str) -> Sequence[Any]:
 
 
 def _choose_among_tools(out: dict[str, Any]) -> None:
-    """See that the choice is one of the tools; what is said of tools where there are none is not sent.
+    """See that the choice is one of the tools; what is said of tools is not sent if there are none.
 
     Tools in `extra_body`, and those that a provider runs itself, have names that are not looked at.
 
@@ -155,7 +155,7 @@ def _choose_among_tools(out: dict[str, Any]) -> None:
     elif isinstance(choice, str) and choice not in ("auto", "none", "required"):
         names = [tool.name for tool in tools]
         if choice not in names and not any(isinstance(tool, HostedTool) for tool in tools):
-            raise ConfigurationError(f"tool_choice={choice!r} is none of the tools: {', '.join(names)}")
+            raise ConfigurationError(f"tool_choice={choice!r} is not among the tools: {', '.join(names)}")
 
 
 def _tools(tools: Sequence[Any]) -> list[ToolSpec]:

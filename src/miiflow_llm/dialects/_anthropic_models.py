@@ -36,8 +36,8 @@ MAX_TOKENS = {
     r"claude-": 128000,
     "": 4096,
 }
-"""What `max_tokens` is where the caller says nothing: the most that the model takes, less where prompt and answer share
-a small context."""
+"""What `max_tokens` is if the caller says nothing: the most that the model takes, less if prompt and answer share a
+small context."""
 
 STRUCTURED: dict[str, Structured] = {BEFORE_SCHEMAS: "tool", "claude": "native", "": "tool"}
 

@@ -21,7 +21,7 @@ BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh":
 
 
 def thinking_budget(request: ChatRequest) -> ChatRequest:
-    """The request with `reasoning` as the budget in tokens, for models that think within one, and as `off` for 0.
+    """The request with `reasoning` as a budget in tokens, for models that think within one; 0 becomes `off`.
 
     The budget is a part of `max_tokens`: a level takes half of that at most. Claude's is at least 1024 tokens; other
     makers' models have no least, and without `max_tokens` theirs leaves room for an answer after the thinking.

@@ -31,7 +31,7 @@ LONGEST_NAME = 200
 
 
 def claudes_budget(request: ChatRequest) -> ChatRequest:
-    """The request with `reasoning` as Anthropic's models want it, under the name that they have at home.
+    """The request with `reasoning` as Anthropic's models want it; their names here are mapped to Anthropic's own.
 
     Raises:
         ConfigurationError: as for `thinking_budget`.
@@ -44,7 +44,7 @@ def claudes_budget(request: ChatRequest) -> ChatRequest:
 
 
 def marks_after_results(request: ChatRequest) -> ChatRequest:
-    """The request with marks of the cache inside a tool's result put after it: in it there is no place for one."""
+    """The request with cache marks moved out of tool results, which have no place for one, to right after them."""
     return msgspec.structs.replace(request, messages=[_mark_after(message) for message in request.messages])
 
 
@@ -83,9 +83,9 @@ def _named(block: Block, seen: dict[str, int]) -> Block:
 
 
 def declared_tools(request: ChatRequest) -> ChatRequest:
-    """The request with tools as the wire wants them: none where none may be called, and those of the calls so far.
+    """The request with tools as the wire wants them: none if none may be called, and those of the calls so far.
 
-    Calls of a conversation are refused without tools: where there are none, those that were called are declared.
+    Calls of a conversation are refused without tools: if none are given, those that were called are declared.
     """
     if request.tool_choice == "none" and not _called(request):
         return msgspec.structs.replace(request, tools=None, tool_choice=None)
@@ -117,7 +117,7 @@ def never_none(choice: str) -> NoReturn:
 
 
 def not_blank(text: str) -> str | None:
-    """The text, `None` where it is white space alone, which the wire refuses."""
+    """The text; `None` if it is white space alone, which the wire refuses."""
     return text if text.strip() else None
 
 
@@ -127,7 +127,7 @@ def output_schema(output: OutputSchema) -> str:
 
 
 def image(media: Media) -> dict[str, Any]:
-    """An image: its bytes, or where it is in S3."""
+    """An image: its bytes, or its place in S3."""
     kind = media.type if media.data is not None else type_of_url(media.link or "")
     return {"format": (kind or "image/png").partition("/")[2], "source": _source(media, "ImageBlock")}
 
@@ -149,7 +149,7 @@ def document_format(media: Media) -> str:
 
 
 def document_source(media: Media) -> dict[str, Any]:
-    """A document's bytes, or where it is in S3."""
+    """A document's bytes, or its place in S3."""
     return _source(media, "DocumentBlock")
 
 

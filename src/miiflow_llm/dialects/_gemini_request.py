@@ -138,12 +138,12 @@ def declared(parameters: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def mode(tools: list[ToolSpec]) -> str:
-    """`AUTO`, or `VALIDATED` where a tool asks for exact arguments."""
+    """`AUTO`, or `VALIDATED` if a tool asks for exact arguments."""
     return "VALIDATED" if any(tool.strict for tool in tools) else "AUTO"
 
 
 def validated(tools: list[ToolSpec]) -> str | None:
-    """`VALIDATED` where a tool asks for exact arguments; else the mode need not be said."""
+    """`VALIDATED` if a tool asks for exact arguments; otherwise the mode need not be said."""
     return "VALIDATED" if mode(tools) == "VALIDATED" else None
 
 

@@ -157,7 +157,7 @@ OPENAI_RESPONSES = Dialect(
         AudioBlock: by_role(
             user=inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}})
         ),
-        # without its id it is no item that the server knows
+        # without its id the server does not know the item
         ReasoningBlock: apart(
             when(
                 "id",

@@ -1,4 +1,4 @@
-"""The subsets of JSON Schema that the wires take, as tables for `wire.schema_subset`; each says where it is from."""
+"""The subsets of JSON Schema that the wires take, as tables for `schema.subset`; each says where it is from."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ OLLAMA_TOOL = SchemaSubset(
 
 
 def openai_output(output: OutputSchema) -> dict[str, Any]:
-    """The schema of an answer for OpenAI's strict mode; as it is, where strictness is not asked for."""
+    """The schema of an answer for OpenAI's strict mode; as it is if strictness is not asked for."""
     return rewrite(output.schema, OPENAI_STRICT) if output.strict else output.schema
 
 
 def openai_parameters(tool: ToolSpec) -> dict[str, Any] | None:
-    """A tool's parameters, rewritten where the tool is strict; `None` where it has none."""
+    """A tool's parameters, rewritten if the tool is strict; `None` if it has none."""
     return _strict(tool, OPENAI_STRICT) if tool.strict and tool.parameters else tool.parameters
 
 
 def openai_function(tool: ToolSpec) -> dict[str, Any]:
-    """A tool's parameters where the wire demands some: an object without members for a tool that takes nothing."""
+    """A tool's parameters, for wires that demand some: an object without members for a tool that takes nothing."""
     return openai_parameters(tool) or {"type": "object", "properties": {}}
 
 
@@ -102,7 +102,7 @@ def anthropic_output(output: OutputSchema) -> dict[str, Any]:
 
 
 def anthropic_function(tool: ToolSpec) -> dict[str, Any]:
-    """A tool's parameters, rewritten where the tool is strict."""
+    """A tool's parameters, rewritten if the tool is strict."""
     if tool.strict and tool.parameters:
         return _strict(tool, ANTHROPIC_STRICT)
     return tool.parameters or {"type": "object", "properties": {}}

@@ -57,7 +57,7 @@ def get(name: str) -> Provider:
     """The provider of that name or alias.
 
     Raises:
-        ConfigurationError: there is none; the message lists those there are, the nearest first.
+        ConfigurationError: there is no such provider; the message names the nearest, and all.
     """
     if name in _registered:
         return _registered[name]

@@ -93,7 +93,7 @@ RESPONSES_BODY: Mapping[str, Any] = {
 def _sampling(
     models: str, reason: str, lift: Mapping[str, tuple[Any, ...]] = NEVER, beside: str = ""
 ) -> tuple[Drop, ...]:
-    """Sampling is refused, but for the value that is no choice: 1."""
+    """Sampling is refused, except for the default of 1."""
 
     def row(*names: str, **more: tuple[Any, ...]) -> Drop:
         return drop(*names, models=models, reason=reason, beside=beside, unless={**lift, **more})

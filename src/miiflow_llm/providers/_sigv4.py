@@ -20,7 +20,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 def signed(
     outgoing: UnsignedRequest, key: AccessKey, region: str, *, service: str, moment: datetime | None = None
 ) -> dict[str, str]:
-    """The headers of the signature, made at `moment` (now where `None`).
+    """The headers of the signature, made at `moment` (now if `None`).
 
     Signed are the method, path, query and body, and the headers host, content-type and those of AWS: what proxies
     change is left out.

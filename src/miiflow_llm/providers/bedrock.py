@@ -24,10 +24,10 @@ def in_region(region: str) -> str:
     """The address in a region.
 
     Raises:
-        ConfigurationError: its name is none.
+        ConfigurationError: that is not a region's name.
     """
     if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-\d+", region):
-        raise ConfigurationError(f"bedrock: region={region!r} is no region, such as us-east-1")
+        raise ConfigurationError(f"bedrock: region={region!r} is not a region; give one such as us-east-1")
     domain = next(domain for start, domain in DOMAINS.items() if region.startswith(start))
     return f"https://bedrock-runtime.{region}.{domain}"
 

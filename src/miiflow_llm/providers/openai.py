@@ -50,7 +50,7 @@ CUSTOM_CALL = {"id": take("id"), "type": "custom", "custom": {"name": take("name
 
 
 def marked(place: Place | PlaceBy) -> Place | PlaceBy:
-    """The place, its part with a mark for the cache where the block asks for one."""
+    """The place, with a mark for the cache in its part if the block asks for one."""
     if isinstance(place, PlaceBy):
         return PlaceBy(place.name, {value: _marked(one) for value, one in place.places.items()})
     return _marked(place)

@@ -21,7 +21,7 @@ Marked = TypeVar("Marked", bound=msgspec.Struct)
 
 @spelt
 def lifetime(*words: str) -> Callable[[Cache], str | None]:
-    """A converter to the shortest of the provider's `words`, in order, that is as long as is wished, or the longest.
+    """A converter to the shortest of the provider's lifetimes (`words`, in order) that is long enough, or the longest.
 
     `True` is the provider's usual time, which need not be said.
     """
@@ -35,7 +35,7 @@ def lifetime(*words: str) -> Callable[[Cache], str | None]:
 
 
 def first_and_last_marks(request: ChatRequest) -> ChatRequest:
-    """The request with its first mark of the cache and the last three, for more are refused.
+    """The request with its first cache mark and its last three; more are refused.
 
     A mark covers all before it: the first is what other conversations share, the last what this one goes on from.
     """

@@ -1,4 +1,4 @@
-"""Is a table legal? A dialect in, the same dialect or an error that names what is wrong and what there is, out.
+"""Check a table: a dialect in; the same dialect out, or an error that names what is wrong and what there is.
 
 What only the wire can tell (whether a provider sends such a path) is left to the captures.
 """
@@ -49,7 +49,7 @@ _ELEMENTS = {
 
 
 def checked(dialect: Dialect) -> Dialect:
-    """The dialect itself, once its rows are found to be legal.
+    """The dialect itself, if its rows are legal.
 
     Raises:
         ConfigurationError: a block type without a place, or a name (of a value, parameter, counter, word, event or

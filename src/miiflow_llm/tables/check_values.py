@@ -1,4 +1,4 @@
-"""Are the values of a table of the kinds that it wants? Patterns that compile, tuples that are tuples, known words."""
+"""Check the values of a table: words are known, patterns compile, tuples and mappings are what they should be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..core.exceptions import ConfigurationError
 
 
 def known(what: str, names: Iterable[Any], legal: Iterable[Any]) -> None:
-    """See that each of the names is legal.
+    """Check that each of the names is legal.
 
     Raises:
         ConfigurationError: one is not; the message has the nearest legal one, and all.
@@ -29,7 +29,7 @@ def known(what: str, names: Iterable[Any], legal: Iterable[Any]) -> None:
 
 
 def patterns(what: str, found: Iterable[str]) -> None:
-    """See that each pattern is one.
+    """Check that each pattern compiles.
 
     Raises:
         ConfigurationError: one does not compile; the message says why.
@@ -42,7 +42,7 @@ def patterns(what: str, found: Iterable[str]) -> None:
 
 
 def containers(what: str, value: msgspec.Struct) -> None:
-    """See that fields that hold several values hold a tuple or a mapping, which a forgotten comma makes a string.
+    """Check that fields of several values hold a tuple or a mapping; a forgotten comma makes a string of a tuple.
 
     Raises:
         ConfigurationError: one does not.

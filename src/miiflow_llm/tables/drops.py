@@ -83,7 +83,7 @@ def _prefill(request: ChatRequest) -> bool:
     last = request.messages[-1:]
     if not last or last[0].role != "assistant":
         return False
-    # a turn that paused at the provider's own tools is sent back to go on from, and is no beginning of the caller's
+    # a turn that paused at the provider's own tools is sent back to be gone on from; the caller did not begin it
     return not any(isinstance(block, OpaqueBlock) for block in last[0].blocks())
 
 

@@ -1,6 +1,6 @@
 """The words with which a table says how an event is read: paths and conditions, `emit` and `each` (laws 3 to 7).
 
-The laws stand at the head of `table`, through which dialects and providers use these words.
+The laws stand at the head of the package, through which dialects and providers use these words.
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ def json(path: str, *, skip_empty: bool = False) -> Json:
 
 
 def merge(*keys: str, joined: tuple[str, ...]) -> Const:
-    """For an `opaque` that comes in pieces, those with the same values under `keys`: strings under `joined` are strung
-    together, of all else the last that is not null counts."""
+    """For an `opaque` that comes in pieces: pieces with the same values under `keys` are one.
+
+    Strings under `joined` are concatenated; of other fields the last that is not null counts.
+    """
     return Const(pieces.Merge(keys, joined))
 
 

@@ -1,4 +1,4 @@
-"""Ids of tool calls for wires that take not every one: the maker's id in, one that is taken out.
+"""Ids of tool calls for wires that do not take every id: the maker's id in, one that is taken out.
 
 The same id always gives the same, so that a call and its result stay paired, whoever made them.
 """
@@ -18,7 +18,7 @@ def nine(identity: str) -> str:
 
 
 def within_64(identity: str) -> str:
-    """The id of a call where it is 1 to 64 letters, digits and `_.:-`; one that is not gets another."""
+    """The id of a call if it is 1 to 64 letters, digits and `_.:-`; any other gets a new one."""
     return identity if re.fullmatch("[a-zA-Z0-9_.:-]{1,64}", identity) else f"call_{_made(identity, 24)}"
 
 

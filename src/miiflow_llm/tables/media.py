@@ -22,10 +22,9 @@ _AUDIO_TYPES = {
 
 
 class Media(msgspec.Struct, frozen=True):
-    """`url` as the caller gave it; for a data URL also `data` (base64) and `type`, which the bytes say where they can;
-    `link` is the URL that is none.
+    """`url` as the caller gave it; of a data URL also `data` (base64) and `type`, told by the bytes if they can tell.
 
-    `format` is the second half of the media type.
+    `link` is the URL if it is not a data URL. `format` is the second half of the media type.
     """
 
     url: str

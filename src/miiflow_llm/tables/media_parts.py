@@ -16,7 +16,7 @@ def file_name(media: Media) -> str:
 
 
 def document_text(media: Media) -> str:
-    """The words of a text document, for wires that take no such documents: there it is text as any other.
+    """The words of a text document, for wires that take it as text like any other.
 
     Raises:
         UnsupportedParameterError: it is a link.
@@ -50,17 +50,17 @@ def text_or(place: Place, kind: str = "text") -> PlaceBy:
 
 
 DOCUMENTS_AS_TEXT = text_or(refused("documents are not taken here; send their text, or pages as images"))
-"""The place of documents where only their text is taken."""
+"""The place of documents on wires that take only their text."""
 
 NO_AUDIO = refused("sound is not taken here; send a transcript as text")
-"""The place of sound where none is taken."""
+"""The place of sound on wires that take none."""
 
 
 def linked(media: Media) -> str:
     """The https URL of a document, for wires that take no bytes.
 
     Raises:
-        UnsupportedParameterError: it is none.
+        UnsupportedParameterError: there is none.
     """
     if not media.link:
         raise UnsupportedParameterError(

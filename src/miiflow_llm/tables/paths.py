@@ -12,10 +12,10 @@ _PATH = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
 
 def steps(path: str) -> tuple[Step, ...]:
-    """Keys and list positions of `path`; none for `.`, the element itself.
+    """The keys and list positions of `path`; empty for `.`, the element itself.
 
     Raises:
-        ConfigurationError: it is no path.
+        ConfigurationError: it is not a path.
     """
     if path == ".":
         return ()
@@ -23,7 +23,9 @@ def steps(path: str) -> tuple[Step, ...]:
     for part in path.split("."):
         match = _PATH.fullmatch(part)
         if match is None:
-            raise ConfigurationError(f"{path!r} is no path: keys and positions, as in choices[0].delta.content")
+            raise ConfigurationError(
+                f"{path!r} is not a path; write keys and positions, as in choices[0].delta.content"
+            )
         out.append(match.group(1))
         out.extend(int(number) for number in re.findall(r"\d+", match.group(2)))
     return tuple(out)

@@ -1,4 +1,4 @@
-"""Reasoning efforts: the caller's word or budget in, the nearest level that a model takes out."""
+"""Converters of `reasoning`: the caller's level or budget in, the nearest that a model takes out."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .spelling import spelt
 OFF = "off"
 LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
 BUDGETS = (512, 2048, 8192, 24576, 49152)
-"""Up to so many tokens a budget stands for the level of the same place; above the last it is `max`."""
+"""Budget thresholds, one per level: up to so many tokens a budget means that level, above the last it means `max`."""
 
 
 def level(reasoning: str | int) -> str:
     """The level, or `off`, that the caller's word or budget in tokens means.
 
     Raises:
-        ConfigurationError: it is no such word.
+        ConfigurationError: it is not such a word.
     """
     if isinstance(reasoning, int):
         return LEVELS[sum(reasoning > most for most in BUDGETS)] if reasoning > 0 else OFF
     if reasoning not in (OFF, *LEVELS):
         raise ConfigurationError(
-            f"reasoning={reasoning!r} is none of {OFF}, {', '.join(LEVELS)}, or a budget in tokens"
+            f"reasoning={reasoning!r} is not taken; give {OFF}, {', '.join(LEVELS)}, or a budget in tokens"
         )
     return reasoning
 

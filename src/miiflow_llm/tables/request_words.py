@@ -1,6 +1,6 @@
 """The words with which a table says how a request is written: holes in a body, and places for blocks (laws 1 and 2).
 
-The laws stand at the head of `table`, through which dialects and providers use these words.
+The laws stand at the head of the package, through which dialects and providers use these words.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Take(Word, frozen=True):
 
 
 class When(Word, frozen=True):
-    """`template` where `name` is truthy, else `otherwise`; nothing at all where that is `None`."""
+    """`template` if `name` is truthy, else `otherwise`; nothing at all if that is `None`."""
 
     name: str
     template: Any
@@ -56,14 +56,13 @@ def take(
 
     `values` maps the value to a template; a value not among them is an error that lists them, unless there is the key
     `...` for all others. `each` is a template for every element of a list; a list of templates gives as many elements
-    for each. `default` is what the wire demands where
-    the caller said nothing; it may be a template.
+    for each. `default` is what the wire demands if the caller said nothing; it may be a template.
     """
     return Take(name, through, values, each, default)
 
 
 def when(name: str, template: Any, otherwise: Any = None) -> When:
-    """`template` where the request has a truthy `name`."""
+    """`template` if the request has a truthy `name`, else `otherwise`."""
     return When(name, template, otherwise)
 
 
@@ -89,8 +88,8 @@ class Place(Word, frozen=True):
 def inside(template: Any, *, own: Own = False) -> Place:
     """In the message's content.
 
-    A list of templates gives as many values side by side. `own`: only where this provider and dialect made the block,
-    or with `"model"` only this very model of theirs; elsewhere it is left out.
+    A list of templates gives as many values side by side. `own`: only if this provider and dialect made the block, or
+    with `"model"` only if this very model of theirs did; otherwise it is left out.
     """
     return Place("inside", template, origin=own)
 

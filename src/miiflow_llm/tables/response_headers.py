@@ -8,10 +8,10 @@ import msgspec
 
 
 class ResponseHeaders(msgspec.Struct, frozen=True):
-    """Where the headers hold what the caller may want. Each is a list of header names, the first found wins.
+    """Where the headers hold what the caller may want. Each is a list of header names; the first found wins.
 
-    `retry_after` values are seconds, dates or durations, in milliseconds where the name ends in `-ms`. `error_code` is
-    the word for a failure, up to a colon, where its body has none.
+    `retry_after` values are seconds, dates or durations, in milliseconds if the name ends in `-ms`. `error_code` is the
+    word for a failure, up to a colon, if its body has none. `limits` are the fields of `RateLimit`.
     """
 
     request_id: tuple[str, ...] = ("x-request-id", "request-id")

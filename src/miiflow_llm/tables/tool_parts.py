@@ -1,4 +1,4 @@
-"""What a table cannot say of tools: a list of tools, or one of the provider's own, in, what the wire takes out."""
+"""Converters of tools that tables share: which may be given, together or apart, and how arguments are written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Functions(msgspec.Struct, frozen=True):
 
 
 def runs_none(payload: dict[str, Any]) -> NoReturn:
-    """Refuse a provider's own tool, on wires that have none.
+    """Refuse a provider's own tool, on wires that run none.
 
     Raises:
         UnsupportedParameterError: always.
@@ -58,7 +58,7 @@ def functions_together(tools: Sequence[ToolSpec]) -> list[Functions | ToolSpec]:
 
 
 def are_mixed(tools: Sequence[ToolSpec]) -> bool | None:
-    """True where there are both functions and tools of the provider's own."""
+    """True if there are both functions and tools of the provider's own, otherwise `None`."""
     hosted = sum(isinstance(tool, HostedTool) for tool in tools)
     return True if 0 < hosted < len(tools) else None
 
