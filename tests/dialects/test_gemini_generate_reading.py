@@ -106,7 +106,7 @@ def test_finish(word: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("word", "kind", "retried"),
     [
-        ("MALFORMED_FUNCTION_CALL", error.ServiceUnavailableError, True),
+        ("MALFORMED_FUNCTION_CALL", error.ServiceUnavailableError, False),
         ("MISSING_THOUGHT_SIGNATURE", error.InvalidRequestError, False),
     ],
 )

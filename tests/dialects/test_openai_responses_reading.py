@@ -37,9 +37,9 @@ def streamed(of: Engine, *events: Event) -> StreamReader:
     return reader
 
 
-def delta(name: str, index: int, text: str) -> Event:
+def delta(name: str, index: int, text: str, **more: int) -> Event:
     """A piece of the item at `index`."""
-    return name, {"output_index": index, "delta": text}
+    return name, {"output_index": index, "delta": text, **more}
 
 
 def item(index: int, fields: Item, *, done: bool = True) -> Event:
@@ -79,7 +79,7 @@ FINAL: Item = {
 CALL: Item = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "tide", "arguments": '{"a":1}'}
 OUTPUT = [REASONING, COMMENT, FINAL, CALL]
 PARTS = [
-    ReasoningBlock("One.Two.", data="gAAA", id="rs_1", origin=ORIGIN),
+    ReasoningBlock("One.\n\nTwo.", data="gAAA", id="rs_1", origin=ORIGIN),
     TextBlock("I look.", item_id="msg_1", phase="commentary", origin=ORIGIN),
     TextBlock("Soon.Then.", item_id="msg_2", phase="final_answer", origin=ORIGIN),
     ToolCall("call_1", "tide", '{"a":1}', item_id="fc_1", origin=ORIGIN),
@@ -90,8 +90,8 @@ def test_streamed_and_whole_agree() -> None:
     """The same items give the same parts, one an item, with ids, phases and encrypted reasoning."""
     reader = streamed(
         OPENAI,
-        delta(SUMMARY, 0, "One."),
-        delta(SUMMARY, 0, "Two."),
+        delta(SUMMARY, 0, "One.", summary_index=0),
+        delta(SUMMARY, 0, "Two.", summary_index=1),
         item(0, REASONING),
         delta(TEXT, 1, "I look."),
         item(1, COMMENT),

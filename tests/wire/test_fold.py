@@ -14,8 +14,8 @@ from miiflow_llm.core.pieces import Failure, Finish, Text
 from miiflow_llm.core.response import ChatResponse
 from miiflow_llm.core.usage import TokenCount
 from miiflow_llm.tables import count, count_unless_in_total
-from miiflow_llm.wire.decode import fold
-from miiflow_llm.wire.decode.fold import Fold, count_tokens
+from miiflow_llm.wire.decode.counters import count_tokens
+from miiflow_llm.wire.decode.fold import Fold
 
 
 def engine(provider: str) -> Any:
@@ -48,9 +48,9 @@ def test_signed_text_is_closed() -> None:
     """What comes after the signature of a text is another part."""
     signed = Fold(engine("gemini").dialect, "o")
     signed.push([Text("a")], b"")
-    assert signed.open_text is None
+    assert signed.open_text == Text("a")
     signed.push([Text("b", signature="s")], b"")
-    assert signed.open_text is fold.NO_TEXT
+    assert signed.open_text is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,6 @@ def test_signed_text_is_closed() -> None:
             [call(id="null", name="f", arguments="1"), call(id="null", name="g", arguments="2")],
             [("f", "1"), ("g", "2")],
         ),
-        ([call(index=5, arguments="{}")], []),
         ([call(index=0, name="f", arguments="{"), call(index=0, id="x", name="f", arguments="}")], [("f", "{}")]),
         ([call(name="f", arguments="{"), call(id="x", arguments="}")], [("f", "{}")]),
         ([call(name="f", arguments="{}"), call(id="x", name="g", arguments="[]")], [("f", "{}"), ("g", "[]")]),
@@ -97,31 +96,13 @@ def test_tool_calls(deltas: list[dict[str, Any]], calls: list[tuple[str, str]]) 
     assert all(one.id for one in found)
 
 
-def test_names_said_with_every_piece_cost_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that repeats the name with each piece of long arguments does not make them parsed again and again."""
-    parsed: list[str] = []
-    parse = fold._is_json
-
-    def counted(text: str) -> bool:
-        parsed.append(text)
-        return parse(text)
-
-    monkeypatch.setattr(fold, "_is_json", counted)
-    pieces = ['{"x": [', *(f"{number}, " for number in range(500)), "0]", "} "]
-    (found,) = streamed(*(call(index=0, name="f", arguments=piece) for piece in pieces)).message.tool_calls or []
-    assert found.arguments == "".join(pieces)
-    assert len(parsed) < 3
-    twice = streamed(*(call(index=0, name="f", arguments=piece) for piece in [*pieces, '{"x": 1}']))
-    assert [one.arguments for one in twice.message.tool_calls or []] == ["".join(pieces), '{"x": 1}']
-
-
 @pytest.mark.parametrize(
     ("deltas", "finish", "reason"),
     [
         ([{"content": "a"}], "stop", "stop"),
         ([{"content": "a"}], "eos", "stop"),
         ([{"content": "a"}], "halted", "unknown"),
-        ([{"content": "a"}], None, "stop"),
+        ([{"content": "a"}], None, "unknown"),
         ([call(index=0, id="a", name="f")], "stop", "tool_calls"),
         ([call(index=0, id="a", name="f")], None, "tool_calls"),
         ([call(index=0, id="a", name="f")], "length", "length"),
@@ -213,7 +194,7 @@ def test_a_whole_answer_where_a_stream_was_wanted(finish: str | None) -> None:
     assert chunks == []
     chunks = reader.finish()
     assert "".join(chunk.delta for chunk in chunks) == "Blue" == chunks[-1].content
-    assert [chunk.finish_reason for chunk in chunks][-1] == "stop"
+    assert [chunk.finish_reason for chunk in chunks][-1] == (finish or "unknown")
     assert chunks[-1].usage == TokenCount(3)
     assert reader.response().content == "Blue"
 
@@ -265,7 +246,7 @@ def test_cumulative_counters_are_not_added() -> None:
     assert reader.response().usage == TokenCount(9, 7, 16)
 
 
-@pytest.mark.parametrize("same", [0, 0.0, False])
+@pytest.mark.parametrize("same", [0, 0.0, "0", False])
 def test_pieces_of_a_block_that_nothing_opened(same: Any) -> None:
     """Arguments of the provider's own tools fill its block for replay, and are no call of the client's.
 

@@ -13,7 +13,7 @@ from miiflow_llm.core.pieces import Piece, Text
 from miiflow_llm.core.response import StreamChunk
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.tables import Dialect, RuleLike, absent, const, each, emit, first, json, other_than
-from miiflow_llm.wire import engine
+from miiflow_llm.wire.decode import reader as reading
 from miiflow_llm.wire.decode.compile import READ_ERRORS
 from miiflow_llm.wire.decode.decoder import Decoder
 from miiflow_llm.wire.engine import Engine, StreamReader
@@ -31,11 +31,11 @@ def say(text: str, **more: Any) -> bytes:
 STREAMS = [capture for capture in [*own(), *sample(shared(), 400)] if capture.status < 400 and capture.streaming]
 
 
-def more_of(decoder: Decoder, event: str, data: bytes, block: object) -> str:
+def more_of(decoder: Decoder, event: str, data: bytes, block: Any, part: Any = None) -> str:
     """The text that is read in the short way, `""` where it is not."""
     read = decoder.more_text[False][event]
     try:
-        return read(data, block) if read is not None else ""
+        return read(data, Text("", block, part=part)) if read is not None else ""
     except READ_ERRORS:
         return ""
 
@@ -56,9 +56,10 @@ def test_it_says_what_the_rules_say(part: int) -> None:
         decoder = engine_of(capture).decoder
         for event, data in frames(capture, decoder):
             text = mere_text(decoder, event, data)
-            block = text.block if text is not None else None
-            said = more_of(decoder, event, data, block)
-            assert not said or text == Text(said, block), (capture.key, data[:300])
+            block, part = (text.block, text.part) if text is not None else (None, None)
+            said = more_of(decoder, event, data, block, part)
+            assert not said or text == Text(said, block, part=part), (capture.key, data[:300])
+            assert not said or more_of(decoder, event, data, block, "another") == "", (capture.key, data[:300])
             assert more_of(decoder, event, data, "another") == "", (capture.key, data[:300])
 
 
@@ -74,9 +75,9 @@ def test_odd_values(part: int) -> None:
             for _ in range(60):
                 odd = msgspec.json.encode(replaced(value, dice.choice(places), dice.choice(ODD)))
                 text = mere_text(decoder, event, odd)
-                block = text.block if text is not None else 0
-                said = more_of(decoder, event, odd, block)
-                assert not said or text == Text(said, block), (capture.key, event, odd)
+                block, part = (text.block, text.part) if text is not None else (0, None)
+                said = more_of(decoder, event, odd, block, part)
+                assert not said or text == Text(said, block, part=part), (capture.key, event, odd)
 
 
 @pytest.mark.parametrize("part", range(10))
@@ -85,7 +86,7 @@ def test_streams_are_the_same_without_it(part: int, monkeypatch: pytest.MonkeyPa
     for capture in STREAMS[part::10]:
         for size in (len(capture.body), 700):
             with_it = chunks(capture, size)
-            monkeypatch.setattr(engine, "MAX_MISSES", 0)
+            monkeypatch.setattr(reading, "MAX_MISSES", 0)
             assert with_it == chunks(capture, size), capture.key
             monkeypatch.undo()
 
@@ -123,7 +124,7 @@ def test_most_text_is_read_so() -> None:
         for event, data in frames(capture, decoder):
             text = mere_text(decoder, event, data)
             if text is not None and capture.dialect != "gemini_generate":  # which has usage in every frame
-                said = more_of(decoder, event, data, text.block)
+                said = more_of(decoder, event, data, text.block, text.part)
                 short, long = short + bool(said), long + (not said)
     assert short > 20 * long
 
@@ -246,14 +247,14 @@ def test_streams_with_more_in_every_frame_are_not_asked_for_ever() -> None:
     decode = reader._more_text[False][""]
     assert decode is not None
 
-    def counted(data: bytes, block: object) -> str:
+    def counted(data: bytes, last: Text) -> str:
         tried.append(data)
-        return decode(data, block)
+        return decode(data, last)
 
     reader._more_text = ({"": counted}, {"": counted})  # type: ignore[assignment]
     said = [chunk.delta for _ in range(20) for chunk in reader.feed(frame)]
     assert said == ["a"] * 20
-    assert len(tried) == engine.MAX_MISSES
+    assert len(tried) == reading.MAX_MISSES
 
 
 @pytest.mark.parametrize(
@@ -269,18 +270,18 @@ def test_a_rare_miss_is_forgiven(reads: list[bytes]) -> None:
     decode = reader._more_text[False][""]
     assert decode is not None
 
-    def counted(data: bytes, block: object) -> str:
+    def counted(data: bytes, last: Text) -> str:
         tried.append(data)
-        return decode(data, block)
+        return decode(data, last)
 
     reader._more_text = ({"": counted}, {"": counted})  # type: ignore[assignment]
     reader.feed(say("a", model="m"))
-    for _ in range(engine.MAX_MISSES):
+    for _ in range(reading.MAX_MISSES):
         for data in reads:
             reader.feed(data)
     frames_read = b"".join(reads).count(b"data: ")
-    assert len(tried) == frames_read * engine.MAX_MISSES
-    assert reader.fold.output == 1 + frames_read * engine.MAX_MISSES
+    assert len(tried) == frames_read * reading.MAX_MISSES
+    assert reader.fold.output == 1 + frames_read * reading.MAX_MISSES
 
 
 def test_where_it_is_read_so() -> None:
@@ -310,7 +311,7 @@ def test_other_frames_among_it(dialect: str, body: bytes, monkeypatch: pytest.Mo
     first, rest = body.split(b"\n\n", 1)
     cuts = [[body], [first + b"\n\n", rest], body.splitlines(keepends=True)]
     with_it = [said_by(dialect, reads) for reads in cuts]
-    monkeypatch.setattr(engine, "MAX_MISSES", 0)
+    monkeypatch.setattr(reading, "MAX_MISSES", 0)
     assert with_it == [said_by(dialect, reads) for reads in cuts]
 
 

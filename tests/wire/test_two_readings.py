@@ -201,7 +201,7 @@ def test_unreadable() -> None:
     from miiflow_llm import ProviderStreamNormalizer
 
     with pytest.raises(StreamProtocolError) as caught:
-        ProviderStreamNormalizer().normalize_chunk(b'{"choices":[{"delta":{"content":{"a":1}}}]}', provider="openai")
+        ProviderStreamNormalizer().normalize_chunk(b'{"choices":[{"delta":{"content":{}}}]}', provider="openai")
     assert "openai_chat" in str(caught.value)
     assert "content" in str(caught.value)
     assert caught.value.payload.startswith('{"choices"')

@@ -60,6 +60,24 @@ def repair_surrogates(text: str) -> str:
     return _RAW_SURROGATE.sub(REPLACEMENT, _ANY_ESCAPE.sub(_repaired, text))
 
 
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?\b(?:Infinity|NaN)\b', re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f]")
+_NUMBERS: Final = {"Infinity": "1e999", "-Infinity": "-1e999", "NaN": "null", "-NaN": "null"}
+
+
+def repair_json(text: str) -> str:
+    """JSON text as it was meant: raw control characters inside strings escaped, Python's and JavaScript's infinite
+    numbers as one out of range, NaN as null; all else as it was."""
+    return _TOKENS.sub(_repaired_token, text)
+
+
+def _repaired_token(found: re.Match[str]) -> str:
+    token = found.group()
+    if not token.startswith('"'):
+        return _NUMBERS[token]
+    return _CONTROL.sub(lambda one: f"\\u{ord(one.group()):04x}", token)
+
+
 def _repaired(found: re.Match[str]) -> str:
     code = found.group(4)
     return REPLACEMENT if code and 0xD800 <= int(code, 16) <= 0xDFFF else found.group()
@@ -76,4 +94,4 @@ def _segment(key: str | int) -> str:
     return f".{key}" if key.isidentifier() else f"[{msgspec.json.encode(key).decode()}]"
 
 
-__all__ = ["ESCAPE", "REPLACEMENT", "is_half_escape", "path_text", "repair_surrogates", "unescaped"]
+__all__ = ["ESCAPE", "REPLACEMENT", "is_half_escape", "path_text", "repair_json", "repair_surrogates", "unescaped"]

@@ -148,6 +148,7 @@ class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
 
     `signature` and `data` are the provider's own proof of it, sent back unread to the one that made it; `origin`
     names that one (`provider/dialect/model`; without the model, any model of theirs), `id` is its name for the block.
+    `raw` says that these are the model's own words where the provider tells them from a summary.
     """
 
     text: str = ""
@@ -155,6 +156,7 @@ class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
     data: str | None = None
     id: str | None = None
     origin: str | None = None
+    raw: bool = False
 
 
 class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True):

@@ -10,13 +10,21 @@ from typing import Any
 import msgspec
 
 BlockKey = int | float | str | None
+"""The provider's name for a block: an index, or an id where it numbers none."""
+
+
+ONLY_CALL = "function_call"
+"""The index of the one call that OpenAI's format had before it had lists; servers that send both mean one call."""
 
 
 class Text(msgspec.Struct, gc=False):
     """New text of the answer; with a `signature` it is a signed part of its own, even when empty.
 
     `item_id` and `phase` belong to the whole block. Here as for reasoning, a piece that names no `block` goes on with
-    the one last open.
+    the one last open. `part` names a part of the block that has parts of its own.
+
+    `in_full` is all the text of the part (or of the block) once more: it counts as far as it was not said before. With
+    `or_piece` it is new text if it does not repeat what was said and no other piece came.
     """
 
     text: str | None = ""
@@ -24,28 +32,44 @@ class Text(msgspec.Struct, gc=False):
     signature: str | None = None
     item_id: str | None = None
     phase: str | None = None
+    part: BlockKey = None
+    in_full: str | None = None
+    or_piece: bool = False
 
 
 class Reasoning(msgspec.Struct, gc=False):
-    """New reasoning; `signature`, `data` (encrypted content) and `id` belong to the whole block and overwrite."""
+    """New reasoning; `signature`, `data` (encrypted content) and `id` belong to the whole block and overwrite.
+
+    Parts of one block are paragraphs. `raw` says that these are the model's own words and not a summary of them.
+    `in_full` and `or_piece` are as for `Text`.
+    """
 
     text: str | None = ""
     block: BlockKey = None
     signature: str | None = None
     data: str | None = None
     id: str | None = None
+    part: BlockKey = None
+    in_full: str | None = None
+    or_piece: bool = False
+    raw: bool = False
 
 
 class Refusal(msgspec.Struct, gc=False):
-    """New words of a refusal."""
+    """New words of a refusal; the other fields are as for `Text`."""
 
-    text: str
+    text: str | None = ""
+    block: BlockKey = None
+    part: BlockKey = None
+    in_full: str | None = None
+    or_piece: bool = False
 
 
 class ToolCallPiece(msgspec.Struct, gc=False):
     """A piece of a tool call; `whole` says that nothing more of this call will come.
 
-    `in_full` are all its arguments once more: they count only where no piece of them came.
+    `place` is its position in the list that it came in. `in_full` are all arguments of the call once more: they count
+    as far as they were not said before; `or_piece` is as for `Text`.
     """
 
     index: BlockKey = None
@@ -57,6 +81,8 @@ class ToolCallPiece(msgspec.Struct, gc=False):
     signature: str | None = None
     item_id: str | None = None
     in_full: str | None = None
+    place: int | None = None
+    or_piece: bool = False
 
 
 class Merge(msgspec.Struct, frozen=True):
@@ -69,13 +95,16 @@ class Merge(msgspec.Struct, frozen=True):
 class Opaque(msgspec.Struct):
     """A part with no unified form, kept as the provider's JSON; argument pieces for `block` become its key `fill`.
 
-    Without a payload it is nothing. With `merge` it may be a piece of a part that began before.
+    Without a payload it is nothing. With `merge` it may be a piece of a part that began before. With `again` it counts
+    only if no part came with its `id` or `block`.
     """
 
     payload: bytes | None
     block: BlockKey = None
     fill: str | None = None
     merge: Merge | None = None
+    id: BlockKey = None
+    again: bool = False
 
 
 class Fill(msgspec.Struct, gc=False):
@@ -114,29 +143,44 @@ class Failure(msgspec.Struct):
 
 
 class Meta(msgspec.Struct, gc=False):
-    """Names of the answer."""
+    """Names of the answer; `starts` says that an answer begins here."""
 
     id: str | None = None
     model: str | None = None
     request_id: str | None = None
+    starts: bool = False
 
 
 class Logprobs(msgspec.Struct):
-    """Log probabilities in the provider's own form; a list is spread."""
+    """Log probabilities in the provider's own form; a list is spread.
 
-    value: Any
+    `in_full` are those of a whole part once more, which count if none of that part came before.
+    """
+
+    value: Any = None
+    block: BlockKey = None
+    part: BlockKey = None
+    in_full: Any = None
 
 
 class Citation(msgspec.Struct):
-    """A citation or annotation in the provider's own form; a list is spread."""
+    """A citation or annotation in the provider's own form; a list is spread.
 
-    value: Any
+    `in_full` are citations once more: those that came before do not count again.
+    """
+
+    value: Any = None
+    in_full: Any = None
 
 
 class Progress(msgspec.Struct, gc=False):
-    """The provider is at work on something that is no output: a search, say. It counts against silence."""
+    """The provider is at work on something that is not output: a search, say. It counts against silence.
+
+    `block` is the block of a tool that it runs itself: pieces of arguments for it are nobody's.
+    """
 
     what: Any = None
+    block: BlockKey = None
 
 
 Piece = (

@@ -21,7 +21,8 @@ class ToolCallDelta(msgspec.Struct, frozen=True, omit_defaults=True):
     """A piece of a tool call.
 
     `index` counts the calls of the answer from 0, whatever the wire said. `id` and `name` come with the call's first
-    piece, `arguments` is the new text of the arguments.
+    piece, `arguments` is the new text of the arguments. A server that sends a name in fragments, or an id late, makes
+    later pieces have the rest of the name, or the id in place of the first one.
     """
 
     index: int

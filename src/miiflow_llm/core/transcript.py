@@ -62,7 +62,7 @@ class Transcript:
 class _Open:
     """A block under construction: its strings are joined once, at the end."""
 
-    __slots__ = ("arguments", "first", "key", "signed", "strings", "strung", "values")
+    __slots__ = ("first", "key", "raw", "signed", "strings", "strung", "values")
 
     def __init__(self, first: Entry, key: object) -> None:
         self.first = first
@@ -71,6 +71,7 @@ class _Open:
         self.values: dict[str, Any] = {}
         self.strung: dict[str, list[str]] = {}
         self.signed = False
+        self.raw = False
 
     def join(self, piece: dict[str, Any], merge: Merge) -> None:
         """Put a piece of an opaque part to what came before it."""
@@ -96,6 +97,7 @@ class _Builder:
         self.calls: dict[object, _Open] = {}
         self.opaque: dict[object, _Open] = {}
         self.merged: dict[object, _Open] = {}
+        self.said: dict[object, _Open] = {}
 
     def add(self, entry: Entry) -> None:
         if type(entry) is Text:
@@ -127,13 +129,20 @@ class _Builder:
         return self.blocks[-1]
 
     def _say(self, entry: Text | Reasoning, signature: str | None) -> _Open:
+        key = (type(entry), entry.block)
+        if not entry.text and signature is None and entry.block is not None and key in self.said:
+            return self.said[key]
         last = self.blocks[-1] if self.blocks else None
         same = last is not None and type(last.first) is type(entry) and entry.block in (None, last.key)
-        if signature is not None and type(entry) is Text:
+        raw = type(entry) is Reasoning and entry.raw
+        another = last is not None and bool(last.strings and entry.text) and last.raw != raw
+        if another or (signature is not None and type(entry) is Text):
             same = False
         open_ = last if same and last is not None and not last.signed else self._new(entry, entry.block)
+        self.said[key] = open_
         if entry.text:
             open_.strings.append(entry.text)
+            open_.raw = raw
         if signature is not None:
             open_.signed = True
             open_.note(signature=signature)
@@ -161,7 +170,7 @@ class _Builder:
         if type(first) is Text:
             return TextBlock(joined, origin=self.origin if values else None, **values)
         if type(first) is Reasoning:
-            return ReasoningBlock(joined, origin=self.origin, **values)
+            return ReasoningBlock(joined, origin=self.origin, raw=open_.raw, **values)
         if type(first) is ToolCallPiece:
             origin = self.origin if "signature" in values or "item_id" in values else None
             name = values.pop("name", "")

@@ -23,11 +23,12 @@ from ..tables import (
     count,
     each,
     emit,
-    exists,
     fault,
+    first,
     inside,
     json,
     other_than,
+    position,
     refused,
     take,
     when,
@@ -62,11 +63,37 @@ def usage(at: str, *on: str) -> Rule:
 ERROR = emit(
     "failure",
     when="error",
-    message="error.message",
+    message=first("error.message", "error"),
     code="error.details.error_code",
     type="error.type",
     request_id="request_id",
 )
+
+BLOCK = (
+    emit("text", in_full="text", where=("type", "text"), block=position()),
+    emit("citation", in_full="citations", where=("type", "text")),
+    emit("reasoning", in_full="thinking", where=("type", "thinking"), block=position()),
+    emit(
+        "reasoning",
+        when="signature",
+        signature="signature",
+        where=("type", "thinking"),
+        block=position(),
+        row="signature",
+    ),
+    emit("reasoning", data="data", where=("type", "redacted_thinking"), block=position(), row="redacted_thinking"),
+    emit(
+        "tool_call",
+        where=("type", "tool_use"),
+        when="type",
+        index=position(),
+        id="id",
+        name="name",
+        in_full=json("input"),
+    ),
+    emit("opaque", json("."), where=("type", KINDS), block=position(), id="id", again=const(True)),
+)
+"""A block of a whole answer; a stream may begin with some, as programmatic tool calling does."""
 
 CACHED = when("cache", {"type": "ephemeral", "ttl": take("cache", through=lifetime("5m", "1h"))})
 
@@ -175,22 +202,16 @@ ANTHROPIC_MESSAGES = Dialect(
         ),
     },
     events=(
-        emit("meta", when="message", on="message_start", id="message.id", model="message.model"),
-        usage("message.usage", "message_start"),
-        each(
-            "message.content",
-            emit(
-                "tool_call",
-                where=("type", "tool_use"),
-                id="id",
-                name="name",
-                arguments=json("input"),
-                whole=const(True),
-                row="tool_call_at_start",
-                unproven="programmatic tool calling sends whole calls in message_start (sheet, section 8)",
-            ),
+        emit(
+            "meta",
+            when="message",
             on="message_start",
+            id="message.id",
+            model="message.model",
+            starts=const(True),
         ),
+        usage("message.usage", "message_start"),
+        each("message.content", *BLOCK, on="message_start"),
         emit("text", "content_block.text", block="index", on=START, row="text_at_start"),
         emit(
             "reasoning",
@@ -204,6 +225,7 @@ ANTHROPIC_MESSAGES = Dialect(
         emit(
             "tool_call",
             where=("content_block.type", "tool_use"),
+            when="content_block.type",
             on=START,
             index="index",
             id="content_block.id",
@@ -215,6 +237,7 @@ ANTHROPIC_MESSAGES = Dialect(
             "opaque",
             json("content_block"),
             block="index",
+            id="content_block.id",
             fill=const("input"),
             where=("content_block.type", KINDS),
             on=START,
@@ -254,28 +277,7 @@ ANTHROPIC_MESSAGES = Dialect(
     ),
     whole=(
         emit("meta", when="id", id="id", model="model"),
-        each(
-            "content",
-            emit("text", "text", where=("type", "text")),
-            emit("citation", "citations", where=("type", "text")),
-            emit(
-                "reasoning",
-                "thinking",
-                when=exists("thinking"),
-                signature="signature",
-                where=("type", "thinking"),
-            ),
-            emit("reasoning", data="data", where=("type", "redacted_thinking"), row="redacted_thinking"),
-            emit(
-                "tool_call",
-                where=("type", "tool_use"),
-                id="id",
-                name="name",
-                arguments=json("input"),
-                whole=const(True),
-            ),
-            emit("opaque", json("."), where=("type", KINDS)),
-        ),
+        each("content", *BLOCK),
         emit("finish", "stop_reason"),
         usage("usage"),
         ERROR,

@@ -42,6 +42,7 @@ from ..tables import (
     inside,
     joined,
     left_out,
+    position,
     refused,
     take,
     when,
@@ -167,7 +168,7 @@ COHERE_V2 = Dialect(
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),
     },
     events=(
-        emit("meta", id="id", on="message-start"),
+        emit("meta", when="type", id="id", starts=const(True), on="message-start"),
         emit(
             "text",
             "delta.message.content.text",
@@ -203,11 +204,11 @@ COHERE_V2 = Dialect(
     ),
     whole=(
         emit("meta", id="id"),
-        emit("reasoning", "message.tool_plan", block=const(PLAN), id=const(PLAN), row="tool_plan"),
+        emit("reasoning", in_full="message.tool_plan", block=const(PLAN), id=const(PLAN), row="tool_plan"),
         each(
             "message.content",
-            emit("text", "text", where=("type", "text")),
-            emit("reasoning", "thinking", where=("type", "thinking")),
+            emit("text", in_full="text", where=("type", "text"), block=position()),
+            emit("reasoning", in_full="thinking", where=("type", "thinking"), block=position()),
         ),
         each(
             "message.tool_calls",
@@ -216,11 +217,11 @@ COHERE_V2 = Dialect(
                 when="function",
                 id="id",
                 name="function.name",
-                arguments="function.arguments",
-                whole=const(True),
+                in_full="function.arguments",
+                place=position(),
             ),
         ),
-        emit("citation", "message.citations"),
+        emit("citation", in_full="message.citations"),
         emit("finish", "finish_reason"),
         usage("usage"),
     ),

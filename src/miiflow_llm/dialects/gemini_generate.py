@@ -32,6 +32,7 @@ from ..tables import (
     first,
     inside,
     json,
+    position,
     take,
     when,
 )
@@ -82,6 +83,7 @@ PARTS = each(
         name="functionCall.name",
         arguments=json("functionCall.args"),
         whole=const(True),
+        place=position(),
         signature="thoughtSignature",
         item_id="functionCall.id",
     ),
@@ -288,10 +290,6 @@ GEMINI_GENERATE = Dialect(
         fault(error.InvalidRequestError, "MISSING_THOUGHT_SIGNATURE", stands_for=400),
         fault(
             error.ServiceUnavailableError,
-            "MALFORMED_FUNCTION_CALL",
-            "UNEXPECTED_TOOL_CALL",
-            "TOO_MANY_TOOL_CALLS",
-            "MALFORMED_RESPONSE",
             "NO_IMAGE",
             "IMAGE_OTHER",
             stands_for=500,

@@ -22,12 +22,12 @@ from ..tables import (
     Each,
     Endpoint,
     ResponseHeaders,
+    RuleLike,
     apart,
     beside,
     but,
     by_model,
     by_value,
-    const,
     count,
     count_unless_in_total,
     drop,
@@ -44,48 +44,30 @@ from ..tables.ids import nine
 from ..tables.media_parts import text_or
 from ..tables.reasoning import effort
 from ..tables.tool_parts import ARGUMENTS
+from ._chat_reading import CHOICE_ERROR, DELTA, FINISH, MESSAGE, RETOLD_MESSAGE, calls, words
+from ._chat_reading import ERROR as ERROR_OF_THE_FAMILY
 from .schema_subsets import openai_function, openai_output
 
 NEVER_REASONS = r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))"
 
 
-def choices(said: str, *, whole: bool) -> Each:
-    """The rules for a choice: what it says is under `delta` in a stream and under `message` in a whole answer."""
+def parts(at: str) -> Each:
+    """The rules for what only Mistral has in content that is a list."""
     return each(
-        "choices",
-        emit("text", f"{said}.content"),
-        each(
-            f"{said}.content",
-            each("thinking", emit("reasoning", "text", row="thinking_parts")),
-            emit(
-                "reasoning",
-                when="signature",
-                signature="signature",
-                row="thinking_signature",
-                unproven="the SDK's thinking chunk has the field; no recorded model fills it",
-            ),
-            emit("text", "text", where=("type", "text"), row="text_parts"),
-            emit(
-                "citation",
-                "reference_ids",
-                where=("type", "reference"),
-                unproven="references come with documents in the prompt; no recorded request has them",
-            ),
+        f"{at}.content",
+        emit(
+            "reasoning",
+            when="signature",
+            signature="signature",
+            row="thinking_signature",
+            unproven="the SDK's thinking chunk has the field; no recorded model fills it",
         ),
-        each(
-            f"{said}.tool_calls",
-            emit(
-                "tool_call",
-                when="function",
-                index="index",
-                id="id",
-                name="function.name",
-                arguments="function.arguments",
-                whole=const(whole),
-            ),
+        emit(
+            "citation",
+            "reference_ids",
+            where=("type", "reference"),
+            unproven="references come with documents in the prompt; no recorded request has them",
         ),
-        emit("finish", "finish_reason"),
-        where=("index", 0),
     )
 
 
@@ -109,6 +91,12 @@ USAGE = emit(
 ERROR = emit(
     "failure", where=("object", "error"), message="message", code="code", type="type", status="raw_status_code"
 )
+
+
+def choices(*said: RuleLike) -> Each:
+    """The rules for the first choice."""
+    return each("choices", *said, FINISH, CHOICE_ERROR, where=("index", 0))
+
 
 MISTRAL_CHAT = Dialect(
     name="mistral_chat",
@@ -223,8 +211,27 @@ MISTRAL_CHAT = Dialect(
             }
         ),
     },
-    events=(META, choices("delta", whole=False), USAGE, ERROR),
-    whole=(META, choices("message", whole=True), USAGE, ERROR),
+    events=(
+        META,
+        choices(
+            *words(DELTA),
+            parts("delta"),
+            *calls(DELTA),
+            *words(RETOLD_MESSAGE),
+            parts("message"),
+            *calls(RETOLD_MESSAGE),
+        ),
+        USAGE,
+        ERROR,
+        ERROR_OF_THE_FAMILY,
+    ),
+    whole=(
+        META,
+        choices(*words(MESSAGE), parts("message"), *calls(MESSAGE)),
+        USAGE,
+        ERROR,
+        ERROR_OF_THE_FAMILY,
+    ),
     failure=(
         emit(
             "failure",
@@ -251,7 +258,7 @@ MISTRAL_CHAT = Dialect(
         "cache_read_tokens": count("cached"),
         "reasoning_tokens": count("reasoning"),
     },
-    complete=("finish",),
+    complete=("finish", "[DONE]"),
     end=("[DONE]",),
     errors=(
         fault(

@@ -32,10 +32,12 @@ from ..tables import (
     emit,
     exists,
     fault,
+    first,
     inside,
     joined,
     json,
     left_out,
+    position,
     refused,
     take,
     when,
@@ -68,6 +70,8 @@ JSON_ALONE = drop(
     reason="an answer that is held to JSON never calls a tool; make two calls",
 )
 
+ERROR = emit("failure", when="error", message=first("error.message", "error"), code="error.code", type="error.type")
+
 LINE: tuple[RuleLike, ...] = (
     emit("meta", model="model"),
     emit("reasoning", "message.thinking"),
@@ -81,21 +85,22 @@ LINE: tuple[RuleLike, ...] = (
             name="function.name",
             arguments=json("function.arguments"),
             whole=const(True),
+            place=position(),
         ),
     ),
     emit("logprobs", "logprobs", unproven="the server's ChatResponse has the field; no recorded request asks for it"),
     emit("finish", "done_reason", when=exists("done_reason"), where=("done", True)),
-    # servers before done_reason, and others that speak this format, end with `done` alone
+    # servers before done_reason, and others that speak this format, end with `done` alone and do not say why
     emit(
         "finish",
         when=absent("done_reason"),
         where=("done", True),
-        unified=const("stop"),
+        unified=const("unknown"),
         row="done_alone",
         unproven="every recorded server says why it is done",
     ),
     emit("usage", when="done", prompt="prompt_eval_count", completion="eval_count"),
-    emit("failure", message="error"),
+    ERROR,
 )
 """A line of a stream and a whole answer have one form."""
 
@@ -148,7 +153,7 @@ OLLAMA_CHAT = Dialect(
     },
     events=LINE,
     whole=LINE,
-    failure=(emit("failure", message="error"),),
+    failure=(ERROR,),
     finish={"stop": "stop", "length": "length", "load": "stop", "unload": "stop", "": "error"},
     usage={"prompt_tokens": count("prompt"), "completion_tokens": count("completion")},
     complete=("finish",),

@@ -24,20 +24,16 @@ from ..tables import (
     Dialect,
     Endpoint,
     ResponseHeaders,
-    Rule,
     Take,
     When,
     apart,
     beside,
     by_role,
     by_value,
-    const,
     count,
     count_unless_in_total,
-    each,
     emit,
     fault,
-    first,
     inside,
     left_out,
     take,
@@ -46,63 +42,8 @@ from ..tables import (
 from ..tables.media_parts import file_name, text_or
 from ..tables.reasoning import LEVELS, effort
 from ..tables.tool_parts import ARGUMENTS, runs_none
+from ._chat_reading import ERROR, EVENTS, WHOLE
 from .schema_subsets import openai_output, openai_parameters
-
-ERROR = emit(
-    "failure",
-    when="error",
-    message=first("error.message", "error"),
-    code=first("error.code", "code"),
-    type=first("error.type", "error.metadata.error_type"),
-)
-
-USAGE = emit(
-    "usage",
-    when="usage",
-    prompt="usage.prompt_tokens",
-    completion="usage.completion_tokens",
-    total="usage.total_tokens",
-    cached=first("usage.prompt_tokens_details.cached_tokens", "usage.prompt_cache_hit_tokens", "usage.cached_tokens"),
-    cache_write="usage.prompt_tokens_details.cache_write_tokens",
-    reasoning=first("usage.completion_tokens_details.reasoning_tokens", "usage.reasoning_tokens"),
-)
-
-META = emit("meta", when=first("id", "model"), id="id", model="model")
-
-
-def said(at: str) -> tuple[Rule, ...]:
-    """The rules for what a choice says, under `delta` in a stream and `message` in a whole answer."""
-    return (
-        emit("reasoning", first(f"{at}.reasoning_content", f"{at}.reasoning")),
-        emit("text", f"{at}.content"),
-        emit("refusal", f"{at}.refusal"),
-    )
-
-
-def called(*, whole: bool) -> tuple[Rule, ...]:
-    """The rules for an element of `tool_calls`; in a whole answer each is a call of its own."""
-    function = emit(
-        "tool_call",
-        when="function",
-        index="index",
-        id="id",
-        name="function.name",
-        arguments="function.arguments",
-        whole=const(whole),
-    )
-    custom = emit(
-        "tool_call",
-        when="custom",
-        row="custom_tool_call",
-        index="index",
-        id="id",
-        name="custom.name",
-        arguments="custom.input",
-        whole=const(whole),
-        custom=const(True),
-    )
-    return function, custom
-
 
 FUNCTION: dict[str, Any] = {
     "type": "function",
@@ -213,44 +154,8 @@ OPENAI_CHAT = Dialect(
         ToolCall: beside("tool_calls", CALL),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("content")}),
     },
-    events=(
-        META,
-        each(
-            "choices",
-            *said("delta"),
-            each(
-                "delta.content",
-                each("thinking", emit("reasoning", "text", row="thinking_parts")),
-                emit("text", "text", where=("type", "text"), row="text_parts"),
-            ),
-            each("delta.tool_calls", *called(whole=False)),
-            emit("citation", "delta.annotations"),
-            emit("logprobs", "logprobs.content"),
-            emit("finish", "finish_reason"),
-            where=("index", 0),
-        ),
-        USAGE,
-        ERROR,
-    ),
-    whole=(
-        META,
-        each(
-            "choices",
-            *said("message"),
-            each(
-                "message.content",
-                each("thinking", emit("reasoning", "text", row="thinking_parts")),
-                emit("text", "text", where=("type", "text"), row="text_parts"),
-            ),
-            each("message.tool_calls", *called(whole=True)),
-            emit("citation", "message.annotations"),
-            emit("logprobs", "logprobs.content"),
-            emit("finish", "finish_reason"),
-            where=("index", 0),
-        ),
-        USAGE,
-        ERROR,
-    ),
+    events=EVENTS,
+    whole=WHOLE,
     failure=(
         ERROR,
         emit("failure", when="message", row="flat_failure", message="message", code="code", type="type"),

@@ -164,7 +164,8 @@ OPENAI_RESPONSES = Dialect(
                 {
                     "type": "reasoning",
                     "id": take("id"),
-                    "summary": when("text", [{"type": "summary_text", "text": take("text")}], []),
+                    "summary": when("raw", [], when("text", [{"type": "summary_text", "text": take("text")}], [])),
+                    "content": when("raw", [{"type": "reasoning_text", "text": take("text")}]),
                     "encrypted_content": take("data"),
                 },
             ),

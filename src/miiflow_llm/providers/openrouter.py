@@ -31,11 +31,10 @@ from ..tables.cache_marks import lifetime
 from ..tables.reasoning import LEVELS, OFF, tokens
 
 ENCRYPTED = "reasoning.encrypted"
-UNSEEN = "OpenRouter documents an error inside a choice; recorded errors stand beside the choices"
 
 
 def choices(said: str) -> Each:
-    """What a choice holds beyond the base format: details of its reasoning, and an error of its own."""
+    """What a choice holds beyond the base format: details of its reasoning."""
     return each(
         "choices",
         each(
@@ -49,7 +48,6 @@ def choices(said: str) -> Each:
                 row="reasoning_details",
             ),
         ),
-        emit("failure", when="error", message="error.message", code="error.code", row="choice_error", unproven=UNSEEN),
         where=("index", 0),
     )
 

@@ -10,13 +10,16 @@ from ..tables import (
     Provider,
     Rows,
     by_model,
+    const,
     drop,
     emit,
     fault,
+    first,
     inside,
     json,
     not_offered,
     other_than,
+    position,
     refused,
     take,
 )
@@ -75,6 +78,16 @@ DROPS = (
 
 KINDS = other_than("message", "reasoning", "function_call")
 """Custom tool calls are those of the server's own tools here."""
+
+OWN_ITEM = emit(
+    "opaque",
+    json("."),
+    block=position(),
+    id="id",
+    again=const(True),
+    where=("type", KINDS),
+    row="opaque_item",
+)
 
 AT_WORK = emit(
     "progress",
@@ -153,17 +166,22 @@ PROVIDER = Provider(
             events={
                 "custom_tool_call_start": None,
                 "custom_tool_call_done": None,
+                "custom_tool_call": None,
+                "custom_input": None,
+                "custom_input_done": None,
                 "opaque": emit(
                     "opaque",
                     json("item"),
-                    block="output_index",
+                    block=first("output_index", "item.id"),
+                    id="item.id",
                     where=("item.type", KINDS),
                     on="response.output_item.done",
                 ),
+                "opaque_item": OWN_ITEM,
             },
-            whole={"custom_tool_call": None, "opaque": emit("opaque", json("."), where=("type", KINDS))},
+            whole={"custom_tool_call": None, "opaque_item": OWN_ITEM},
             more_events=(AT_WORK,),
-            ignored=("response.mcp_call_output.done",),
+            ignored=("response.mcp_call_output.done", "response.custom_tool_call_input.done"),
         ),
     ),
 )

@@ -38,6 +38,7 @@ from .event_words import (
     First,
     Json,
     Other,
+    Position,
     Rule,
     RuleLike,
     Value,
@@ -50,6 +51,7 @@ from .event_words import (
     json,
     merge,
     other_than,
+    position,
 )
 from .faults import Fault, fault
 from .ids import nine, within_64
@@ -124,6 +126,7 @@ __all__ = [
     "Own",
     "Place",
     "PlaceBy",
+    "Position",
     "Prepare",
     "Provider",
     "Regions",
@@ -182,6 +185,7 @@ __all__ = [
     "not_offered",
     "noting",
     "other_than",
+    "position",
     "refused",
     "runs_none",
     "says_json",

@@ -33,6 +33,10 @@ class Const(Word, frozen=True):
     value: Any
 
 
+class Position(Word, frozen=True):
+    """Where in the list of the innermost `each` the element stands, from 0."""
+
+
 class Exists(Word, frozen=True):
     """Present when not null, even if empty."""
 
@@ -56,7 +60,7 @@ def other_than(*values: str) -> Other:
     return Other(values)
 
 
-Value: TypeAlias = str | First | Json | Const
+Value: TypeAlias = str | First | Json | Const | Position
 Condition: TypeAlias = str | First | Exists | Absent
 
 
@@ -81,6 +85,11 @@ def merge(*keys: str, joined: tuple[str, ...]) -> Const:
 def const(value: Any) -> Const:
     """A constant."""
     return Const(value)
+
+
+def position() -> Position:
+    """The place of the element in the list of the innermost `each`, for parts and calls that have no other name."""
+    return Position()
 
 
 def exists(path: str) -> Exists:
@@ -166,13 +175,13 @@ def emit(
 
 def first_condition(fields: Mapping[str, Value]) -> Condition | None:
     """The condition of a rule that gives none: its first value that is read from the wire."""
-    return next((_condition(field) for field in fields.values() if not isinstance(field, Const)), None)
+    return next((_condition(field) for field in fields.values() if not isinstance(field, (Const, Position))), None)
 
 
 def _condition(value: Value) -> str | First | Exists:
     if isinstance(value, Json):
         return Exists(value.path)
-    assert not isinstance(value, Const)  # noqa: S101  the caller passes none
+    assert not isinstance(value, (Const, Position))  # noqa: S101  the caller passes none
     return value
 
 
@@ -183,7 +192,7 @@ def each(path: str, *rules: RuleLike, where: tuple[str, Any] | None = None, on: 
 
 def paths_of(value: Value | Condition | None) -> tuple[str, ...]:
     """The paths that a value looks at, in order."""
-    if value is None or isinstance(value, Const):
+    if value is None or isinstance(value, (Const, Position)):
         return ()
     if isinstance(value, (First, Absent)):
         return value.paths

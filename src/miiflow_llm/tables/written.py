@@ -13,7 +13,7 @@ import msgspec
 
 from ..core.pieces import Merge
 from .drops import Drop
-from .event_words import PIECES, Absent, Const, Each, Exists, First, Json, Other, Rule, first_condition
+from .event_words import PIECES, Absent, Const, Each, Exists, First, Json, Other, Position, Rule, first_condition
 from .request_words import ByModel, Place, PlaceBy, Take, When
 from .spelling import SPELLING
 
@@ -173,6 +173,7 @@ _KINDS: Mapping[type, Callable[[Any], str | _Call]] = {
     Exists: lambda word: _call("exists", word.path),
     Absent: lambda word: _call("absent", *word.paths),
     Other: lambda word: _call("other_than", *word.values),
+    Position: lambda word: _call("position"),
     Each: lambda word: _call("each", word.path, *word.rules, where=word.where, on=word.on),
     Rule: _rule,
     Drop: _drop,

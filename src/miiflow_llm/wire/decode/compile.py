@@ -20,6 +20,7 @@ from ...tables.event_words import (
     Exists,
     Json,
     Other,
+    Position,
     Rule,
     RuleLike,
     Value,
@@ -65,6 +66,7 @@ class _Writer:
             "decode": msgspec.json.Decoder(root.type).decode,
             "present": present,
             "text": _text,
+            "arguments": _arguments,
             **{kind.__name__: kind for kind in PIECES.values()},
         }
 
@@ -100,10 +102,14 @@ class _Writer:
         values, node = self._path(depth, rule.path, scope)
         element, item = self._name(), node.item
         assert item is not None  # noqa: S101  the shape was made from this rule
+        place = self._name() if _asks_for_position(rule) else None
         self._line(depth, f"if type({values}) is list:")
-        self._line(depth + 1, f"for {element} in {values}:")
+        if place is None:
+            self._line(depth + 1, f"for {element} in {values}:")
+        else:
+            self._line(depth + 1, f"for {place}, {element} in enumerate({values}):")
         self._line(depth + 2, f"if {element} is None: continue")
-        inner = _Scope(element, item)
+        inner = _Scope(element, item, position=place)
         if rule.where is not None:
             self._line(depth + 2, f"if not ({self._where(depth + 2, rule.where, inner)}): continue")
         self._rules(depth + 2, rule.rules, inner)
@@ -130,7 +136,7 @@ class _Writer:
         for place, (field, value) in enumerate(given):
             name = self._value(depth, value, scope)
             if isinstance(value, Json) and field != "payload":
-                name = f"text({name})"
+                name = f"{'arguments' if rule.kind == 'tool_call' else 'text'}({name})"
             arguments.append(name if order[place] == field else f"{field}={name}")
         self._line(depth, f"out.append({kind.__name__}({', '.join(arguments)}))")
 
@@ -166,6 +172,8 @@ class _Writer:
     def _value(self, depth: int, value: Value, scope: _Scope) -> str:
         if isinstance(value, Const):
             return self._constant(value.value)
+        if isinstance(value, Position):
+            return scope.position or "None"
         if isinstance(value, Json):
             name = self._walk(depth, value.path, scope)[0]
             return f"(None if {name} == b'{{}}' else {name})" if value.skip_empty else name
@@ -230,15 +238,27 @@ class _Writer:
 
 
 class _Scope:
-    """The variables known at a place of the function."""
+    """The variables known at a place of the function; `position` holds the element's place in its list."""
 
-    def __init__(self, name: str, node: Node, known: dict[tuple[str, str | int], str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        node: Node,
+        known: dict[tuple[str, str | int], str] | None = None,
+        position: str | None = None,
+    ) -> None:
         self.name = name
         self.node = node
         self.known = known if known is not None else {}
+        self.position = position
 
     def nested(self) -> _Scope:
-        return _Scope(self.name, self.node, dict(self.known))
+        return _Scope(self.name, self.node, dict(self.known), self.position)
+
+
+def _asks_for_position(rule: Each) -> bool:
+    inner = (one for one in rule.rules if isinstance(one, Rule))
+    return any(isinstance(value, Position) for one in inner for value in one.fields.values())
 
 
 def _access(name: str, node: Node, step: str | int, sure: bool) -> str:
@@ -278,6 +298,14 @@ def _test(name: str, node: Node) -> str:
 
 def _text(raw: bytes | None) -> str | None:
     return None if raw is None else raw.decode()
+
+
+def _arguments(raw: bytes | None) -> str | None:
+    """The JSON as text; the text itself if that is what the server put in place of an object."""
+    if raw is not None and raw.startswith(b'"'):
+        text: str = msgspec.json.decode(raw)
+        return text
+    return _text(raw)
 
 
 def present(value: Any) -> bool:

@@ -7,7 +7,7 @@ tolerant way. Readers are compiled when their event is first seen.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from ...core.exceptions import StreamProtocolError
 from ...core.pieces import Piece
 from ...core.text import clean
 from ...tables import Dialect, Each, Rule, RuleLike
+from ...tables.event_words import paths_of
 from .compile import READ_ERRORS, Reader, compile_rules
 from .errors import plain
 from .frames import Frame
@@ -23,6 +24,8 @@ from .more_text import MoreText, more_text
 from .tolerant import Mismatch, decode_leniently, walk
 
 log = logging.getLogger("miiflow_llm.wire")
+
+_BESIDE = frozenset({"meta", "usage", "failure", "logprobs", "citation", "progress"})
 
 WHOLE = "whole answer"
 """The name of the event that a non-streamed answer is."""
@@ -33,7 +36,8 @@ class Decoder:
 
     `unknown` counts the events that neither a rule nor `ignored` names. `readers[meta][event]` is the function that
     makes an event's payload into pieces; what it raises goes to `again`. `more_text[meta][event]` reads the payloads
-    that say nothing but more text, and is `None` for events that never do.
+    that say nothing but more text, and is `None` for events that never do. `reads_alike` says that a stream's frames
+    and whole answers are read by the same rules.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -45,7 +49,9 @@ class Decoder:
         }
         self.readers = (_Readers(self, meta=False), _Readers(self, meta=True))
         self.more_text = (_MoreTexts(self, meta=False), _MoreTexts(self, meta=True))
+        self.reads_alike = dialect.whole == dialect.events
         self._peek = _peeker(dialect.event) if dialect.event else None
+        self._roots = frozenset(_roots(dialect.events))
 
     def event_of(self, frame: Frame) -> str:
         """The name that the table knows the frame's event by; `""` where its events have none, or no rule names it."""
@@ -89,6 +95,15 @@ class Decoder:
     def compiled_more_text(self, event: str, *, meta: bool) -> MoreText | None:
         """What reads the payloads of an event that say nothing but more text; `None` where none do."""
         return more_text(f"{self.dialect.name}:{event or 'any'}", self.rules_for(event, meta=meta))
+
+    def name_in(self, value: Any) -> str | None:
+        """The name that a payload gives to its event."""
+        name = value.get(self.dialect.event) if isinstance(value, dict) and self.dialect.event else None
+        return name if isinstance(name, str) else None
+
+    def has_an_answer(self, value: dict[str, Any]) -> bool:
+        """Whether a payload has something in a place where answers are."""
+        return any(isinstance(value.get(root), (dict, list)) and value[root] for root in self._roots)
 
     def _event_in(self, frame: Frame) -> str:
         assert self._peek is not None  # noqa: S101  the caller looked
@@ -191,10 +206,20 @@ def for_event(rules: tuple[RuleLike, ...], event: str) -> tuple[RuleLike, ...]:
     )
 
 
+def _roots(rules: tuple[RuleLike, ...]) -> Iterator[str]:
+    """The keys of a payload under which the rules find what the answer is."""
+    for rule in rules:
+        if isinstance(rule, Each):
+            yield from rule.path.split(".")[:1]
+        elif rule.kind not in _BESIDE:
+            for value in (rule.when, *rule.fields.values()):
+                yield from (path.partition(".")[0].partition("[")[0] for path in paths_of(value))
+
+
 def without_meta(rules: tuple[RuleLike, ...]) -> tuple[RuleLike, ...]:
-    """The rules but for those that read the answer's names."""
+    """The rules but for those that read no more than the answer's names."""
     return tuple(
         Each(rule.path, without_meta(rule.rules), rule.where, rule.on) if isinstance(rule, Each) else rule
         for rule in rules
-        if not (isinstance(rule, Rule) and rule.kind == "meta")
+        if not (isinstance(rule, Rule) and rule.kind == "meta" and "starts" not in rule.fields)
     )

@@ -12,8 +12,10 @@ from ...core import exceptions as error
 from ...core.pieces import Failure
 from ...core.text import clean
 from ...tables import Dialect, Fault
+from ...tables.common_faults import COMMON_FAULTS
+from .failures import failure_in
 from .headers import error_code, request_id, retry_after, retry_flag, seconds
-from .tolerant import Mismatch, decode_leniently, walk
+from .tolerant import decode_leniently, walk
 
 MAX_BODY = 64 * 1024
 """How much of an error's body is kept, in bytes."""
@@ -32,8 +34,10 @@ _BY_STATUS: dict[int, type[error.ProviderError]] = {
     422: error.InvalidRequestError,
     424: error.ServiceUnavailableError,
     429: error.RateLimitError,
+    501: error.InvalidRequestError,
 }
-_RETRIED_STATUS = frozenset({408, 409, 425, 429})
+_RETRIED_STATUS = frozenset({408, 409, 424, 425})
+_REFUSED_STATUS = frozenset({400, 405, 406, 411, 413, 414, 415, 416, 417, 422, 431})
 
 
 def from_response(
@@ -60,8 +64,8 @@ def from_failure(
     message = clean(_as_text(failure.message)) or "the provider reported an error without a message"
     named = status or _status_in(failure)
     said = message if failure.details is None else f"{message}\n{failure.details}"
-    row = next((row for row in dialect.errors if _holds(row, named, words, said)), None)
-    kind = row.error if row else _kind(named, failure)
+    row = _row(dialect, named, words, said)
+    kind = row.error if row else _kind(named)
     if row and named is None:
         named = row.stands_for
     retry = row.retry if row and row.retry is not None else _retried(kind, named)
@@ -71,30 +75,49 @@ def from_failure(
         model=model,
         retry_after=seconds(str(failure.retry_after)) if failure.retry_after is not None else None,
         status_code=named,
-        code=clean(words[0])[:200] if words else None,
+        code=_code(words),
         request_id=clean(str(failure.request_id))[:200] if failure.request_id else None,
         retryable=retry,
     )
 
 
-def read_failure(dialect: Dialect, body: bytes) -> Failure | None:
-    """What the error body says, by the first of the dialect's rules that finds a message; `None` where none does."""
+def read_failure(dialect: Dialect, body: bytes, *, sure: bool = True) -> Failure | None:
+    """What an error body says; `sure` as for `failure_in`. `None` if it is not JSON or says nothing of an error."""
     try:
         frame = decode_leniently(body.strip())
     except (msgspec.DecodeError, RecursionError):
         return None
     if isinstance(frame, list):
-        frame = frame[0] if frame else None
-    if not isinstance(frame, dict):
-        return None
+        frame = next((item for item in frame if isinstance(item, dict)), frame)
+    own = _by_the_table(dialect, frame) if sure and isinstance(frame, dict) else None
+    common = failure_in(frame, sure=sure)
+    if own is None:
+        return common
+    if common is not None and (not own.message or own.message == common.type):
+        own.message = common.message
+    return own
+
+
+def _by_the_table(dialect: Dialect, frame: dict[str, Any]) -> Failure | None:
+    """What the first of the dialect's rules finds that finds words or a code."""
     for rule in dialect.failure:
         try:
             found = next(iter(walk((rule,), frame)), None)
-        except (Mismatch, RecursionError):
+        except RecursionError:
             continue
         if isinstance(found, Failure) and (found.message or found.code):
             return found
     return None
+
+
+def _row(dialect: Dialect, status: int | None, words: list[str], said: str) -> Fault | None:
+    """The row of the error table that fits: the dialect's before the common ones, vague ones last.
+
+    A row is vague if a mere word of it says no more than whose fault it is; a status that says otherwise beats it.
+    """
+    rows = [row for row in (*dialect.errors, *COMMON_FAULTS) if _holds(row, status, words, said)]
+    definite = next((row for row in rows if not _is_vague(row)), None)
+    return definite or next((row for row in rows if _agrees(row, status)), None)
 
 
 def _holds(row: Fault, status: int | None, words: list[str], said: str) -> bool:
@@ -105,7 +128,28 @@ def _holds(row: Fault, status: int | None, words: list[str], said: str) -> bool:
     return not row.says or re.search(row.says, said, re.IGNORECASE) is not None
 
 
-def _kind(status: int | None, failure: Failure) -> type[error.ProviderError]:
+def _is_vague(row: Fault) -> bool:
+    by_a_word_alone = not (row.status or row.says or row.retry is not None)
+    return by_a_word_alone and row.error in (error.InvalidRequestError, error.ServiceUnavailableError)
+
+
+def _agrees(row: Fault, status: int | None) -> bool:
+    """Whether a status leaves a vague row its meaning."""
+    if status is None or status == row.stands_for:
+        return True
+    if row.error is error.ServiceUnavailableError:
+        return status in _RETRIED_STATUS or (status >= 500 and status != 501)
+    return status in _REFUSED_STATUS
+
+
+def _code(words: list[str]) -> str | None:
+    """The provider's own word: an HTTP status that is repeated as a code is none if there is a better one."""
+    better = (word for word in words if not re.fullmatch(r"[1-5]\d\d", word))
+    word = next(better, words[0] if words else None)
+    return None if word is None else clean(word)[:200]
+
+
+def _kind(status: int | None) -> type[error.ProviderError]:
     if status is None:
         return error.ProviderError
     if status in _BY_STATUS:
@@ -120,7 +164,7 @@ def _retried(kind: type[error.ProviderError], status: int | None) -> bool:
         return False
     if issubclass(kind, (error.RateLimitError, error.ServiceUnavailableError)):
         return True
-    return status is not None and (status in _RETRIED_STATUS or status >= 500)
+    return status is not None and (status in _RETRIED_STATUS or status == 429 or status >= 500)
 
 
 def _status_in(failure: Failure) -> int | None:
@@ -140,6 +184,6 @@ def _as_text(message: Any) -> str:
 
 
 def plain(body: bytes) -> str:
-    """The words of a page that is no JSON, without its tags."""
+    """The words of a page that is not JSON, without its tags."""
     text = _TAGS.sub(" ", body[:MAX_BODY].decode("utf-8", "replace"))
     return " ".join(text.split())[:200] or "no body"

@@ -1,7 +1,22 @@
 """The one memory of a stream: pieces in, chunks out, the whole answer at the end.
 
-It knows which call and block a piece belongs to, sums usage, settles the finish reason and holds the last chunk back
-until nothing more can come.
+How it works
+    A frame is read without memory: the same frame always gives the same pieces. Everything that depends on an earlier
+    frame is settled here, and a piece becomes part of the answer nowhere else.
+
+    Each piece goes by its type to one method (`_TAKERS`). What was said is appended to the log (`Transcript`), from
+    which text, calls and the message are built when somebody asks; a chunk is a delta and a place in that log, so that
+    it costs the same however long the answer is. Four questions have a memory of their own:
+
+    - Which call is a piece of? `ToolCalls`, where the law of it stands.
+    - Was this said before? `Retelling`: many servers say everything once more at the end, some only there. A piece with
+      `in_full` counts as far as it is new.
+    - How many tokens? `Counters`.
+    - Which block? A piece names its block by an index, by an id or not at all; `_alias` knows the index of an id. In a
+      list of the whole answer an item is named by its place; it is the block with its id, else the block of its kind at
+      that place, else a new one.
+
+    The last chunk is held back until nothing more can come, since usage and even text may follow the finish reason.
 """
 
 from __future__ import annotations
@@ -11,6 +26,7 @@ from typing import Any, cast
 
 import msgspec
 
+from ...core.exceptions import StreamProtocolError
 from ...core.messages import Message, TextBlock, ToolCall
 from ...core.pieces import (
     BlockKey,
@@ -31,22 +47,24 @@ from ...core.pieces import (
 )
 from ...core.response import ChatResponse, FinishReason, StreamChunk, ToolCallDelta
 from ...core.transcript import Transcript
-from ...core.usage import TokenCount, as_count
-from ...tables import Counter, Dialect
+from ...core.usage import TokenCount
+from ...tables import Dialect
+from ...tables.finish_words import meaning
 from .compile import READ_ERRORS
+from .counters import Counters
+from .failures import says_anything
 from .frames import Frame
 from .more_text import MoreText
+from .retelling import BETWEEN, PARAGRAPH, Key, Retelling
+from .tool_calls import ToolCalls
 
 ERROR = "error"
 """The word of a finish table for an answer that the provider reports as failed."""
 
-
-NO_TEXT = object()
-"""The log does not end with text, or nothing goes on with it."""
+BESIDE = frozenset({Meta, Usage, Logprobs, Citation, Progress})
+"""Pieces that do not say what the answer is."""
 
 _NO_VALUE: tuple[Any, ...] = (None, "", {})
-_NO_IDS = ("", "null")
-"""What stands for a missing id: LM Studio and older gateways send the first, Mistral's the second."""
 
 
 class Fold:
@@ -56,6 +74,7 @@ class Fold:
     reported; `finished` says that a finish reason was read, `named` that the model is known and need not be asked for.
     `salt` makes the ids of calls that came without one. With `answer_in_call` the model was made to answer by calling a
     tool: the arguments are the text of the answer. `names` are the caller's for tools that have others on the wire.
+    `alone` says that one frame is read and no other: what it says once more then counts nowhere.
     """
 
     def __init__(
@@ -67,39 +86,48 @@ class Fold:
         salt: Callable[[], str] = str,
         answer_in_call: bool = False,
         names: Mapping[str, str] | None = None,
+        alone: bool = False,
     ) -> None:
         self.dialect = dialect
         self.transcript = Transcript(origin)
         self.keep_raw = keep_raw
-        self._salt = salt
-        self._answer_in_call = answer_in_call
-        self._names = names or {}
         self.output = 0
         self.failure: Failure | None = None
-        self._inferred = False
         self.finished = False
         self.meta = Meta()
         self.named = False
         self.logprobs: list[Any] = []
         self.citations: list[Any] = []
         self.refusal: list[str] = []
+        self.open_text: Text | None = None
+        """The text that the log ends with and may go on; `None` if the log ends otherwise or the answer is over."""
+        self._answer_in_call = answer_in_call
+        self._alone = alone
+        self._frame = 0
+        self._counters = Counters(dialect.usage)
+        self._calls = ToolCalls(self.transcript, salt, names or {}, is_answer=answer_in_call)
+        self._retelling = Retelling(self.transcript)
+        self._alias: dict[str, BlockKey] = {}
+        self._block: BlockKey = None
+        self._in_list = False
+        self._noted: set[tuple[type, BlockKey]] = set()
+        self._listed: set[tuple[type, BlockKey]] = set()
+        self._paragraph: tuple[BlockKey, bool, BlockKey] = (None, False, None)
+        self._refused: dict[tuple[BlockKey, BlockKey], list[str]] = {}
+        self._scored: dict[tuple[BlockKey, BlockKey], int] = {}
+        self._cited: set[bytes] = set()
+        self._started: Meta | None = None
+        self._inferred = False
         self._reason: str | None = None
         self._unified: str | None = None
-        self._counters: dict[str, int | float] = {}
-        self._calls: dict[BlockKey, int] = {}
-        self._ids: dict[str, int] = {}
-        self._opaque: dict[BlockKey, str] = {}
-        self._last_call: int | None = None
-        self._closed: set[int] = set()
-        self._id_of: list[str | None] = []
-        self._name_of: list[str | None] = []
-        self._argued: list[list[str]] = []
         self._held: StreamChunk | None = None
-        self.open_text: object = NO_TEXT
-        """The block of the text that the log ends with, while the answer goes on."""
 
     def push(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
-        """Take one frame's pieces; the chunk they make, `None` when they say nothing to hand out."""
+        """Take one frame's pieces; the chunk they make, `None` when they say nothing to hand out.
+
+        Raises:
+            StreamProtocolError: they cannot be of this answer, or of no one call of it.
+        """
         chunk = self._taken(pieces, raw)
         if chunk is None:
             return None
@@ -107,12 +135,12 @@ class Fold:
 
     def more_text(self, frames: list[Frame], read: MoreText, out: list[StreamChunk]) -> int:
         """Take the frames that say nothing but more of `open_text`, up to the first that does not; how many."""
-        log, block, event = self.transcript, self.open_text, frames[0].event
+        log, last, event = self.transcript, self.open_text, frames[0].event
         entries = log.entries
         before = len(entries)
         for frame in frames:
             try:
-                text = read(frame.data, block)
+                text = read(frame.data, last)
             except READ_ERRORS:
                 break
             if not text or frame.event != event or frame.stray:
@@ -126,13 +154,19 @@ class Fold:
     def _taken(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
         chunk = StreamChunk(raw=raw)
         said = False
+        self._frame += 1
+        self._block, self._in_list = None, False
+        if self._listed:
+            self._listed.clear()
         for piece in pieces:
-            said = self._take(piece, chunk) or said
+            said = _TAKERS[type(piece)](self, piece, chunk) or said
+        if self.failure is not None:
+            self._doubt(pieces)
         entries = self.transcript.entries
         if entries and type(last := entries[-1]) is not str:
-            self.open_text = last.block if type(last) is Text and last.signature is None else NO_TEXT
+            self.open_text = last if type(last) is Text and last.signature is None else None
         if self.finished:
-            self.open_text = NO_TEXT
+            self.open_text = None
         if not (said or self.keep_raw):
             return None
         chunk._log, chunk._seen = self.transcript, len(entries)
@@ -147,6 +181,19 @@ class Fold:
         held, self._held = self._held, None
         return held
 
+    def check(self) -> None:
+        """See that the answer, which is over, is whole.
+
+        Raises:
+            StreamProtocolError: it has a call without a name, and was not cut short in it.
+        """
+        arguments = self._calls.nameless
+        if arguments is not None and self._unified not in ("length", "content_filter"):
+            raise StreamProtocolError(
+                f"the answer calls a tool and does not say which; the arguments are {arguments[:100]!r}",
+                payload=arguments[:200],
+            )
+
     def close(self) -> StreamChunk:
         """The last chunk, with the finish reason and the whole call's usage."""
         chunk = self._held or StreamChunk(_log=self.transcript, _seen=len(self.transcript.entries))
@@ -154,113 +201,216 @@ class Fold:
         chunk.finish_reason = self.finish_reason
         chunk.raw_finish_reason = self._reason
         chunk.usage = self.usage
-        if chunk.finish_reason == "tool_calls":
-            self._argue(chunk)
+        for delta in self._calls.finish(finished=chunk.finish_reason == "tool_calls"):
+            if not self._answer_in_call:
+                chunk.tool_call_deltas = _with(chunk.tool_call_deltas, delta)
+            elif delta.index == 0:
+                self._say(Text(delta.arguments), delta.arguments, chunk)
+        chunk._seen = len(self.transcript.entries)
         return chunk
 
-    def _argue(self, chunk: StreamChunk) -> None:
-        """A call that came whole without arguments has an empty object of them, whatever the wire makes of that."""
-        entries = self.transcript.entries
-        custom = {entry.index for entry in entries if type(entry) is ToolCallPiece and entry.custom}
-        for ordinal in range(self.transcript.calls):
-            if not self._argued[ordinal] and ordinal not in custom:
-                entries.append(ToolCallPiece(ordinal, arguments="{}"))
-                chunk.tool_call_deltas = [*chunk.tool_call_deltas, ToolCallDelta(ordinal, arguments="{}")]
-                chunk._seen = len(entries)
-
-    def _take(self, piece: Piece, chunk: StreamChunk) -> bool:
-        """Fold one piece in; whether it is something to hand out."""
-        kind = type(piece)
-        if kind is Text:
-            return self._text(cast("Text", piece), chunk)
-        if kind is Reasoning:
-            return self._reasoning(cast("Reasoning", piece), chunk)
-        if kind is ToolCallPiece:
-            return self._tool_call(cast("ToolCallPiece", piece), chunk)
-        return self._aside(piece, chunk)
-
     def _text(self, piece: Text, chunk: StreamChunk) -> bool:
+        self._locate(piece)
+        if piece.in_full is not None:
+            return self._tell(piece, chunk)
         if not piece.text and piece.signature is None:
-            if piece.item_id is not None:
-                self.transcript.entries.append(piece)
+            self._note(piece)
             return False
+        return self._say(piece, piece.text or "", chunk)
+
+    def _say(self, piece: Text, text: str, chunk: StreamChunk) -> bool:
         self.transcript.entries.append(piece)
-        chunk.delta += piece.text or ""
+        chunk.delta += text
         self.output += 1
-        return bool(piece.text)
+        return bool(text)
 
     def _reasoning(self, piece: Reasoning, chunk: StreamChunk) -> bool:
-        if not (piece.text or piece.signature or piece.data or piece.id):
+        self._locate(piece)
+        piece.data = piece.data or None
+        if piece.in_full is not None:
+            return self._tell(piece, chunk)
+        if not (piece.text or piece.signature):
+            self._note(piece)
             return False
-        self.transcript.entries.append(piece)
-        if not piece.text:
+        return self._think(piece, piece.text or "", chunk)
+
+    def _think(self, piece: Reasoning, text: str, chunk: StreamChunk) -> bool:
+        """Log reasoning; another part of the same block is another paragraph."""
+        entries = self.transcript.entries
+        if text and piece.part is not None:
+            block, raw, part = self._paragraph
+            if part is not None and part != piece.part and (block, raw) == (piece.block, piece.raw):
+                entries.append(Reasoning(PARAGRAPH, piece.block, part=BETWEEN, raw=piece.raw))
+                chunk.reasoning_delta += PARAGRAPH
+            self._paragraph = (piece.block, piece.raw, piece.part)
+        entries.append(piece)
+        if not text:
             return False
-        chunk.reasoning_delta += piece.text
+        chunk.reasoning_delta += text
         self.output += 1
-        return True
-
-    def _aside(self, piece: Piece, chunk: StreamChunk) -> bool:
-        """The pieces that are no text, reasoning or call."""
-        if isinstance(piece, Finish):
-            self._finish(piece)
-            return self._unified != ERROR  # a chunk handed out for a failure alone would stand against a retry
-        if isinstance(piece, Usage):
-            self._counters.update(piece.counters)
-        elif isinstance(piece, Refusal):
-            return self._refuse(piece, chunk)
-        elif isinstance(piece, Fill):
-            self.transcript.entries.append(piece)
-            self.output += 1
-        elif isinstance(piece, Opaque):
-            self._keep(piece, piece.payload or b"")
-        elif isinstance(piece, Failure):
-            self._fail(piece)
-        elif isinstance(piece, Meta):
-            self._name(piece)
-        elif isinstance(piece, Progress):
-            self.output += 1
-        elif isinstance(piece, (Logprobs, Citation)):
-            return self._extra(piece, chunk)
-        return False
-
-    def _keep(self, piece: Opaque, payload: bytes) -> None:
-        """A part with no unified form, an object; the reading that skipped it did not see bytes that are no UTF-8."""
-        if not payload.startswith(b"{"):
-            return
-        if not payload.isascii():
-            piece.payload = payload.decode("utf-8", "replace").encode()
-        self.transcript.entries.append(piece)
-        self.output += 1
-        if piece.block is not None:
-            self._opaque[piece.block] = str(piece.block)  # 0, 0.0 and false are one key, and not one text
-            self._calls.pop(piece.block, None)
-
-    def _extra(self, piece: Logprobs | Citation, chunk: StreamChunk) -> bool:
-        values = piece.value if isinstance(piece.value, list) else [] if piece.value in _NO_VALUE else [piece.value]
-        if not values:
-            return False
-        if isinstance(piece, Logprobs):
-            self.logprobs += values
-            chunk.logprobs = [*(chunk.logprobs or ()), *values]
-        else:
-            self.citations += values
-            chunk.citations = [*(chunk.citations or ()), *values]
         return True
 
     def _refuse(self, piece: Refusal, chunk: StreamChunk) -> bool:
-        self.refusal.append(piece.text)
-        chunk.refusal_delta += piece.text
+        self._locate(piece)
+        text = piece.text or ""
+        if piece.in_full is not None:
+            text = "" if self._alone else self._new_refusal(piece)
+        if not text:
+            return False
+        self._refused.setdefault((piece.block, piece.part), []).append(text)
+        self.refusal.append(text)
+        chunk.refusal_delta += text
         self.output += 1
         return True
 
-    def _name(self, piece: Meta) -> None:
+    def _new_refusal(self, piece: Refusal) -> str:
+        """What a refusal that is told in full adds to what was said of it, under this name or another."""
+        told = piece.in_full or ""
+        said = "".join(self._refused.get((piece.block, piece.part), ()))
+        if not said and any("".join(other) == told for other in self._refused.values()):
+            return ""
+        if told.startswith(said):
+            return told[len(said) :]
+        return told if piece.or_piece and len(told) < len(said) else ""
+
+    def _tell(self, piece: Text | Reasoning, chunk: StreamChunk) -> bool:
+        """Take what a piece says once more: an item of a list when it has no words itself, else a text."""
+        told = piece.in_full or ""
+        if not told:
+            self._list(piece)
+            return False
+        if self._alone:
+            return False
+        raw = type(piece) is Reasoning and piece.raw
+        key = Key(type(piece), piece.block, piece.part, raw)
+        new = self._retelling.new_in(told, key, self._frame, or_piece=piece.or_piece, in_list=self._in_list)
+        if not new:
+            return False
+        piece.text, piece.in_full = new, ""
+        if type(piece) is Text:
+            return self._say(piece, new, chunk)
+        return self._think(cast("Reasoning", piece), new, chunk)
+
+    def _list(self, piece: Text | Reasoning) -> None:
+        """An item of the list of the whole answer: find out which block it is."""
+        kind = type(piece)
+        identity, place = _identity(piece), piece.block
+        names = [self._alias.get(identity, place) if identity is not None else place, identity, place]
+        names = [name for name in names if (kind, name) not in self._listed]
+        known = self._known(kind, names)
+        piece.block = known if known is not None else next(iter(names), place)
+        self._in_list = True
+        self._listed.add((kind, piece.block))
+        if (kind, piece.block) not in self._noted:
+            self._note(piece)
+        self._block = piece.block
+
+    def _note(self, piece: Text | Reasoning) -> None:
+        """Log what is said of a block as a whole, and the index of its id."""
+        identity = _identity(piece)
+        known = self._known(type(piece), [piece.block, identity])
+        piece.block = self._block = piece.block if known is None else known
+        if identity is None and getattr(piece, "data", None) is None:
+            return
+        self._noted.add((type(piece), piece.block))
+        self.transcript.entries.append(piece)
+        if identity is not None and not isinstance(piece.block, str):
+            self._alias[identity] = piece.block
+
+    def _known(self, kind: type, names: list[BlockKey]) -> BlockKey:
+        """The first of the names under which something of this kind was said before."""
+        known = (name for name in names if name is not None and self._retelling.knows(kind, name, self._frame))
+        return next(known, None)
+
+    def _locate(self, piece: Text | Reasoning | Refusal | Logprobs) -> None:
+        """Give the piece the block that its frame named, or the index of the id that it names."""
+        if piece.block is None:
+            piece.block = self._block
+        elif type(piece.block) is str:
+            piece.block = self._alias.get(piece.block, piece.block)
+
+    def _fill(self, piece: Fill, _: StreamChunk) -> bool:
+        self.transcript.entries.append(piece)
+        self.output += 1
+        return False
+
+    def _keep(self, piece: Opaque, _: StreamChunk) -> bool:
+        """A part with no unified form, an object; the reading that skipped it did not see bytes that are not UTF-8."""
+        payload = piece.payload or b""
+        if not payload.startswith(b"{"):
+            return False
+        if not payload.isascii():
+            piece.payload = payload.decode("utf-8", "replace").encode()
+        if piece.again and not {(Opaque, piece.block), (Opaque, piece.id)}.isdisjoint(self._noted):
+            return False
+        self._noted.update({(Opaque, name) for name in (piece.block, piece.id) if name is not None})
+        self.transcript.entries.append(piece)
+        self.output += 1
+        if piece.block is not None:
+            self._calls.stand_aside(piece.block, kept=True)
+        return False
+
+    def _score(self, piece: Logprobs, chunk: StreamChunk) -> bool:
+        self._locate(piece)
+        place = (piece.block, piece.part)
+        values = _spread(piece.value if piece.in_full is None else piece.in_full)
+        if piece.in_full is not None and (self._alone or place in self._scored):
+            return False
+        if not values:
+            return False
+        self._scored[place] = self._scored.get(place, 0) + len(values)
+        self.logprobs += values
+        chunk.logprobs = [*(chunk.logprobs or ()), *values]
+        return True
+
+    def _cite(self, piece: Citation, chunk: StreamChunk) -> bool:
+        values = _spread(piece.value if piece.in_full is None else piece.in_full)
+        if piece.in_full is not None:
+            values = [] if self._alone else [value for value in values if msgspec.json.encode(value) not in self._cited]
+        if not values:
+            return False
+        self._cited.update(map(msgspec.json.encode, values))
+        self.citations += values
+        chunk.citations = [*(chunk.citations or ()), *values]
+        return True
+
+    def _count(self, piece: Usage, _: StreamChunk) -> bool:
+        self._counters.take(piece.counters, self._frame)
+        return False
+
+    def _progress(self, piece: Progress, _: StreamChunk) -> bool:
+        self.output += 1
+        if piece.block is not None:
+            self._calls.stand_aside(piece.block, kept=False)
+        return False
+
+    def _name(self, piece: Meta, _: StreamChunk) -> bool:
+        if piece.starts:
+            self._start(piece)
         self.meta.request_id = self.meta.request_id or piece.request_id
         if not self.named:  # from then on names are read only in frames that come in the same piece: they do not count
             self.meta.id = piece.id or self.meta.id
             self.meta.model = piece.model or self.meta.model
             self.named = bool(self.meta.model) and piece.id != ""
+        return False
 
-    def _finish(self, piece: Finish) -> None:
+    def _start(self, piece: Meta) -> None:
+        """An answer begins. Gateways say so twice; two answers that were spliced together are no answer.
+
+        Raises:
+            StreamProtocolError: another answer begins before this one has ended.
+        """
+        first, self._started = self._started, self._started or piece
+        if first is None or (first.id and first.id == piece.id):
+            return
+        if self.output or (first.id and piece.id):
+            raise StreamProtocolError(
+                f"a second answer ({piece.id}) begins before the first ({first.id}) has ended. "
+                "Does a proxy join the streams of two attempts?",
+                payload=str(piece.id),
+            )
+
+    def _finish(self, piece: Finish, _: StreamChunk) -> bool:
         self.finished = True
         self._reason = piece.reason or self._reason
         if piece.unified is not None:
@@ -270,122 +420,66 @@ class Fold:
         if self._unified == ERROR and self.failure is None:
             self.failure = Failure(piece.message or f"the answer ended as {piece.reason!r}", code=piece.reason)
             self._inferred = not piece.message
+        return self._unified != ERROR  # a chunk handed out for a failure alone would stand against a retry
 
-    def _fail(self, piece: Failure) -> None:
+    def _fail(self, piece: Failure, _: StreamChunk) -> bool:
         """Keep the first failure that was reported in words; one inferred from a finish reason gives way to it."""
         if self.failure is None or self._inferred:
             self.failure = piece
             self._inferred = False
+        return False
+
+    def _doubt(self, pieces: list[Piece]) -> None:
+        """An error without a word, beside an answer, holds the place of one."""
+        failure = self.failure
+        if failure is None or says_anything(failure):
+            return
+        if any(type(piece) not in BESIDE and type(piece) is not Failure for piece in pieces):
+            self.failure = None
 
     def _unified_for(self, reason: str) -> str:
-        return self.dialect.finish.get(reason, "unknown")
+        return self.dialect.finish.get(reason) or meaning(reason)
 
     def _tool_call(self, piece: ToolCallPiece, chunk: StreamChunk) -> bool:
-        """Give the piece the ordinal of its call: by index, then id, then the call last open."""
-        if piece.id in _NO_IDS:
-            piece.id = None
-        if piece.name:
-            piece.name = self._names.get(piece.name, piece.name)
-        if piece.index in self._opaque and not piece.name:
-            if piece.arguments:
-                self.transcript.entries.append(ToolCallPiece(-1, self._opaque[piece.index], arguments=piece.arguments))
+        if type(piece.index) is str:
+            piece.index = self._alias.get(piece.index, piece.index)
+        elif piece.item_id is not None and piece.index is not None:
+            self._alias[piece.item_id] = piece.index
+        if self._alone and piece.in_full is not None:
             return False
-        ordinal = self._known_call(piece)
-        opens = ordinal is None
-        if ordinal is None:
-            if not (piece.name or piece.id):
-                return False
-            ordinal = self._open(piece)
-        if piece.whole:
-            self._closed.add(ordinal)
-        self._last_call = ordinal
-        return self._say_call(piece, ordinal, opens, chunk)
-
-    def _known_call(self, piece: ToolCallPiece) -> int | None:
-        """The call that the piece goes on with; `None` where it begins another."""
-        if piece.whole:
-            return None
-        if piece.id and piece.id in self._ids:
-            return self._ids[piece.id]
-        known = self._last_call if piece.index is None else self._calls.get(piece.index)
-        if known is None or known in self._closed:
-            return None
-        if piece.id:
-            another = self._id_of[known] is not None or (piece.index is None and piece.name)
-            return None if another else known
-        if piece.name and self._begins_again(piece, known):
-            return None
-        return known
-
-    def _begins_again(self, piece: ToolCallPiece, known: int) -> bool:
-        """Whether a name without an id is another call: some servers repeat the name, others number all calls 0."""
-        if self._answer_in_call:
+        said = self._calls.take(piece, self._frame)
+        if said is None:
             return False
-        if piece.index is None and piece.name != self._name_of[known]:
-            return True
-        return bool(piece.arguments) and _are_whole(self._argued[known])
-
-    def _open(self, piece: ToolCallPiece) -> int:
-        ordinal = self.transcript.calls
-        self.transcript.calls += 1
-        self._id_of.append(piece.id or None)
-        self._name_of.append(piece.name)
-        self._argued.append([])
-        if piece.index is not None:
-            self._calls[piece.index] = ordinal
-            self._opaque.pop(piece.index, None)
-        if piece.id:
-            self._ids.setdefault(piece.id, ordinal)
-        return ordinal
-
-    def _say_call(self, piece: ToolCallPiece, ordinal: int, opens: bool, chunk: StreamChunk) -> bool:
-        """Log the piece under its ordinal; a call without an id gets one, a name is said once."""
-        if not opens and piece.id and self._id_of[ordinal] is None:
-            self._id_of[ordinal] = piece.id
-            self._ids.setdefault(piece.id, ordinal)
-        identity = piece.id or None
-        if opens and identity is None:
-            identity = f"call_{self._salt()}{ordinal}"
-        name = piece.name if opens else None
-        arguments = piece.arguments or (piece.in_full if not self._argued[ordinal] else "") or ""
-        if arguments:
-            self._argued[ordinal].append(arguments)
         if self._answer_in_call:
-            return ordinal == 0 and self._text(Text(arguments), chunk)
-        said = opens or bool(arguments)
-        self.transcript.entries.append(
-            ToolCallPiece(
-                ordinal,
-                identity,
-                name,
-                arguments,
-                custom=piece.custom,
-                signature=piece.signature,
-                item_id=piece.item_id,
-            )
-        )
-        if said:
-            delta = ToolCallDelta(ordinal, identity if opens else None, name, arguments)
-            chunk.tool_call_deltas = [*chunk.tool_call_deltas, delta]
-            self.output += 1
-        return said
+            return said.index == 0 and bool(said.arguments) and self._say(Text(said.arguments), said.arguments, chunk)
+        chunk.tool_call_deltas = [*chunk.tool_call_deltas, said]
+        self.output += 1
+        return True
 
     @property
     def finish_reason(self) -> FinishReason:
-        """The unified reason: a refusal is `content_filter`, a stop with calls is `tool_calls`."""
+        """The unified reason; `unknown` if none was said.
+
+        A refusal is `content_filter`. A stop with calls is `tool_calls`, and so is an end without a reason after calls
+        that are whole.
+        """
         reason = self._unified if self._unified != ERROR else "unknown"
         if self._answer_in_call and reason == "tool_calls":
             reason = "stop"
         if self.refusal:
             reason = "content_filter"
-        elif self.transcript.calls and reason in ("stop", None) and not self._answer_in_call:
+        elif self._has_called and (reason == "stop" or (reason is None and self._calls.are_whole)):
             reason = "tool_calls"
-        return cast("FinishReason", reason or "stop")
+        return cast("FinishReason", reason or "unknown")
+
+    @property
+    def _has_called(self) -> bool:
+        return self.transcript.calls > 0 and not self._answer_in_call
 
     @property
     def usage(self) -> TokenCount:
         """The whole call's tokens, summed from the raw counters now."""
-        return count_tokens(self.dialect.usage, self._counters)
+        return self._counters.count()
 
     def response(self, provider: str, model: str, *, finished: bool) -> ChatResponse:
         """The answer so far, or the whole one."""
@@ -411,42 +505,39 @@ class Fold:
         )
 
 
-def _are_whole(arguments: list[str]) -> bool:
-    """Whether pieces of arguments are all of them; parsed only where an object may end, since some servers repeat the
-    name with every piece."""
-    if not arguments:
-        return False
-    last = arguments[-1].rstrip()
-    if last and not last.endswith("}") and arguments[0].lstrip().startswith("{"):
-        return False
-    return _is_json("".join(arguments))
+_TAKERS: dict[type, Callable[[Fold, Any, StreamChunk], bool]] = {
+    Text: Fold._text,
+    Reasoning: Fold._reasoning,
+    ToolCallPiece: Fold._tool_call,
+    Refusal: Fold._refuse,
+    Usage: Fold._count,
+    Finish: Fold._finish,
+    Meta: Fold._name,
+    Opaque: Fold._keep,
+    Fill: Fold._fill,
+    Failure: Fold._fail,
+    Logprobs: Fold._score,
+    Citation: Fold._cite,
+    Progress: Fold._progress,
+}
+"""What takes a piece, by its type: whether it is something to hand out."""
 
 
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+def _with(deltas: list[ToolCallDelta], more: ToolCallDelta) -> list[ToolCallDelta]:
+    """The deltas with the last arguments of a call, joined to what they say of it already."""
+    said = next((one for one in deltas if one.index == more.index), None)
+    if said is None:
+        return [*deltas, more]
+    joined = msgspec.structs.replace(said, arguments=said.arguments + more.arguments)
+    return [joined if one is said else one for one in deltas]
 
 
-def count_tokens(table: Mapping[str, Counter], raw: Mapping[str, int | float]) -> TokenCount:
-    """Our counts from the provider's, by the table."""
-    found = {name: _counted(row, raw) for name, row in table.items()}
-    total = found.get("total_tokens")
-    prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
-    if total is None and prompt is not None and completion is not None:
-        found["total_tokens"] = prompt + completion
-    return TokenCount(**found)
+def _spread(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [] if value in _NO_VALUE else [value]
 
 
-def _counted(row: Counter, raw: Mapping[str, int | float]) -> int | None:
-    values = [as_count(raw[name]) for name in row.names if name in raw]
-    if not values or None in values:
-        return None  # a part that was lost makes no smaller sum
-    total = sum(cast("list[int]", values))
-    if row.extra and row.total in raw:
-        more = sum(raw.get(name, 0) for name in row.extra)
-        if more and total + more + raw.get(row.with_prompt, 0) == raw[row.total]:
-            total += int(more)
-    return total
+def _identity(piece: Text | Reasoning) -> str | None:
+    """The provider's id of the piece's block."""
+    return piece.item_id if isinstance(piece, Text) else piece.id

@@ -7,7 +7,6 @@ else: U+2028, U+2029 and U+0085 are text. Each byte is looked at once, however l
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 import msgspec
 
@@ -19,26 +18,19 @@ MAX_FRAME = 32 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"\r\n|\n|\r")
 _CR = ord("\r")
-_JSON_START = (b"{", b"[")
+_STRAY = (b"{", b"[", b"<")
+"""How lines begin that are JSON or markup outside the framing."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """One event: its payload and its name, `None` where the stream gives none.
 
-    `stray` is a payload that stood outside the framing: an error page or a bare JSON object.
+    `stray` is a payload that stood outside the framing: a bare JSON object, a page or words of a server in between.
     """
 
     data: bytes
     event: str | None = None
     stray: bool = False
-
-
-class Framer(Protocol):
-    """Bytes in, whole frames out; `finish` gives what the end of the stream completes."""
-
-    def feed(self, data: bytes) -> list[Frame]: ...
-
-    def finish(self) -> list[Frame]: ...
 
 
 class _Fragments:
@@ -73,8 +65,8 @@ class _Fragments:
 class SSEFramer:
     """Server-sent events, with two kindnesses that real servers need.
 
-    A last event without its blank line is given at the end. JSON lines that are no SSE field (an error object under a
-    200) are given as one `stray` frame, and a field `error:` counts as an event of that name.
+    A last event without its blank line is given at the end. Lines that are not fields but JSON, markup or words (errors
+    under a 200) are given as one `stray` frame, and a field `error:` counts as an event of that name.
     """
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
@@ -186,7 +178,7 @@ class SSEFramer:
             raise too_large(self._max)
         name, colon, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        if self._stray or line.startswith(_JSON_START):
+        if self._stray or line.startswith(_STRAY):
             self._stray.append(line)
         elif name == b"data":
             self._data.append(value)
@@ -195,6 +187,8 @@ class SSEFramer:
         elif name == b"error" and colon:
             self._event = "error"
             self._data.append(value)
+        elif b" " in name.strip():  # a field's name is one word
+            self._stray.append(line)
 
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:
@@ -251,7 +245,7 @@ def _named(blocks: list[bytes]) -> list[Frame] | None:
 
 
 class NDJSONFramer:
-    """One JSON value a line; empty lines mean nothing."""
+    """One JSON value a line; empty lines mean nothing, nor does the name of SSE's field before a value."""
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max = max_frame
@@ -277,7 +271,8 @@ class NDJSONFramer:
         return [Frame(line)] if line else []
 
     def _clean(self, line: bytes) -> bytes:
-        return line.strip(b" \t\r").removeprefix(_BOM)
+        line = line.strip(b" \t\r").removeprefix(_BOM)
+        return line[5:].lstrip() if line.startswith(b"data:") else line
 
     def _hold(self, data: bytes) -> None:
         if data:

@@ -13,13 +13,14 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from ...tables.event_words import Absent, Each, Exists, Rule, RuleLike, Value, paths_of
+from ...tables.event_words import Absent, Each, Exists, First, Rule, RuleLike, Value, paths_of
 from ...tables.paths import Step, steps
 from .compile import defined
-from .tolerant import JSON_AS_TEXT
+from .tolerant import takes_json
 
-MoreText: TypeAlias = Callable[[bytes, object], str]
-"""Gives the text of a payload that goes on with a block, `""` for another's; raises as a compiled reader does."""
+MoreText: TypeAlias = Callable[[bytes, Any], str]
+"""Gives the text of a payload that goes on with the `Text` given, `""` for another's; raises as a compiled reader does.
+"""
 
 _ITEM: Final = "[]"
 """The step into each element of a list; no key is written so."""
@@ -37,6 +38,9 @@ _TYPES: dict[_Kind, Any] = {
     "false": bool | None,
     "zero": Literal[0] | None,
 }
+_KEYS: Final = ("block", "part")
+"""What must be as it was for a text to go on."""
+
 _QUIET: tuple[_Kind, ...] = ("empty", "blank", "false", "null")
 """What fires no rule, the strictest last."""
 
@@ -99,15 +103,16 @@ class _Alone:
         rule = chosen.rule
         assert isinstance(rule, Rule)  # noqa: S101  the caller looked
         self.text = _plain(chosen, rule.fields.get("text"))
-        self.block = _plain(chosen, rule.fields["block"]) if "block" in rule.fields else None
+        self.keys = {field: _key_paths(chosen, rule.fields[field]) for field in _KEYS if field in rule.fields}
+        keys = [path for paths in self.keys.values() for path in paths]
         self.kinds: dict[_Path, _Kind] = {self.text: "text"}
         self._flags = {path for place in places for path, wanted in place.where if isinstance(wanted, bool)}
-        self._own = [self.text, *(path for path, _ in chosen.where), *([] if self.block is None else [self.block])]
+        self._own = [self.text, *(path for path, _ in chosen.where), *keys]
         for path, wanted in chosen.where:
             self._allow(path, _only(wanted))
-        if self.block is not None:
-            self._allow(self.block, "key")
-        for field in rule.fields.keys() - {"text", "block"}:
+        for path in keys:
+            self._allow(path, "key")
+        for field in rule.fields.keys() - {"text", *_KEYS}:
             self._allow(_plain(chosen, rule.fields[field]), "null")
         for place in places:
             if place is not chosen:
@@ -122,9 +127,14 @@ class _Alone:
         names: dict[_Path, str] = {}
         frame = self._type((), "frame", names)
         other = [names[path] for path, kind in self.kinds.items() if kind == "false"]
-        other.append("block is not None" if self.block is None else f"{names[self.block]} != block")
+        for field in _KEYS:
+            found = [names[path] for path in self.keys.get(field, ())]
+            known = found.pop() if found else "None"
+            for name in reversed(found):
+                known = f"({name} if {name} is not None else {known})"
+            other.append(f"last.{field} is not None" if known == "None" else f"{known} != last.{field}")
         source = (
-            "def read(payload, block):\n"
+            "def read(payload, last):\n"
             "    frame = decode(payload)\n"
             f"    if {' or '.join(other)}: return ''\n"
             f"    return {names[self.text]}\n"
@@ -225,11 +235,17 @@ def _plain(place: _Place, value: Value | None) -> _Path:
     return path
 
 
+def _key_paths(place: _Place, value: Value) -> tuple[_Path, ...]:
+    """The paths of a key, the first that is there counts."""
+    return tuple(_plain(place, path) for path in (value.paths if isinstance(value, First) else (value,)))
+
+
 def _quiet_for(rule: Rule) -> _Kind:
     """What is allowed where the rule would look whether it fires: an empty list is a value where JSON becomes text."""
     if isinstance(rule.when, Exists):
         return "null"
-    return "blank" if any(rule.fields.get(field) == rule.when for field in JSON_AS_TEXT) else "empty"
+    as_json = (takes_json(rule, field) for field, value in rule.fields.items() if value == rule.when)
+    return "blank" if any(as_json) else "empty"
 
 
 def _only(wanted: Any) -> _Kind:

@@ -31,7 +31,7 @@ _TYPES: dict[Kind, Any] = {
     "key": int | float | str,
     "any": Any,
 }
-_KEYS = ("index", "block")
+_KEYS = ("index", "block", "part")
 _ANY_PIECES: tuple[type, ...] = (pieces.Failure, pieces.Logprobs, pieces.Citation, pieces.Progress)
 
 

@@ -1,7 +1,9 @@
 """The tolerant second reading: the same rules over plain decoded JSON, one dict step at a time.
 
 It takes what the typed decoder refuses (a number as a string, an object where JSON text was expected, a list of texts
-where a string was), and is the plain reading that tests compare the generated functions with.
+where a string was), and is the plain reading that tests compare the generated functions with. What stands beside the
+answer (usage, names, citations, log probabilities) is never a reason to lose it: a value there that cannot be read is
+passed over.
 """
 
 from __future__ import annotations
@@ -11,9 +13,22 @@ from typing import Any
 
 import msgspec
 
-from ...core.json_text import repair_surrogates
+from ...core.json_text import repair_json, repair_surrogates
 from ...core.pieces import Piece, Usage
-from ...tables.event_words import PIECES, Absent, Const, Each, Exists, Json, Other, Rule, RuleLike, Value, paths_of
+from ...tables.event_words import (
+    PIECES,
+    Absent,
+    Const,
+    Each,
+    Exists,
+    Json,
+    Other,
+    Position,
+    Rule,
+    RuleLike,
+    Value,
+    paths_of,
+)
 from ...tables.paths import steps
 from .compile import present
 from .shapes import Kind, field_kind
@@ -21,9 +36,13 @@ from .shapes import Kind, field_kind
 _DECODER = msgspec.json.Decoder(float_hook=float)
 """Takes 1e400, which Python's float does too, as infinite."""
 
+_JSON_AS_TEXT = {"tool_call": ("arguments", "in_full"), "failure": ("message",)}
+_BESIDE = frozenset({"usage", "meta", "logprobs", "citation", "progress", "failure"})
 
-JSON_AS_TEXT = ("arguments", "message")
-"""The fields that take a value which is no string as its JSON."""
+
+def takes_json(rule: Rule, field: str) -> bool:
+    """Whether the field takes a value that is not a string as its JSON."""
+    return field in _JSON_AS_TEXT.get(rule.kind, ())
 
 
 class Mismatch(Exception):
@@ -34,21 +53,27 @@ class Mismatch(Exception):
         self.path = path
 
 
+class _NoWayError(Mismatch):
+    """The path leads through a value that has no keys."""
+
+
 def decode_leniently(data: bytes) -> Any:
-    """JSON as values. Bytes that are no UTF-8 and lone surrogates become U+FFFD, numbers out of range infinite, rather
-    than lose the frame.
+    """JSON as values, mended where what was meant is plain, rather than lose the frame.
+
+    Bytes that are not UTF-8 and lone surrogates become U+FFFD, numbers out of range infinite, NaN null; raw control
+    characters in strings stay.
 
     Raises:
-        msgspec.DecodeError: it is no JSON all the same.
+        msgspec.DecodeError: it is not JSON all the same.
     """
     try:
         return _DECODER.decode(data)
     except (UnicodeDecodeError, msgspec.DecodeError):
-        text = data.decode("utf-8", "replace")
+        text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
         return _DECODER.decode(text)
     except msgspec.DecodeError:
-        return _DECODER.decode(repair_surrogates(text))
+        return _DECODER.decode(repair_json(repair_surrogates(text)))
 
 
 def walk(rules: tuple[RuleLike, ...], frame: Any) -> list[Piece]:
@@ -63,16 +88,25 @@ def walk(rules: tuple[RuleLike, ...], frame: Any) -> list[Piece]:
     return out
 
 
-def _run(rules: tuple[RuleLike, ...], at: Any, out: list[Piece]) -> None:
+def _run(rules: tuple[RuleLike, ...], at: Any, out: list[Piece], place: int | None = None) -> None:
     for rule in rules:
         if isinstance(rule, Each):
             values = _find(at, rule.path)
-            if isinstance(values, list):
-                for value in values:
-                    if value is not None and _where(rule.where, value):
-                        _run(rule.rules, value, out)
+            for number, value in enumerate(values if isinstance(values, list) else ()):
+                if value is not None and _where(rule.where, value):
+                    _run(rule.rules, value, out, number)
+        elif rule.kind in _BESIDE:
+            _run_beside(rule, at, out, place)
         elif _where(rule.where, at) and _fires(rule, at):
-            _emit(rule, at, out)
+            _emit(rule, at, out, place)
+
+
+def _run_beside(rule: Rule, at: Any, out: list[Piece], place: int | None) -> None:
+    try:
+        if _where(rule.where, at) and _fires(rule, at):
+            _emit(rule, at, out, place)
+    except Mismatch:
+        pass
 
 
 def _find(at: Any, path: str) -> Any:
@@ -84,7 +118,7 @@ def _find(at: Any, path: str) -> Any:
         elif at is None or isinstance(at, (str, list)):
             return None
         else:
-            raise Mismatch(path, at)
+            raise _NoWayError(path, at)
     return at
 
 
@@ -114,70 +148,84 @@ def _fires(rule: Rule, at: Any) -> bool:
 
 
 def _wanted(rule: Rule, field: str | None, path: str, at: Any) -> Any:
-    """The value at `path`; where it is the rule's own field, as that field takes it."""
+    """The value at `path`; if it is the rule's own field, as that field takes it."""
+    return _find(at, path) if field is None else _coerced(rule, field, path, _own(rule, path, at))
+
+
+def _own(rule: Rule, path: str, at: Any) -> Any:
+    """The value at `path`; an object that the rule also looks into is not the value itself."""
     found = _find(at, path)
-    return found if field is None else _coerced(path, found, _kind(rule, field), field)
+    if isinstance(found, dict):
+        others = (other for value in rule.fields.values() for other in paths_of(value))
+        return None if any(other.startswith(f"{path}.") for other in others) else found
+    return found
 
 
-def _kind(rule: Rule, field: str) -> Kind:
-    return "key" if rule.kind == "opaque" else field_kind(rule, field)
-
-
-def _emit(rule: Rule, at: Any, out: list[Piece]) -> None:
+def _emit(rule: Rule, at: Any, out: list[Piece], place: int | None) -> None:
     if rule.kind == "usage":
         found = {field: _counter(rule, field, value, at) for field, value in rule.fields.items()}
         counters = {field: value for field, value in found.items() if value is not None}
         if counters:
             out.append(Usage(counters))
         return
-    values = {field: _value(rule, field, value, at) for field, value in rule.fields.items()}
+    values = {field: _value(rule, field, value, at, place) for field, value in rule.fields.items()}
     piece: Any = PIECES[rule.kind](**values)
     out.append(piece)
 
 
 def _counter(rule: Rule, field: str, value: Value, at: Any) -> int | float | None:
-    """The counter; NaN for what is none: it alone is lost, not the frame."""
+    """The counter, NaN if it cannot be read: it alone is lost."""
     try:
-        found: int | float | None = _value(rule, field, value, at)
+        found: int | float | None = _value(rule, field, value, at, None)
+    except _NoWayError:
+        return None
     except Mismatch:
         return math.nan
     return found
 
 
-def _value(rule: Rule, field: str, value: Value, at: Any) -> Any:
+def _value(rule: Rule, field: str, value: Value, at: Any, place: int | None) -> Any:
     if isinstance(value, Const):
         return value.value
+    if isinstance(value, Position):
+        return place
     if isinstance(value, Json):
-        found = _find(at, value.path)
-        raw = None if found is None or (value.skip_empty and found == {}) else msgspec.json.encode(found)
-        return raw if field == "payload" or raw is None else raw.decode()
-    kind = _kind(rule, field)
+        return _json(rule, field, value, at)
     for path in paths_of(value):
-        found = _coerced(path, _find(at, path), kind, field)
+        found = _coerced(rule, field, path, _own(rule, path, at))
         if present(found) or path == paths_of(value)[-1]:
             return found
     return None
 
 
-def _coerced(path: str, value: Any, kind: Kind, field: str) -> Any:
+def _json(rule: Rule, field: str, value: Json, at: Any) -> bytes | str | None:
+    found = _find(at, value.path)
+    if found is None or (value.skip_empty and found == {}):
+        return None
+    if isinstance(found, str) and takes_json(rule, field):
+        return found
+    raw = msgspec.json.encode(found)
+    return raw if field == "payload" else raw.decode()
+
+
+def _coerced(rule: Rule, field: str, path: str, value: Any) -> Any:
+    kind: Kind = "key" if rule.kind == "opaque" else field_kind(rule, field)
     if value is None or kind == "any":
         return value
     if kind == "text":
-        return _text(path, value, field)
+        return _text(rule, field, path, value)
     return _number(path, value) if kind == "number" else _key(path, value)
 
 
-def _text(path: str, value: Any, field: str) -> str | None:
+def _text(rule: Rule, field: str, path: str, value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    if field in JSON_AS_TEXT:
+    if takes_json(rule, field):
         return msgspec.json.encode(value).decode()
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return "".join(value)
     if isinstance(value, list):
-        return None
-    if isinstance(value, (int, float)):
-        return str(value)
+        return "".join(value) if all(isinstance(item, str) for item in value) else None
+    if isinstance(value, (int, float)) or (value and rule.kind in ("text", "reasoning", "refusal")):
+        return msgspec.json.encode(value).decode()
     raise Mismatch(path, value)
 
 
