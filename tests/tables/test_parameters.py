@@ -7,7 +7,9 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
+from miiflow_llm import LLMClient
 from miiflow_llm.calls.parameters import NAMES, Parameters
+from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.core.messages import Message
 from miiflow_llm.core.request import OF_A_CALL, PARAMETERS, ChatRequest, OutputSchema, ToolSpec, declared
 from miiflow_llm.otel import instrumentation
@@ -98,3 +100,29 @@ def test_telemetry() -> None:
         ):
             silent.add(name)
     assert silent == NO_ATTRIBUTE
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("system", r"Message\.system"),
+        ("instructions", r"Message\.system"),
+        ("thinking", "reasoning"),
+        ("stop_sequences", "stop"),
+        ("max_output_tokens", "max_tokens"),
+        ("max_completion_tokens", "max_tokens"),
+        ("reasoning_effort", "reasoning"),
+        ("response_format", "schema"),
+        ("functions", "tools"),
+        ("function_call", "tool_choice"),
+        ("fallbacks", "Router"),
+        ("n", "several calls"),
+        ("temprature", "did you mean temperature"),
+        ("zzz", "extra_body"),
+    ],
+)
+def test_other_words(name: str, words: str) -> None:
+    """A vendor's word for a parameter, or a misspelt one, is an error that says what to write."""
+    client = LLMClient.create("openai", "gpt-4.1", "k")
+    with pytest.raises(ConfigurationError, match=f"{name} is not a parameter of a call: .*{words}"):
+        client.plan("Hi", **{name: 1})

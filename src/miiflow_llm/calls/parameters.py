@@ -66,6 +66,14 @@ _NOT_TAKEN = {
     "max_retries": "max_retries is given to create()",
     "max_completion_tokens": "it is max_tokens here, whatever the provider's word",
     "reasoning_effort": "it is reasoning here, whatever the provider's word",
+    "max_output_tokens": "it is max_tokens here, whatever the provider's word",
+    "system": "it is a message here: Message.system(...), first among the messages",
+    "instructions": "it is a message here: Message.system(...), first among the messages",
+    "thinking": "it is reasoning here: an effort, or a budget in tokens",
+    "stop_sequences": "it is stop here, whatever the provider's word",
+    "functions": "they are tools here",
+    "function_call": "it is tool_choice here",
+    "fallbacks": "one call has one target; a Router asks several",
     "response_format": "it is schema (or json_mode) here, whatever the provider's word",
 }
 
