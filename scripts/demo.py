@@ -6,6 +6,7 @@ No key and no network: constructed captures of each provider's own format are se
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -91,6 +92,31 @@ async def main() -> None:
     print(f"\n{len(rows)} providers, one API, {time.perf_counter() - started:.1f} s, no key and no network used.")
 
 
+async def live() -> None:
+    """One answer of a real small model on this machine, in each format that its server speaks."""
+    from tests.live.server import LiveServer
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = LiveServer(log=Path(folder) / "server.log")
+        try:
+            for dialect in ("openai_chat", "openai_responses", "anthropic_messages"):
+                print(f"\n{dialect}\n  ", end="")
+                async with (
+                    LLMClient.create(
+                        "openai-compatible", model="smollm2", base_url=server.api, dialect=dialect
+                    ) as client,
+                    client.stream_chat("Why is the sea salty?", max_tokens=40, temperature=0) as stream,
+                ):
+                    async for chunk in stream:
+                        print(chunk.delta, end="", flush=True)
+                facts = stream.response
+                print(f"\n  [{facts.finish_reason}, {facts.usage.total_tokens} tokens, {facts.latency_ms:.0f} ms]")
+        finally:
+            server.stop()
+
+
 if __name__ == "__main__":
-    backend = sys.argv[1] if len(sys.argv) > 1 else "asyncio"
-    anyio.run(main, backend=backend)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--live"]
+    if "--live" in sys.argv:
+        sys.path.insert(0, str(CAPTURES.parents[1]))
+    anyio.run(live if "--live" in sys.argv else main, backend=arguments[0] if arguments else "asyncio")

@@ -22,6 +22,7 @@ from ..core.messages import (
 )
 from ..tables import (
     Dialect,
+    Endpoint,
     Take,
     When,
     apart,
@@ -236,3 +237,17 @@ OPENAI_RESPONSES = Dialect(
     embeddings=OPENAI_CHAT.embeddings,
     response_headers=OPENAI_CHAT.response_headers,
 )
+
+INPUT_TOKENS = Endpoint(
+    "/responses/input_tokens",
+    body={
+        "model": take("model"),
+        "input": take("chat.input"),
+        "tools": take("chat.tools"),
+        "tool_choice": take("chat.tool_choice"),
+        "text": take("chat.text"),
+        "reasoning": take("chat.reasoning"),
+    },
+    tokens="input_tokens",
+)
+"""Counting ahead, for those who offer it: OpenAI itself, and llama.cpp."""

@@ -9,11 +9,10 @@ import msgspec
 from ..core.exceptions import UnsupportedParameterError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall
 from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
-from ..dialects.openai_responses import OPENAI_RESPONSES
+from ..dialects.openai_responses import INPUT_TOKENS, OPENAI_RESPONSES
 from ..tables import (
     Also,
     BaseUrlFrom,
-    Endpoint,
     Place,
     PlaceBy,
     Provider,
@@ -127,18 +126,7 @@ PROVIDER = Provider(
                 DocumentBlock: marked(OPENAI_RESPONSES.parts[DocumentBlock]),
             },
             drops=DROPS,
-            token_count=Endpoint(
-                "/responses/input_tokens",
-                body={
-                    "model": take("model"),
-                    "input": take("chat.input"),
-                    "tools": take("chat.tools"),
-                    "tool_choice": take("chat.tool_choice"),
-                    "text": take("chat.text"),
-                    "reasoning": take("chat.reasoning"),
-                },
-                tokens="input_tokens",
-            ),
+            token_count=INPUT_TOKENS,
         ),
     ),
 )

@@ -7,7 +7,7 @@ names that llama.cpp (`thinking_budget_tokens`) and vLLM (`thinking_token_budget
 from ..core import exceptions as error
 from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from ..dialects.openai_chat import FUNCTION, OPENAI_CHAT, tools
-from ..dialects.openai_responses import OPENAI_RESPONSES
+from ..dialects.openai_responses import INPUT_TOKENS, OPENAI_RESPONSES
 from ..tables import Also, BaseUrlFrom, Endpoint, Provider, Rows, exact_budget, fault, take
 
 BUDGET = take("reasoning", through=exact_budget)
@@ -42,6 +42,7 @@ PROVIDER = Provider(
             dialect=OPENAI_RESPONSES,
             takes=tuple(bundle for bundle in OPENAI_RESPONSES.optional if not bundle.startswith("strict_")),
             body={"thinking_budget_tokens": BUDGET},
+            token_count=INPUT_TOKENS,
         ),
         # the base URL ends in /v1 here, as it does for the other formats
         Also(
