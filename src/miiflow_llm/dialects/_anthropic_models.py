@@ -87,6 +87,11 @@ DROPS = (
     ),
     drop(
         "top_p",
+        models=NEVER_SAMPLES,
+        unless={"top_p": at_least(0.99)},
+        reason="this model refuses sampling parameters; steer it in the prompt",
+    ),
+    drop(
         "top_k",
         models=NEVER_SAMPLES,
         reason="this model refuses sampling parameters; steer it in the prompt",

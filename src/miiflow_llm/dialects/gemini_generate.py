@@ -305,6 +305,7 @@ GEMINI_GENERATE = Dialect(
         fault(error.ServiceUnavailableError, "DEADLINE_EXCEEDED", stands_for=504),
     ),
     drops=(
+        drop(beside="prefill", reason="a conversation ends with a user message or a tool's result here; add one"),
         drop(
             "schema",
             "json_mode",

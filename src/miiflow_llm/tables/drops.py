@@ -84,7 +84,8 @@ def _prefill(request: ChatRequest) -> bool:
     if not last or last[0].role != "assistant":
         return False
     # a turn that paused at the provider's own tools is sent back to be gone on from; the caller did not begin it
-    return not any(isinstance(block, OpaqueBlock) for block in last[0].blocks())
+    blocks = last[0].blocks()
+    return bool(blocks) and not any(isinstance(block, OpaqueBlock) for block in blocks)
 
 
 def _holds(kind: type) -> Callable[[ChatRequest], bool]:
