@@ -495,7 +495,7 @@ def test_leaving_while_calls_run(player: str) -> None:
         [wait],
         player=player,
         streaming=True,
-        max_concurrency=3,
+        max_concurrency=8,
         stop_after=lambda event: isinstance(event, ToolFinished),
     )
     assert time.monotonic() - began < 20
