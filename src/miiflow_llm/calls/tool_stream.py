@@ -149,8 +149,14 @@ class ToolStream(_Events, AsyncIterator[ToolEvent]):
     ) -> None:
         check_bounds(max_rounds, max_concurrency)
         crew = LoopCrew[Ended](max_concurrency, apart=True)
-        opened: Callable[[list[Message], bool], Answering] = lambda said, first: _Answer(open_(said, first))  # noqa: E731
-        super().__init__(opened, messages, tools, crew, max_rounds=max_rounds, approve=approve)
+        super().__init__(
+            lambda said, first: _Answer(open_(said, first)),
+            messages,
+            tools,
+            crew,
+            max_rounds=max_rounds,
+            approve=approve,
+        )
 
     def __aiter__(self) -> Self:
         return self
@@ -191,8 +197,14 @@ class SyncToolStream(_Events, Iterator[ToolEvent]):
     ) -> None:
         check_bounds(max_rounds, max_concurrency)
         crew = ThreadCrew[Ended](max_concurrency)
-        opened: Callable[[list[Message], bool], Answering] = lambda said, first: _SyncAnswer(open_(said, first))  # noqa: E731
-        super().__init__(opened, messages, tools, crew, max_rounds=max_rounds, approve=approve)
+        super().__init__(
+            lambda said, first: _SyncAnswer(open_(said, first)),
+            messages,
+            tools,
+            crew,
+            max_rounds=max_rounds,
+            approve=approve,
+        )
 
     def __iter__(self) -> Self:
         return self
