@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
+from ..calls.hooks import Hooks
+from ..calls.metrics import Metrics
 from ..calls.parameters import Messages
+from ..client.chat import Described
+from ..client.config import load
+from ..client.settled import settled
 from ..core.exceptions import ConfigurationError
 from ..core.request import Plan
+from ..core.timeout import Timeout
 from .caller import Caller
 from .fresh import Freshness
 from .settings import Normalise, Settings, Temperature
@@ -18,7 +25,25 @@ from .statistics import CacheMetrics
 from .stores import AsyncStore, MemoryStore, Store
 from .waits import Waits
 
-Client = TypeVar("Client")
+Client = TypeVar("Client", bound=Described)
+
+
+class CacheConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A `[cache]` table: the arguments of `Cache` that a file can say."""
+
+    ttl: float = 3600.0
+    store: str = "memory"
+    tenant: str | None = None
+    stale: float = 0.0
+    stale_if_error: float = 0.0
+    samples: int = 1
+    temperature: Temperature = "cache"
+    calls: bool = False
+    pace: float | str | None = None
+    finish_abandoned: bool = False
+    max_entry_bytes: int = 1024 * 1024
+    max_flight_bytes: int = 8 * 1024 * 1024
+    lock_seconds: float = 30.0
 
 
 class BaseCache(Generic[Client]):
@@ -87,21 +112,53 @@ class BaseCache(Generic[Client]):
         self.client = client
         self._caller = Caller(client, settings, self._waiting(opened(store)))
 
+    @classmethod
+    def from_config(cls, client: Client, config: Mapping[str, Any] | str | Path | None = None) -> Self:
+        """A cache before `client`, set as the table `[cache]` of a configuration says.
+
+        Its keys are the arguments of the cache; `store` is `memory`, a path, or a `redis://` address.
+
+        Raises:
+            ConfigurationError: there is no such table, or it holds what cannot be.
+        """
+        table = load(config).cache
+        if table is None:
+            raise ConfigurationError("configuration: there is no [cache]")
+        found = settled(table, CacheConfig, "cache")
+        said = {name: getattr(found, name) for name in table}
+        return cls(client, **said)
+
     def _waiting(self, store: Store | AsyncStore) -> Waits:
         raise NotImplementedError
 
-    def plan(self, messages: Messages, *, stream: bool = False, **parameters: Any) -> Plan:
+    @property
+    def provider(self) -> str:
+        """Whose answers these are."""
+        return self.client.provider
+
+    @property
+    def model(self) -> str | None:
+        """The model of a call that names none."""
+        return self.client.model
+
+    @property
+    def event_hooks(self) -> Hooks:
+        """The client's hooks by event: what is answered without a call is not told."""
+        return self.client.event_hooks
+
+    def plan(
+        self, messages: Messages, *, stream: bool = False, timeout: Timeout | float | None = None, **parameters: Any
+    ) -> Plan:
         """The exact request that a miss would send, unsent."""
-        plan: Plan = self.client.plan(messages, stream=stream, **parameters)  # type: ignore[attr-defined]
-        return plan
+        return self.client.plan(messages, stream=stream, timeout=timeout, **parameters)
 
     def key(self, messages: Messages, **parameters: Any) -> str | None:
         """The key of a call, for your own logs; `None` if it would not be kept."""
         return self._caller.asked(messages, None, parameters).key
 
-    def get_metrics(self) -> Any:
+    def get_metrics(self) -> Metrics:
         """What the client has done, with what the cache has saved under `cache`."""
-        metrics = self.client.get_metrics()  # type: ignore[attr-defined]
+        metrics = self.client.get_metrics()
         return msgspec.structs.replace(metrics, cache=self.statistics)
 
     @property

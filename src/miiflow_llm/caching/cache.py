@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from ..calls.parameters import Messages
-from ..core.messages import Message, as_messages
+from ..client.chat import AnswerStream, Chat
+from ..client.from_chat import FromChat
 from ..core.response import ChatResponse, Embeddings, ModelInfo
 from ..core.timeout import Timeout
 from .base import BaseCache
@@ -16,11 +17,8 @@ from .stores import AsyncStore, Store
 from .streams import CachedStream
 from .waits import LoopWaits, Waits
 
-if TYPE_CHECKING:
-    from ..calls.tool_loop import ToolRun
 
-
-class Cache(BaseCache[Any]):
+class Cache(BaseCache[Chat], FromChat[AnswerStream]):
     __doc__ = BaseCache.__doc__
 
     _loop: LoopWaits
@@ -38,53 +36,33 @@ class Cache(BaseCache[Any]):
 
     def stream_chat(
         self, messages: Messages, *, raw: bool = False, timeout: Timeout | float | None = None, **parameters: Any
-    ) -> Any:
+    ) -> AnswerStream:
         """The answer as it comes, or as it came. `raw=True` asks for a provider's own frames, which are always live."""
         if raw:
             return self.client.stream_chat(messages, raw=True, timeout=timeout, **parameters)
         return CachedStream(self._caller, self._caller.asked(messages, timeout, parameters))
 
-    def stream_with_schema(
-        self, messages: Messages, schema: Any, *, timeout: Timeout | float | None = None, **parameters: Any
-    ) -> Any:
-        """The answer as a value of the type `schema`, as it comes, or as it came."""
-        return self.stream_chat(messages, timeout=timeout, schema=schema, **parameters)
-
-    async def run_tools(
-        self,
-        messages: Messages,
-        tools: Sequence[Any],
-        *,
-        max_rounds: int = 10,
-        max_concurrency: int = 8,
-        schema: Any = None,
-        **parameters: Any,
-    ) -> ToolRun:
-        """Ask, run the calls that the model makes, and go on until it makes none; an answer may be a kept one."""
-        from ..calls.tool_loop import choice_of, run_tools
-
-        async def ask(conversation: list[Message], first: bool) -> ChatResponse:
-            choice = choice_of(first, parameters.get("tool_choice"))
-            return await self.chat(conversation, tools=tools, schema=schema, **{**parameters, "tool_choice": choice})
-
-        return await run_tools(
-            ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency
-        )
-
     async def embed(
-        self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: Timeout | float | None = None,
     ) -> Embeddings:
         """One vector for each text, kept as answers are."""
-        return await self._caller.embed([texts] if isinstance(texts, str) else [*texts], model, dimensions)
+        return await self._caller.embed([texts] if isinstance(texts, str) else [*texts], model, dimensions, timeout)
 
-    async def count_tokens(self, messages: Messages, **parameters: Any) -> int:
+    async def count_tokens(
+        self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Any
+    ) -> int:
         """As the client counts."""
-        counted: int = await self.client.count_tokens(messages, **parameters)
+        counted: int = await self.client.count_tokens(messages, timeout=timeout, **parameters)
         return counted
 
-    async def models(self) -> list[ModelInfo]:
+    async def models(self, *, timeout: Timeout | float | None = None) -> list[ModelInfo]:
         """As the client lists them."""
-        listed: list[ModelInfo] = await self.client.models()
+        listed: list[ModelInfo] = await self.client.models(timeout=timeout)
         return listed
 
     async def invalidate(self, messages: Messages, **parameters: Any) -> None:

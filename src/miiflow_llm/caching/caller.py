@@ -166,7 +166,9 @@ class Caller:
         pace: Pace = self.settings.pace
         return Played(answer, pace, self.waits, lambda response: _marked(response, how, answer.cost, began))
 
-    async def embed(self, texts: list[str], model: str | None, dimensions: int | None) -> Embeddings:
+    async def embed(
+        self, texts: list[str], model: str | None, dimensions: int | None, timeout: Timeout | float | None = None
+    ) -> Embeddings:
         """Vectors, kept under their texts, model and dimensions."""
         key = embedding_key(self.client, texts, model, dimensions, self.settings.tenant)
         found, state = await self._look(key)
@@ -174,7 +176,9 @@ class Caller:
             self.statistics.hit(found, stale=state == "stale")
             return Embeddings(found.vectors, found.model, found.usage)
         self.statistics.count("misses")
-        vectors: Embeddings = await self.waits.call(self.client.embed, texts, model=model, dimensions=dimensions)
+        vectors: Embeddings = await self.waits.call(
+            self.client.embed, texts, model=model, dimensions=dimensions, timeout=timeout
+        )
         now = self.now()
         answer = Kept(created=now, expires=now + self.fresh.life(self.draw()), model=vectors.model,
                       usage=vectors.usage, vectors=vectors.vectors)  # fmt: skip
@@ -247,7 +251,7 @@ class Caller:
             while flight.is_wanted and (chunk := await self.waits.next(stream)) is not None:
                 recording.add(chunk)
                 if chunk.finish_reason is not None:
-                    flight.response = stream.response
+                    flight.response, flight.settling = stream.response, True
                 flight.put(chunk)
             if recording.is_whole:
                 await self._keep(asked.key, stream.response, recording)

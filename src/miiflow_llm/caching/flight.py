@@ -44,7 +44,7 @@ class Flight:
     """
 
     __slots__ = ("_base", "_bytes", "_lock", "_sizes", "chunks", "error", "keep_going", "max_bytes", "over", "readers",
-                 "response", "stop", "streams", "wake")  # fmt: skip
+                 "response", "settling", "stop", "streams", "wake")  # fmt: skip
 
     def __init__(self, *, streams: bool, keep_going: bool, max_bytes: int = MAX_BYTES) -> None:
         self.wake: Callable[[], None] = _nobody
@@ -56,6 +56,7 @@ class Flight:
         self.response: ChatResponse | Embeddings | None = None
         self.error: BaseException | None = None
         self.over = False
+        self.settling = False
         self.readers = 0
         self._lock = Lock()
         self._base = 0

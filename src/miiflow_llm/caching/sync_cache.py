@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from ..calls.parameters import Messages
 from ..calls.players import played
-from ..core.messages import Message, as_messages
+from ..client.chat import SyncAnswerStream, SyncChat
+from ..client.from_chat import FromSyncChat
 from ..core.response import ChatResponse, Embeddings, ModelInfo
 from ..core.timeout import Timeout
 from .base import BaseCache
@@ -18,11 +19,8 @@ from .stores import AsyncStore, Store
 from .streams import SyncCachedStream
 from .waits import ThreadWaits, Waits
 
-if TYPE_CHECKING:
-    from ..calls.tool_loop import ToolRun
 
-
-class SyncCache(BaseCache[Any]):
+class SyncCache(BaseCache[SyncChat], FromSyncChat[SyncAnswerStream]):
     __doc__ = BaseCache.__doc__
 
     _threads: ThreadWaits
@@ -38,51 +36,31 @@ class SyncCache(BaseCache[Any]):
 
     def stream_chat(
         self, messages: Messages, *, raw: bool = False, timeout: Timeout | float | None = None, **parameters: Any
-    ) -> Any:
+    ) -> SyncAnswerStream:
         """The answer as it comes, or as it came; as `Cache.stream_chat`."""
         if raw:
             return self.client.stream_chat(messages, raw=True, timeout=timeout, **parameters)
         return SyncCachedStream(self._caller, self._caller.asked(messages, timeout, parameters))
 
-    def stream_with_schema(
-        self, messages: Messages, schema: Any, *, timeout: Timeout | float | None = None, **parameters: Any
-    ) -> Any:
-        """The answer as a value of the type `schema`, as it comes, or as it came."""
-        return self.stream_chat(messages, timeout=timeout, schema=schema, **parameters)
-
-    def run_tools(
-        self,
-        messages: Messages,
-        tools: Sequence[Any],
-        *,
-        max_rounds: int = 10,
-        max_concurrency: int = 8,
-        schema: Any = None,
-        **parameters: Any,
-    ) -> ToolRun:
-        """Ask, run the calls that the model makes, and go on until it makes none; as `Cache.run_tools`."""
-        from ..calls.tool_loop import choice_of, run_tools_sync
-
-        def ask(conversation: list[Message], first: bool) -> ChatResponse:
-            choice = choice_of(first, parameters.get("tool_choice"))
-            return self.chat(conversation, tools=tools, schema=schema, **{**parameters, "tool_choice": choice})
-
-        return run_tools_sync(ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency)
-
     def embed(
-        self, texts: str | Sequence[str], *, model: str | None = None, dimensions: int | None = None
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: Timeout | float | None = None,
     ) -> Embeddings:
         """One vector for each text, kept as answers are."""
-        return played(self._caller.embed([texts] if isinstance(texts, str) else [*texts], model, dimensions))
+        return played(self._caller.embed([texts] if isinstance(texts, str) else [*texts], model, dimensions, timeout))
 
-    def count_tokens(self, messages: Messages, **parameters: Any) -> int:
+    def count_tokens(self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Any) -> int:
         """As the client counts."""
-        counted: int = self.client.count_tokens(messages, **parameters)
+        counted: int = self.client.count_tokens(messages, timeout=timeout, **parameters)
         return counted
 
-    def models(self) -> list[ModelInfo]:
+    def models(self, *, timeout: Timeout | float | None = None) -> list[ModelInfo]:
         """As the client lists them."""
-        listed: list[ModelInfo] = self.client.models()
+        listed: list[ModelInfo] = self.client.models(timeout=timeout)
         return listed
 
     def invalidate(self, messages: Messages, **parameters: Any) -> None:

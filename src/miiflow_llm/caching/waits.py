@@ -23,6 +23,8 @@ from .guarded import Guarded, SyncGuarded
 
 log = logging.getLogger("miiflow_llm.caching")
 
+_SETTLING = 0.5
+"""Seconds that closing waits for answers that have come whole to be kept."""
 _AGAIN = 1.0
 """Seconds between two tries to reach a store."""
 
@@ -72,6 +74,7 @@ class LoopWaits:
         self.store = store
         self._group: anyio.abc.TaskGroup | None = None
         self._changed: dict[int, anyio.Event] = {}
+        self._running: list[Flight] = []
 
     async def enter(self) -> None:
         """Begin to own calls."""
@@ -96,6 +99,9 @@ class LoopWaits:
         """End the calls that still go on. None of them raises, so what ends the caller's block goes on as it is."""
         group, self._group = self._group, None
         if group is not None:
+            with anyio.move_on_after(_SETTLING, shield=True):
+                while any(flight.settling for flight in self._running):  # noqa: ASYNC110  each ends by itself
+                    await anyio.sleep(0.001)
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
 
@@ -126,10 +132,12 @@ class LoopWaits:
         return True
 
     async def _run(self, pump: Pump, flight: Flight, scope: anyio.CancelScope) -> None:
+        self._running.append(flight)
         try:
             with scope:
                 await pump()
         finally:
+            self._running.remove(flight)
             flight.fail(anyio.ClosedResourceError())
             self._changed.pop(id(flight)).set()
 
@@ -157,6 +165,7 @@ class ThreadWaits:
     def __init__(self, store: SyncGuarded) -> None:
         self.store = store
         self._entered = False
+        self._running: dict[Flight, threading.Thread] = {}
         self._changed = threading.Condition()
 
     def enter(self) -> None:
@@ -164,8 +173,11 @@ class ThreadWaits:
         self._entered = True
 
     def leave(self) -> None:
-        """Begin no more of them; those that go on end when their answers do."""
+        """Begin no more of them; those that go on end when their answers do, whole ones are kept before."""
         self._entered = False
+        for flight, thread in list(self._running.items()):
+            if flight.settling:
+                thread.join(_SETTLING)
 
     async def ask(self, what: str, *arguments: Any) -> Any:
         return self.store.ask(what, *arguments)
@@ -183,13 +195,16 @@ class ThreadWaits:
         if not self._entered:
             return False
         flight.wake = self._wake
-        threading.Thread(target=self._run, args=(pump, flight), name="miiflow-llm cache call", daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(pump, flight), name="miiflow-llm cache call", daemon=True)
+        self._running[flight] = thread
+        thread.start()
         return True
 
     def _run(self, pump: Pump, flight: Flight) -> None:
         try:
             played(pump())
         finally:
+            del self._running[flight]
             flight.fail(anyio.ClosedResourceError())
 
     def _wake(self) -> None:

@@ -13,7 +13,7 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from ..calls.sync_streams import SyncChatStream
+from ..client.chat import SyncAnswerStream
 from ..core.exceptions import MiiflowLLMError
 from ..core.response import ChatResponse, StreamChunk
 from ..core.text import printable
@@ -31,7 +31,7 @@ ENDS: Mapping[str | None, str] = {
 """What is said of an answer that did not end of itself."""
 
 
-def show(stream: SyncChatStream, *, as_json: bool, as_value: bool = False) -> ChatResponse:
+def show(stream: SyncAnswerStream, *, as_json: bool, as_value: bool = False) -> ChatResponse:
     """Show the answer while it comes; the whole one. `as_value` says that it is JSON, not Markdown.
 
     Raises:
@@ -45,7 +45,7 @@ def show(stream: SyncChatStream, *, as_json: bool, as_value: bool = False) -> Ch
     return _drawn(stream, screen)
 
 
-def _as_text(stream: SyncChatStream) -> ChatResponse:
+def _as_text(stream: SyncAnswerStream) -> ChatResponse:
     end = ""
     try:
         with stream:
@@ -78,7 +78,7 @@ def _newline(end: str) -> str:
     return "\n" if end not in ("", "\n") else ""
 
 
-def _as_lines(stream: SyncChatStream) -> ChatResponse:
+def _as_lines(stream: SyncAnswerStream) -> ChatResponse:
     try:
         with stream:
             for chunk in stream:
@@ -155,7 +155,7 @@ class _Drawing:
             yield Segment.line()
 
 
-def _drawn(stream: SyncChatStream, screen: Console) -> ChatResponse:
+def _drawn(stream: SyncAnswerStream, screen: Console) -> ChatResponse:
     drawing = _Drawing()
     with _live(drawing, screen), stream:
         for chunk in stream:

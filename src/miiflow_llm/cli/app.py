@@ -24,6 +24,13 @@ app = typer.Typer(
 Model = Annotated[
     str | None, typer.Option("-m", "--model", metavar="PROVIDER:MODEL", help="Or the variable MIIFLOW_LLM_MODEL.")
 ]
+Route = Annotated[
+    str | None, typer.Option("-r", "--route", metavar="NAME", help="A route or trial of the configuration.")
+]
+CacheStore = Annotated[
+    str | None,
+    typer.Option("--cache", metavar="PATH|config", help="Keep answers in this SQLite file, or as [cache] says."),
+]
 Config = Annotated[str | None, typer.Option("--config", help="A TOML or JSON file, as MIIFLOW_LLM_CONFIG names one.")]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Another address than the provider's.")]
 DialectName = Annotated[str | None, typer.Option("--dialect", help="Another format that the provider speaks.")]
@@ -66,6 +73,8 @@ def _ask(**given: Any) -> Any:
 def chat(
     prompt: Annotated[str | None, typer.Argument(help="What to ask; what is piped in follows it.")] = None,
     model: Model = None,
+    route: Route = None,
+    cache: CacheStore = None,
     config: Config = None,
     base_url: BaseUrl = None,
     dialect: DialectName = None,
@@ -90,6 +99,8 @@ def chat(
 
     ask = _ask(
         model=model,
+        route=route,
+        cache=cache,
         config=config,
         base_url=base_url,
         dialect=dialect,
@@ -111,6 +122,7 @@ def chat(
 def plan(
     prompt: Annotated[str, typer.Argument()] = "Hello",
     model: Model = None,
+    route: Route = None,
     config: Config = None,
     base_url: BaseUrl = None,
     dialect: DialectName = None,
@@ -129,6 +141,7 @@ def plan(
 
     ask = _ask(
         model=model,
+        route=route,
         config=config,
         base_url=base_url,
         dialect=dialect,
@@ -266,3 +279,22 @@ def check(
     from .check import check as run
 
     return run(base_url, model, key_env, timeout, env_file, as_json=as_json)
+
+
+trial = typer.Typer(help="Look at trials.", no_args_is_help=True)
+app.add_typer(trial, name="trial")
+
+
+@trial.command("report", epilog=EPILOG)
+@command
+def trial_report(
+    log: Annotated[Path, typer.Argument(help="The trial's log: .jsonl or .sqlite.")],
+    name: Annotated[str | None, typer.Option("--trial", help="Which one, if the log holds several.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write the intervals as an SVG.")] = None,
+    alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="The chance of a false winner.")] = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a trial has shown so far; it may be asked at any time, as often as you like."""
+    from .trial_report import report as run
+
+    run(log, name, plot, alpha, as_json=as_json)

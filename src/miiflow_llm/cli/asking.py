@@ -11,7 +11,8 @@ import msgspec
 
 from .. import providers
 from ..client.async_client import LLMClient
-from ..client.config import VARIABLE
+from ..client.chat import SyncChat
+from ..client.config import VARIABLE, load
 from ..client.env import load_env
 from ..client.sync_client import SyncLLMClient
 from ..core.exceptions import ConfigurationError
@@ -26,6 +27,8 @@ class Ask(msgspec.Struct, kw_only=True):
     """The options of a command that asks."""
 
     model: str | None = None
+    route: str | None = None
+    cache: str | None = None
     config: str | None = None
     base_url: str | None = None
     dialect: str | None = None
@@ -39,12 +42,34 @@ class Ask(msgspec.Struct, kw_only=True):
     timeout: float | None = None
     env_file: str = ".env"
 
-    def client(self) -> SyncLLMClient:
-        """The client to ask with.
+    def client(self) -> SyncChat:
+        """What to ask: a client, or the route or trial that was named; behind a cache if that was said.
 
         Raises:
             ConfigurationError: no model is named, or the provider is not known or has no key.
         """
+        found = self._routed() if self.route is not None else self._direct()
+        if self.cache is None:
+            return found
+        from ..caching import SyncCache
+
+        if self.cache == "config":
+            return SyncCache.from_config(found, self.config)
+        return SyncCache(found, store=self.cache, tenant=self.route and f"route:{self.route}")
+
+    def _routed(self) -> SyncChat:
+        """The route, or else the trial, of that name in the configuration."""
+        load_env(self.env_file)
+        name = self.route or ""
+        if name in load(self.config).trials:
+            from ..trials import SyncTrial
+
+            return SyncTrial.from_config(self.config, name)
+        from ..routing import SyncRouter
+
+        return SyncRouter.from_config(self.config, name)
+
+    def _direct(self) -> SyncLLMClient:
         provider, model = self.chosen()
         if provider is None:
             return SyncLLMClient.from_config(self.config, model=model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ..client.sync_client import SyncLLMClient
+from ..client.chat import SyncChat
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.messages import Message
 from .answer import facts, show, show_value, show_whole
@@ -39,7 +39,7 @@ def _prompt(prompt: str | None) -> str | None:
     return said
 
 
-def _once(client: SyncLLMClient, ask: Ask, prompt: str, *, as_json: bool, stream: bool) -> None:
+def _once(client: SyncChat, ask: Ask, prompt: str, *, as_json: bool, stream: bool) -> None:
     messages = [*ask.opening(), ask.turn(prompt)]
     settings = ask.settings()
     if stream and ("schema" not in settings or as_json):
@@ -54,7 +54,7 @@ def _once(client: SyncLLMClient, ask: Ask, prompt: str, *, as_json: bool, stream
         show_whole(response)
 
 
-def _converse(client: SyncLLMClient, ask: Ask, *, as_json: bool) -> None:
+def _converse(client: SyncChat, ask: Ask, *, as_json: bool) -> None:
     """Turn by turn until the input ends. Ctrl-C stops an answer; at the prompt it ends the conversation."""
     _editing()
     history = ask.opening()
@@ -69,7 +69,7 @@ def _converse(client: SyncLLMClient, ask: Ask, *, as_json: bool) -> None:
             _turn(client, ask, history, words, as_json=as_json)
 
 
-def _turn(client: SyncLLMClient, ask: Ask, history: list[Message], words: str, *, as_json: bool) -> None:
+def _turn(client: SyncChat, ask: Ask, history: list[Message], words: str, *, as_json: bool) -> None:
     first = not any(message.role == "user" for message in history)
     asked = ask.turn(words) if first else Message.user(words)
     try:

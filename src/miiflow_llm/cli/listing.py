@@ -7,6 +7,7 @@ import msgspec
 
 from .. import providers as known
 from ..calls.target import key_variables
+from ..client.chat import SyncChat
 from ..client.env import load_env
 from ..client.sync_client import SyncLLMClient
 from ..core.response import ModelInfo
@@ -97,7 +98,7 @@ def plan(ask: Ask, prompt: str, *, stream: bool) -> None:
         write_json(client.plan(messages, stream=stream, **ask.settings()), indent=2)
 
 
-def _planning(ask: Ask) -> SyncLLMClient:
+def _planning(ask: Ask) -> SyncChat:
     provider, model = ask.chosen()
     if provider is None or ask.configured or key_variable(known.get(provider)) is not None:
         return ask.client()

@@ -60,7 +60,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A whole configuration.
 
     `timeout` is a number for each single wait, or the fields of `Timeout`, in seconds. `retry_budget` has the fields of
-    `RetryBudget`, or is `false` for no limit.
+    `RetryBudget`, or is `false` for no limit. `routes` are routers by name (`Router.from_config`), `trials` trials
+    (`Trial.from_config`), `cache` is a cache's settings (`Cache.from_config`): what they may hold is checked where they
+    are made.
     """
 
     default_provider: str | None = None
@@ -70,6 +72,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     retry_budget: RetryBudget | bool | None = None
     enable_metrics: bool = True
     providers: dict[str, ProviderConfig] = {}
+    routes: dict[str, dict[str, Any]] = {}
+    trials: dict[str, dict[str, Any]] = {}
+    cache: dict[str, Any] | None = None
 
     def choose(self, provider: str | None, model: str | None) -> tuple[str, str]:
         """The provider and model to use, of those configured.
@@ -123,16 +128,21 @@ def load(source: Mapping[str, Any] | str | Path | None = None) -> Config:
         source = _from_variable()
     data = dict(source) if isinstance(source, Mapping) else _from_file(Path(source))
     _refuse_secrets(data, "")
-    _check_keys(data, Config.__struct_fields__, "")
+    check_keys(data, Config.__struct_fields__, "")
     entries = data.pop("providers", {})
     if not isinstance(entries, Mapping):
         raise ConfigurationError("configuration: providers is a mapping of each provider's name to its settings")
-    config = _converted(data, Config, "")
+    config = converted(data, Config, "")
     config.providers = {str(name): _entry(str(name), entry) for name, entry in entries.items()}
     return config
 
 
-def _converted(data: Any, kind: type[T], place: str) -> T:
+def converted(data: Any, kind: type[T], place: str) -> T:
+    """A value of the configuration as a type.
+
+    Raises:
+        ConfigurationError: it is not one; the message names the place.
+    """
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as reason:
@@ -187,13 +197,13 @@ def _entry(name: str, entry: Any) -> ProviderConfig:
     """One provider, its `default_...` keys gathered under `defaults`."""
     place = f"providers.{name}"
     if not isinstance(entry, Mapping):
-        return _converted(entry, ProviderConfig, place)
+        return converted(entry, ProviderConfig, place)
     defaults = {key.removeprefix(_DEFAULT): value for key, value in entry.items() if key.startswith(_DEFAULT)}
     rest = {key: value for key, value in entry.items() if not key.startswith(_DEFAULT)}
-    _check_keys(defaults, NAMES, f"{place}.{_DEFAULT}")
-    _check_keys(rest, ProviderConfig.__struct_fields__, f"{place}.")
-    found = _converted(rest, ProviderConfig, place)
-    _check_keys(found.defaults, NAMES, f"{place}.defaults.")
+    check_keys(defaults, NAMES, f"{place}.{_DEFAULT}")
+    check_keys(rest, ProviderConfig.__struct_fields__, f"{place}.")
+    found = converted(rest, ProviderConfig, place)
+    check_keys(found.defaults, NAMES, f"{place}.defaults.")
     found.defaults = {**found.defaults, **defaults}
     if not providers.exists(found.like or name):
         _refuse_provider(found.like or name, f"{place}.like" if found.like else place)
@@ -209,7 +219,12 @@ def _refuse_provider(name: str, place: str) -> NoReturn:
     )
 
 
-def _check_keys(data: Mapping[str, Any], legal: tuple[str, ...], place: str) -> None:
+def check_keys(data: Mapping[str, Any], legal: tuple[str, ...], place: str) -> None:
+    """See that every key is a legal one.
+
+    Raises:
+        ConfigurationError: one is not; the message names the nearest that is.
+    """
     for key in data:
         if key not in legal:
             near = difflib.get_close_matches(str(key), legal, n=1)

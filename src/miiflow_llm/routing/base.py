@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Unpack
@@ -79,6 +80,16 @@ class BaseRouter:
     @event_hooks.setter
     def event_hooks(self, given: Mapping[str, Sequence[Hook]]) -> None:
         self.shared.hooks = as_hooks(given, (*EVENTS, *ROUTE_EVENTS))
+
+    @property
+    def identity(self) -> str:
+        """Whose answers these are, in place of a tenant: a digest of all targets' identities."""
+        said = "\0".join(str(getattr(aim.chat, "identity", aim.label)) for aim in self.shared.aims)
+        return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def cache_scope(self, parameters: Mapping[str, Any]) -> str:
+        """What a cache above the router keeps answers under, whichever target served: its name."""
+        return f"route:{self.shared.name}"
 
     def get_metrics(self) -> Metrics:
         """What the router has done so far, each call under the target that served it, or that it went to first."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
@@ -20,6 +21,7 @@ from .asking import Affinity, affinity_key
 from .base import BaseRouter
 from .beside import asked_beside
 from .failing import Refused
+from .from_config import arguments
 from .routed import AfterOutput, Routed
 from .shared import Accept
 from .streams import RoutedStream
@@ -27,9 +29,7 @@ from .target import Tiers
 from .waits import LoopWaits
 
 if TYPE_CHECKING:
-    from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
-    from ..calls.tool_stream import ToolStream
 
 
 class Router(BaseRouter, FromChat[RoutedStream]):
@@ -92,6 +92,23 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         )
         self._waits = LoopWaits()
 
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | Path | None = None,
+        name: str = "default",
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+    ) -> Self:
+        """The router that a configuration describes under `[routes.NAME]`; see `RouteConfig`.
+
+        Raises:
+            ConfigurationError: there is no such route, or it holds what cannot be.
+        """
+        targets, rest = arguments(config, name)
+        return cls(targets, http_client=http_client, event_hooks=event_hooks, **rest)
+
     async def chat(
         self,
         messages: Messages,
@@ -145,7 +162,6 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
-        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
@@ -161,33 +177,6 @@ class Router(BaseRouter, FromChat[RoutedStream]):
             tools,
             max_rounds=max_rounds,
             max_concurrency=max_concurrency,
-            approve=approve,
-            schema=schema,
-            timeout=timeout,
-            **parameters,
-        )
-
-    def stream_tools(
-        self,
-        messages: Messages,
-        tools: Sequence[Any],
-        *,
-        max_rounds: int = 10,
-        max_concurrency: int = 8,
-        approve: Approve | None = None,
-        schema: Any = None,
-        timeout: Timeout | float | None = None,
-        **parameters: Unpack[CommonParameters],
-    ) -> ToolStream:
-        """As `run_tools`, but as it comes; as `LLMClient.stream_tools`."""
-        begun = as_messages(messages)
-        pinned = _Pinned(self, affinity_key(None, begun, begun=True))
-        return pinned.stream_tools(
-            begun,
-            tools,
-            max_rounds=max_rounds,
-            max_concurrency=max_concurrency,
-            approve=approve,
             schema=schema,
             timeout=timeout,
             **parameters,

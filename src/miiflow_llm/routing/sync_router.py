@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import httpx
 
@@ -20,6 +21,7 @@ from ..core.timeout import Timeout
 from .asking import Affinity, affinity_key
 from .base import BaseRouter
 from .beside import asked_beside
+from .from_config import arguments
 from .routed import AfterOutput, Routed
 from .router import whole
 from .shared import Accept
@@ -28,9 +30,7 @@ from .target import Aim, Tiers
 from .waits import ThreadWaits
 
 if TYPE_CHECKING:
-    from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
-    from ..calls.tool_stream import SyncToolStream
 
 T = TypeVar("T")
 
@@ -75,6 +75,23 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         )
         self._waits = ThreadWaits()
 
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any] | str | Path | None = None,
+        name: str = "default",
+        *,
+        http_client: httpx.Client | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+    ) -> Self:
+        """The router that a configuration describes under `[routes.NAME]`; see `RouteConfig`.
+
+        Raises:
+            ConfigurationError: there is no such route, or it holds what cannot be.
+        """
+        targets, rest = arguments(config, name)
+        return cls(targets, http_client=http_client, event_hooks=event_hooks, **rest)
+
     def chat(
         self,
         messages: Messages,
@@ -118,7 +135,6 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
-        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
@@ -131,33 +147,6 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
             tools,
             max_rounds=max_rounds,
             max_concurrency=max_concurrency,
-            approve=approve,
-            schema=schema,
-            timeout=timeout,
-            **parameters,
-        )
-
-    def stream_tools(
-        self,
-        messages: Messages,
-        tools: Sequence[Any],
-        *,
-        max_rounds: int = 10,
-        max_concurrency: int = 8,
-        approve: Approve | None = None,
-        schema: Any = None,
-        timeout: Timeout | float | None = None,
-        **parameters: Unpack[CommonParameters],
-    ) -> SyncToolStream:
-        """As `run_tools`, but as it comes; as `SyncLLMClient.stream_tools`."""
-        begun = as_messages(messages)
-        pinned = _Pinned(self, affinity_key(None, begun, begun=True))
-        return pinned.stream_tools(
-            begun,
-            tools,
-            max_rounds=max_rounds,
-            max_concurrency=max_concurrency,
-            approve=approve,
             schema=schema,
             timeout=timeout,
             **parameters,

@@ -13,11 +13,14 @@ from ..calls.hooks import Hook, Hooks, as_hooks, call_hooks
 from ..calls.metrics import Metrics
 from ..calls.parameters import Messages
 from ..client.async_client import LLMClient
+from ..client.config import Config, load
+from ..client.settled import named, settled
 from ..client.sync_client import SyncLLMClient
 from ..core.events import EVENTS, CallEvent
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.request import Plan
 from ..core.response import ChatResponse, Embeddings, ModelInfo
+from ..core.timeout import Timeout
 from .logs import Log
 from .records import Exposure
 from .running import Entry, Policy, RunningTrial, current_unit
@@ -26,6 +29,17 @@ from .tallies import Metric
 
 if TYPE_CHECKING:
     from ..calls.tool_loop import ToolRun
+
+
+class TrialConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A `[trials.NAME]` table: the arguments of `Trial` that a file can say."""
+
+    arms: dict[str, str]
+    weights: dict[str, float] | None = None
+    goal: Metric = "success"
+    policy: Policy = "fixed"
+    salt: str = ""
+    log: str | None = None
 
 
 class _Trial(RunningTrial[Any]):
@@ -51,6 +65,19 @@ class _Trial(RunningTrial[Any]):
         for client in {id(client): client for client in made.values()}.values():
             for event in EVENTS:
                 client.event_hooks[event].append(self._pass_on)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | str | Path | None, name: str) -> Self:
+        """The trial that a configuration describes under `[trials.NAME]`: arms (`a = "provider:model"`), weights, goal,
+        policy, salt and log.
+
+        Raises:
+            ConfigurationError: there is no such trial, or it holds what cannot be.
+        """
+        found = load(config)
+        table = settled(named(found.trials, name, "trials"), TrialConfig, f"trials.{name}")
+        arms = {arm: _configured(found, target, cls._kind) for arm, target in table.arms.items()}
+        return cls(name, arms, table.weights, goal=table.goal, policy=table.policy, salt=table.salt, log=table.log)
 
     @property
     def provider(self) -> str:
@@ -105,6 +132,15 @@ class _Trial(RunningTrial[Any]):
     def __repr__(self) -> str:
         shares = ", ".join(f"{arm}={share:.0%}" for arm, share in self.shares.items())
         return f"{type(self).__name__}({self.name!r}, {shares})"
+
+
+def _configured(config: Config, target: str, kind: type[LLMClient | SyncLLMClient]) -> Any:
+    """A client as the configuration makes it, if it knows the provider."""
+    provider, _, model = target.partition(":")
+    if provider in config.providers:
+        name, chosen = config.choose(provider, model or None)
+        return kind.create(**config.arguments(name), model=chosen)
+    return _client(target, kind)
 
 
 def _client(target: Any, kind: type[LLMClient | SyncLLMClient]) -> Any:
@@ -180,9 +216,9 @@ class Trial(_Trial):
         counted: int = await self._entry(unit, parameters).client.count_tokens(messages, **parameters)
         return counted
 
-    async def models(self) -> list[ModelInfo]:
+    async def models(self, *, timeout: Timeout | float | None = None) -> list[ModelInfo]:
         """The models that the first arm lists."""
-        listed: list[ModelInfo] = await next(iter(self.arms.values())).models()
+        listed: list[ModelInfo] = await next(iter(self.arms.values())).models(timeout=timeout)
         return listed
 
     async def aclose(self) -> None:
@@ -249,9 +285,9 @@ class SyncTrial(_Trial):
         counted: int = self._entry(unit, parameters).client.count_tokens(messages, **parameters)
         return counted
 
-    def models(self) -> list[ModelInfo]:
+    def models(self, *, timeout: Timeout | float | None = None) -> list[ModelInfo]:
         """The models that the first arm lists."""
-        listed: list[ModelInfo] = next(iter(self.arms.values())).models()
+        listed: list[ModelInfo] = next(iter(self.arms.values())).models(timeout=timeout)
         return listed
 
     def close(self) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
 from ..calls.parameters import Parameters
-from ..client.async_client import LLMClient
+from ..client.chat import Chat
 from ..client.pool import ClientPool
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.messages import Message
@@ -22,8 +22,9 @@ from .framing import NDJSON, SSE, encode, shown
 from .relay import HEARTBEAT, Relay, to_ndjson, to_sse
 from .safe_errors import Rejected, SafeError, error_body, safe_error
 
-Clients: TypeAlias = LLMClient | ClientPool | Mapping[str, LLMClient] | Callable[[str | None, str | None], LLMClient]
-"""One client, a pool, clients by provider, or a function of provider and model."""
+Clients: TypeAlias = Chat | ClientPool | Mapping[str, Chat] | Callable[[str | None, str | None], Chat]
+"""One client (or a router, a cache, a trial: anything with its face), a pool, clients by provider, or a function of
+provider and model."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +86,7 @@ class ChatService:
         if isinstance(clients, ClientPool):
             models = _listed(clients) if models is None else models
             clients = clients.get
-        self._clients = {clients.provider: clients} if isinstance(clients, LLMClient) else clients
+        self._clients = _by_name(clients)
         self._authorize = authorize
         self.models = _allowed(self._clients, models)
 
@@ -119,7 +120,7 @@ class ChatService:
         if not all(_host(name) in self.allow_hosts for name in asked):
             raise Rejected(403, "foreign_host", "This service is not reached by that name; see --allow-host.")
 
-    def order(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> tuple[LLMClient, ChatOrder]:
+    def order(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> tuple[Chat, ChatOrder]:
         """The client to ask, and what.
 
         Raises:
@@ -144,7 +145,7 @@ class ChatService:
             raise wrong(f"The schema is none of {', '.join(self.schemas or ()) or 'those known here'}.", "$.schema")
         return (self.schemas or {})[asked]
 
-    def _client(self, order: ChatOrder) -> LLMClient:
+    def _client(self, order: ChatOrder) -> Chat:
         if self.models is not None:
             self._choose(order, self.models)
         if isinstance(self._clients, Mapping):
@@ -162,7 +163,7 @@ class ChatService:
             raise wrong(f"The provider is none of {', '.join(models)}.", "$.provider")
         allowed = models[order.provider]
         order.model = order.model or next(iter(allowed), None)
-        if order.model not in allowed:
+        if order.model not in allowed and (order.model is not None or allowed):
             raise wrong(f"The model is none of {', '.join(allowed)}.", "$.model")
 
     async def chat(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Reply:
@@ -193,7 +194,7 @@ class ChatService:
         return Reply(200, encode({"providers": names}), {"content-type": "application/json"})
 
 
-def _add_caller(client: LLMClient, order: ChatOrder, caller: Caller) -> None:
+def _add_caller(client: Chat, order: ChatOrder, caller: Caller) -> None:
     """Say whose request it is, in the service's words, as far as the model takes them."""
     said: Parameters = {"user": caller.user, "metadata": caller.metadata}
     for name, value in said.items():
@@ -203,7 +204,7 @@ def _add_caller(client: LLMClient, order: ChatOrder, caller: Caller) -> None:
         order.messages.insert(0, Message.system(caller.system))
 
 
-def _takes(client: LLMClient, model: str | None, name: str, value: Any) -> bool:
+def _takes(client: Chat, model: str | None, name: str, value: Any) -> bool:
     try:
         client.plan("Whose is it?", **{"model": model, name: value})
     except UnsupportedParameterError:
@@ -238,8 +239,16 @@ def _listed(pool: ClientPool) -> dict[str, list[str]]:
     return pool.models
 
 
+def _by_name(clients: Chat | Mapping[str, Chat] | Callable[..., Chat]) -> Mapping[str, Chat] | Callable[..., Chat]:
+    """One client under its own name; others as they are."""
+    if isinstance(clients, Mapping) or not hasattr(clients, "stream_chat"):
+        return clients
+    chat = cast("Chat", clients)
+    return {chat.provider: chat}
+
+
 def _allowed(
-    clients: Mapping[str, LLMClient] | Callable[..., LLMClient], models: Mapping[str, Sequence[str]] | None
+    clients: Mapping[str, Chat] | Callable[..., Chat], models: Mapping[str, Sequence[str]] | None
 ) -> Mapping[str, Sequence[str]] | None:
     if not isinstance(clients, Mapping):
         return models
@@ -281,9 +290,9 @@ def failure(status: int, error: SafeError) -> Reply:
 
 def _answer(response: ChatResponse) -> dict[str, Any]:
     """What a browser sees of an answer: nothing of the account, and no block of a provider's own."""
-    told = ("finish_reason", "usage", "provider", "model", "citations", "logprobs", "structured_output")
+    told = ("finish_reason", "usage", "provider", "model", "served_by", "cache", "cost", "citations", "logprobs")
     timings = ("latency_ms", "time_to_first_token_ms")
-    values = {name: getattr(response, name) for name in (*told, *timings)}
+    values = {name: getattr(response, name) for name in (*told, "structured_output", *timings)}
     return {
         "message": shown(response.message),
         "content": response.content,
