@@ -55,7 +55,18 @@ FORWARDS = {"core.tools", "core.partial_json", "core.json_schema", "wire.table",
 HTTPX_DOORS = {"client.async_client", "client.sync_client", "client.base", "client.pool", "client.inline"}
 """Where a caller's own httpx client is taken: the client's door."""
 FOR_TYPES_ALONE = {
-    frozenset({"core.exceptions", "core.media_types", "core.messages", "core.response", "core.transcript"}),
+    frozenset(
+        {
+            "core.exceptions",
+            "core.legal_keys",
+            "core.media_types",
+            "core.messages",
+            "core.openai_style",
+            "core.part_styles",
+            "core.response",
+            "core.transcript",
+        }
+    ),
     frozenset({"replay.connection", "replay.server"}),
 }
 """Circles that type checkers alone see."""

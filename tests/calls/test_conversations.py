@@ -161,13 +161,12 @@ async def test_what_no_json_can_say(words: str, parameters: dict[str, Any]) -> N
 
 
 def test_a_dict_without_end_is_no_message() -> None:
-    """A dict nested without end, or with a text that is no UTF-8, is a typed error too."""
+    """A dict nested without end is a typed error too."""
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    for content in (deep, "a\ud800"):
-        with pytest.raises(ConfigurationError, match="not a message"):
-            Message.from_dict({"role": "user", "content": content})
+    with pytest.raises(ConfigurationError, match=r"message\.content"):
+        Message.from_dict({"role": "user", "content": deep})
 
 
 MESSAGES = [
@@ -194,6 +193,7 @@ def test_round_trip(message: Message) -> None:
     """`to_dict` is plain JSON, and `from_dict` reads it back without loss."""
     data = msgspec.json.decode(msgspec.json.encode(message.to_dict()))
     again = Message.from_dict(data)
+    assert again == message
     assert again.to_dict() == message.to_dict()
     assert [type(part) for part in again.blocks()] == [type(part) for part in message.blocks()]
 
@@ -237,11 +237,12 @@ STORED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("data", STORED, ids=lambda data: data["role"])
 def test_stored_messages_are_read_for_ever(data: dict[str, Any]) -> None:
-    """What was stored is read and written as it was, and what a later version has beside it does not matter."""
+    """What was stored is read and written as it was; what a later version says beside it is not passed over."""
     message = Message.from_dict(data)
     assert message.to_dict() == data
-    assert Message.from_dict({**data, "mood": "calm"}) == message
     assert message.blocks()
+    with pytest.raises(ConfigurationError, match="mood"):
+        Message.from_dict({**data, "mood": "calm"})
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,7 @@ def test_every_answer_round_trips(capture: Any) -> None:
         return
     message = found.response.message
     again = Message.from_dict(msgspec.json.decode(msgspec.json.encode(message.to_dict())))
-    assert again == message or again.to_dict() == message.to_dict()
+    assert again == message
 
 
 def test_openai_style() -> None:

@@ -55,7 +55,7 @@ def client(provider: str, server: ReplayServer, name: str, **options: Any) -> LL
         (lambda: made().plan("x", n=2), error.ConfigurationError, ["one call is one answer"]),
         (lambda: made().plan("x", temprature=1), error.ConfigurationError, ["temperature"]),
         (lambda: made().plan("x", temperature="hot"), error.ConfigurationError, ["temperature='hot'"]),
-        (lambda: made().plan([{"role": "user", "content": 3}]), error.ConfigurationError, ["$.content"]),
+        (lambda: made().plan([{"role": "user", "content": 3}]), error.ConfigurationError, ["messages[0].content"]),
         (lambda: made().plan([3]), error.ConfigurationError, ["messages[0]"]),
         (lambda: made().plan("x", extra_headers={"a": "b\r\nc: d"}), error.ConfigurationError, ["header"]),
         (lambda: made("anthropic").plan("x", seed=1), error.UnsupportedParameterError, ["seed", "unsupported='drop'"]),

@@ -169,7 +169,6 @@ def test_media() -> None:
     "message",
     [
         Message.user([DocumentBlock("https://a.example/x.pdf")]),
-        Message.tool([AudioBlock("UklG")], "call_1"),
         Message.assistant([ImageBlock(PNG)]),
         Message.system([ImageBlock(PNG)]),
     ],

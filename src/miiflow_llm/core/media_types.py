@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from pathlib import Path
+from typing import Any
 
 from .exceptions import ConfigurationError
 
@@ -28,6 +30,7 @@ _BEGINNINGS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xf9", "audio/aac"),
     (4, b"ftypM4A", "audio/m4a"),
 )
+_ADDRESS = re.compile(r"(https?|gs|s3|data):", re.IGNORECASE)
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/heic", "image/heif", "image/bmp")
 
 
@@ -49,13 +52,45 @@ def _is_text(start: bytes) -> bool:
     return True
 
 
+def checked_bytes(data: Any, what: str) -> bytes:
+    """The bytes themselves.
+
+    Raises:
+        ConfigurationError: they are none; the message says what to write.
+    """
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    if isinstance(data, bytes):
+        return data
+    other = "AudioBlock(data, format)" if what == "AudioBlock" else f"{what}.from_url(...), which takes a data URL too"
+    raise ConfigurationError(
+        f"{what}.from_bytes takes bytes, not a {type(data).__name__}: for a file's name write {what}.from_path(...), "
+        f"for an address or base64 {other}"
+    )
+
+
+def checked_url(url: Any, what: str) -> str:
+    """The address itself.
+
+    Raises:
+        ConfigurationError: it is none; the message says what to write.
+    """
+    if isinstance(url, str) and _ADDRESS.match(url):
+        return url
+    given = repr(url[:60]) if isinstance(url, str) else f"a {type(url).__name__}"
+    raise ConfigurationError(
+        f"{what}.from_url takes an https or data URL, not {given}: for a file's name write {what}.from_path(...), for "
+        f"bytes {what}.from_bytes(...)"
+    )
+
+
 def checked_type(data: bytes, wanted: str, what: str) -> str:
     """The media type of the bytes, which must begin with `wanted` (`image/`, `audio/`).
 
     Raises:
         ConfigurationError: they are something else; the message says what.
     """
-    found = media_type(data)
+    found = media_type(checked_bytes(data, what))
     if found is None or not found.startswith(wanted):
         kind = found or "nothing that is known"
         raise ConfigurationError(f"{what}: the bytes are {kind}, not {wanted.rstrip('/')}")
@@ -75,5 +110,11 @@ def read_file(path: str | Path) -> bytes:
     """
     try:
         return Path(path).expanduser().read_bytes()
-    except OSError as reason:
-        raise ConfigurationError(f"cannot read {str(path)!r}: {reason.strerror or reason}") from None
+    except TypeError:
+        kind = type(path).__name__
+        raise ConfigurationError(
+            f"from_path takes a file's name, not a {kind}: for bytes write from_bytes(...)"
+        ) from None
+    except (OSError, ValueError, RuntimeError) as reason:  # a NUL in the name, no home
+        words = getattr(reason, "strerror", None) or reason
+        raise ConfigurationError(f"cannot read {str(path)!r}: {words}") from None

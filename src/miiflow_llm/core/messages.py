@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
 from .exceptions import ConfigurationError, ParsingError
 from .json_text import repair_surrogates
-from .media_types import checked_type, media_type, read_file, type_of_url
-from .openai_style import from_openai
+from .media_types import checked_bytes, checked_type, checked_url, media_type, read_file, type_of_url
+from .openai_style import calls_of, from_openai
+from .part_styles import content_of
 
 Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -38,18 +40,22 @@ class TextBlock(msgspec.Struct, tag="text", omit_defaults=True):
 
 
 class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
-    """An image, by https URL or data URL. `detail` is `auto`, `low` or `high` where the provider takes it."""
+    """An image, by https URL or data URL, or by the id (`file_id`) that the provider gave an uploaded file.
+
+    `detail` is `auto`, `low` or `high` if the provider takes it.
+    """
 
     image_url: str
     detail: str | None = None
     cache: Cache = False
+    file_id: str | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes, *, detail: str | None = None) -> ImageBlock:
         """An image from its bytes; its media type is told from them.
 
         Raises:
-            ConfigurationError: they are no image.
+            ConfigurationError: they are not bytes, or not those of an image.
         """
         return cls(data_url(checked_type(data, "image/", "ImageBlock"), data), detail)
 
@@ -64,21 +70,26 @@ class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
 
     @classmethod
     def from_url(cls, url: str, *, detail: str | None = None) -> ImageBlock:
-        """An image that the provider fetches itself; nothing is fetched here (see `miiflow_llm.inline`)."""
-        return cls(url, detail)
+        """An image that the provider fetches itself; nothing is fetched here (see `miiflow_llm.inline`).
+
+        Raises:
+            ConfigurationError: it is not an address.
+        """
+        return cls(checked_url(url, "ImageBlock"), detail)
 
 
 class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
-    """A document, by https URL or data URL; `document_type` is `pdf` or `text`.
+    """A document, by https URL or data URL, or by the id (`file_id`) that the provider gave an uploaded file.
 
-    `citations` asks for citations of it, where the provider gives them only when asked.
+    `document_type` is `pdf` or `text`. `citations` asks for citations of it, if the provider gives them only so.
     """
 
-    document_url: str
+    document_url: str = ""
     document_type: str = "pdf"
     filename: str | None = None
     cache: Cache = False
     citations: bool = False
+    file_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.document_type == "pdf" and self.document_url.startswith("data:text/"):
@@ -91,7 +102,7 @@ class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
         Raises:
             ConfigurationError: they are neither.
         """
-        kind = media_type(data)
+        kind = media_type(checked_bytes(data, "DocumentBlock"))
         if kind not in ("application/pdf", "text/plain"):
             raise ConfigurationError(f"DocumentBlock: the bytes are {kind or 'nothing that is known'}, not PDF or text")
         return cls(data_url(kind, data), "pdf" if kind == "application/pdf" else "text", filename)
@@ -107,13 +118,25 @@ class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
 
     @classmethod
     def from_text(cls, text: str, *, filename: str | None = None) -> DocumentBlock:
-        """A plain text document."""
-        return cls(data_url("text/plain", text.encode()), "text", filename)
+        """A plain text document.
+
+        Raises:
+            ConfigurationError: it is not a text.
+        """
+        if not isinstance(text, str):
+            raise ConfigurationError(
+                f"DocumentBlock.from_text takes a str, not a {type(text).__name__}: see from_bytes"
+            )
+        return cls(data_url("text/plain", text.encode("utf-8", "replace")), "text", filename)
 
     @classmethod
     def from_url(cls, url: str, *, filename: str | None = None) -> DocumentBlock:
-        """A document that the provider fetches itself; nothing is fetched here (see `miiflow_llm.inline`)."""
-        text = (type_of_url(url) or "").startswith("text/")
+        """A document that the provider fetches itself; nothing is fetched here (see `miiflow_llm.inline`).
+
+        Raises:
+            ConfigurationError: it is not an address.
+        """
+        text = (type_of_url(checked_url(url, "DocumentBlock")) or "").startswith("text/")
         return cls(url, "text" if text else "pdf", filename)
 
 
@@ -159,7 +182,7 @@ class ReasoningBlock(msgspec.Struct, tag="reasoning", omit_defaults=True):
     raw: bool = False
 
 
-class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True):
+class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True, eq=False):
     """A part of a message that has no unified form, as the provider's own JSON.
 
     It goes verbatim to the provider it is of (`origin`: `provider/dialect`, or with the model behind it) and nowhere
@@ -184,6 +207,15 @@ class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True):
     def parsed(self) -> Any:
         """The provider's JSON as Python values."""
         return msgspec.json.decode(self.payload)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it says the same, however its JSON is spaced."""
+        if not isinstance(other, OpaqueBlock):
+            return NotImplemented
+        return self.origin == other.origin and (self.payload == other.payload or self.parsed() == other.parsed())
+
+    # like any Struct that can change
+    __hash__ = None  # type: ignore[assignment]
 
 
 class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
@@ -221,10 +253,10 @@ class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
 
 
 class ToolResult(msgspec.Struct, tag="tool_result", omit_defaults=True):
-    """What a tool gave back for the call `id`. `name` is the tool's, where it is known."""
+    """What a tool gave back for the call `id`. `name` is the tool's, if it is known."""
 
     id: str
-    content: list[TextBlock | ImageBlock | DocumentBlock]
+    content: list[TextBlock | ImageBlock | DocumentBlock | AudioBlock]
     name: str | None = None
     is_error: bool = False
     cache: Cache = False
@@ -261,9 +293,13 @@ class Message(msgspec.Struct, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise ConfigurationError(f"role {self.role!r} is none of {', '.join(ROLES)}")
+            raise ConfigurationError(f"role {self.role!r} is not one of {', '.join(ROLES)}")
         if self.content is None:
             self.content = ""
+        elif not isinstance(self.content, str):
+            self.content = _blocks(self.content, "content")
+        if self.tool_calls and not all(isinstance(call, ToolCall) for call in self.tool_calls):
+            self.tool_calls = _calls(self.tool_calls)
 
     @classmethod
     def user(cls, content: str | Sequence[Block], *, name: str | None = None, cache: Cache = False) -> Message:
@@ -309,24 +345,19 @@ class Message(msgspec.Struct, omit_defaults=True):
         return "".join(block.text for block in blocks if isinstance(block, ReasoningBlock))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-safe values; `from_dict` reads them back without loss."""
-        built = msgspec.json.decode(msgspec.json.encode(self))
-        assert isinstance(built, dict)  # noqa: S101  a struct always encodes as an object
+        """Plain values that JSON has; `from_dict` reads an equal message back."""
+        built: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_parsed)
         built.setdefault("content", "")
         return built
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Message:
-        """A message from `to_dict`, or from an OpenAI-style dict.
+        """A message from `to_dict`, or from a dict as OpenAI's or Anthropic's APIs have it.
 
         Raises:
-            ConfigurationError: the dict is no message; the error names the place.
+            ConfigurationError: the dict is not a message, or has a key that is not known; the error names the place.
         """
-        try:
-            # by way of JSON, so that what was kept as JSON is read as JSON
-            return msgspec.json.decode(msgspec.json.encode(from_openai(dict(data), cls.__struct_fields__)), type=cls)
-        except (msgspec.MsgspecError, TypeError, RecursionError, UnicodeEncodeError) as reason:
-            raise ConfigurationError(f"not a message: {reason}") from None
+        return _read(data, "message")
 
     def blocks(self) -> list[Block]:
         """Everything in the message as blocks, in the order in which it is sent."""
@@ -344,9 +375,9 @@ class Message(msgspec.Struct, omit_defaults=True):
     def _result(self, body: list[Block]) -> ToolResult:
         if not self.tool_call_id:
             raise ConfigurationError("a tool message needs tool_call_id, the id of the call that it answers")
-        kept = [block for block in body if isinstance(block, (TextBlock, ImageBlock, DocumentBlock))]
+        kept = [block for block in body if isinstance(block, (TextBlock, ImageBlock, DocumentBlock, AudioBlock))]
         if len(kept) != len(body):
-            raise ConfigurationError("a tool result holds text, images and documents only")
+            raise ConfigurationError("a tool's result holds text, images, documents and sound only")
         return ToolResult(self.tool_call_id, kept, self.name, self.is_error)
 
 
@@ -357,7 +388,7 @@ def as_messages(messages: MessageLike | Sequence[MessageLike]) -> list[Message]:
     """What users write, as messages: a list of messages or dicts, one of them, or a bare string for one user turn.
 
     Raises:
-        ConfigurationError: there is none, or one is no message.
+        ConfigurationError: there is none, or one is not a message.
     """
     if isinstance(messages, (str, Message, Mapping)):
         messages = [messages]
@@ -372,10 +403,74 @@ def _as_message(item: MessageLike, place: int) -> Message:
     if isinstance(item, str):
         return Message.user(item)
     if isinstance(item, Mapping):
-        return Message.from_dict(item)
+        return _read(item, f"messages[{place}]")
     raise ConfigurationError(
         f"messages[{place}] is a {type(item).__name__}: a Message, a dict with role and content, or a str is needed"
     )
+
+
+_KINDS: tuple[type, ...] = get_args(Block)
+_KEYS: dict[str, frozenset[str]] = {
+    "message": frozenset(Message.__struct_fields__),
+    **{str(kind.__struct_config__.tag): frozenset(kind.__struct_fields__) for kind in _KINDS},  # type: ignore[attr-defined]
+}
+_PATH = re.compile(r"(.*?)(?: - at `\$(.*)`)?", re.DOTALL)
+
+
+def _read(data: Mapping[str, Any], place: str) -> Message:
+    try:
+        return msgspec.convert(from_openai(data, _KEYS, place), Message)
+    except msgspec.ValidationError as reason:
+        raise _misfit(reason, place) from None
+    except ConfigurationError as error:
+        if not error.message.startswith(place):
+            error.message = f"{place}: {error.message}"
+        raise
+    except (TypeError, RecursionError) as reason:
+        raise ConfigurationError(f"{place}: not a message: {reason}") from None
+
+
+def _misfit(reason: msgspec.ValidationError, place: str) -> ConfigurationError:
+    found = _PATH.fullmatch(str(reason))
+    words, path = found.groups() if found else (str(reason), "")
+    return ConfigurationError(f"{place}{path or ''}: {words}")
+
+
+def _blocks(content: Any, place: str) -> list[Block]:
+    """The parts of a message that are not blocks yet as blocks: bare strings, and dicts as `from_dict` takes them.
+
+    Raises:
+        ConfigurationError: one is something else; the error says what to write.
+    """
+    if isinstance(content, (*_KINDS, Mapping)):
+        content = [content]
+    if all(isinstance(part, _KINDS) for part in content):
+        return content if isinstance(content, list) else list(content)
+    try:
+        return msgspec.convert(content_of(list(content), _KEYS, place), list[Block])
+    except msgspec.ValidationError as reason:
+        wrong = next((at for at, part in enumerate(content) if not isinstance(part, (*_KINDS, str, Mapping))), None)
+        raise _misfit(reason, place) if wrong is None else _no_block(content[wrong], f"{place}[{wrong}]") from None
+
+
+def _no_block(part: Any, place: str) -> ConfigurationError:
+    name = type(part).__name__
+    hint = "for a file ImageBlock.from_path(...), for bytes ImageBlock.from_bytes(...), or DocumentBlock, AudioBlock"
+    return ConfigurationError(f"{place} is a {name}: give a str, a block or a dict; {hint}")
+
+
+def _calls(calls: Sequence[Any]) -> list[ToolCall]:
+    try:
+        return msgspec.convert(calls_of({"tool_calls": list(calls)}, _KEYS, "message"), list[ToolCall])
+    except msgspec.ValidationError as reason:
+        raise _misfit(reason, "message.tool_calls") from None
+
+
+def _parsed(value: Any) -> Any:
+    """JSON that was kept as JSON, for `to_builtins`."""
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    raise NotImplementedError
 
 
 def _marked(blocks: list[Block], cache: Cache) -> list[Block]:
@@ -387,8 +482,8 @@ def _marked(blocks: list[Block], cache: Cache) -> list[Block]:
     return blocks
 
 
-def _content(content: str | Sequence[Block]) -> str | list[Block]:
-    return content if isinstance(content, str) else list(content)
+def _content(content: str | Sequence[Block]) -> Any:
+    return content if isinstance(content, (str, *_KINDS, Mapping)) else list(content)
 
 
 def data_url(media_type: str, data: bytes) -> str:

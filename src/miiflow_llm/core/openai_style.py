@@ -1,64 +1,128 @@
-"""Messages in OpenAI's style: a dict as that API has it in, the same as ours out.
+"""Messages as the dicts that users have: of OpenAI's Chat and Responses APIs, of Anthropic's, or ours; the same as ours
+out.
 
-What is ours already stays as it is; what is wrong is left to whoever reads it as a message.
+Every key is looked at: one that no form has is an error. A value of the wrong type is left to whoever reads the result
+as a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
+from .exceptions import ConfigurationError
+from .legal_keys import check_keys, nearest
+from .part_styles import Keys, content_of, json_text
+
+_ROLES = {"developer": "system", "function": "tool"}
+"""Other words for roles, one of today and one of before there were tools."""
+_LEGAL_ROLES = ("system", "user", "assistant", "tool", *_ROLES)
+_OF_ANSWERS = ("annotations", "status", "id", "type")
+"""A server's notes on its answer, which no request repeats."""
+_OTHERS = frozenset(("function_call", "reasoning_content", "reasoning", "audio", *_OF_ANSWERS))
+"""Keys of a message in other forms than ours."""
 
 
-def from_openai(data: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """The message as `Message.to_dict` would have it; of its keys those that are `known`."""
-    if data.get("role") == "developer":
-        data["role"] = "system"
-    if data.get("content") is None:
-        data["content"] = ""
-    if isinstance(data["content"], list):
-        data["content"] = [_block(block) for block in data["content"]]
-    if isinstance(data.get("tool_calls"), list):
-        data["tool_calls"] = [_call(call) for call in data["tool_calls"]]
-    return {key: value for key, value in data.items() if key in known and value is not None}
+def from_openai(data: Mapping[str, Any], keys: Keys, place: str) -> dict[str, Any]:
+    """The message as `Message.to_dict` would have it.
+
+    Raises:
+        ConfigurationError: it has a key, or a part of a type, that there is not; the error names the place.
+    """
+    if data.get("type") in _ITEMS:
+        return _item(data, keys, place)
+    _check(data, keys, place)
+    out = {key: value for key, value in data.items() if key in keys["message"] and value is not None}
+    role = data.get("role")
+    out["role"] = _ROLES.get(str(role), role)
+    out["content"] = content_of("" if data.get("content") is None else data["content"], keys, f"{place}.content")
+    if "parts" in out:
+        out["parts"] = content_of(out["parts"], keys, f"{place}.parts")
+    if calls := calls_of(data, keys, place):
+        out["tool_calls"] = calls
+    if role == "function":
+        out["tool_call_id"] = _legacy_id(data)
+    reasoning = data.get("reasoning_content") or data.get("reasoning")
+    return _with_reasoning(out, reasoning, place) if reasoning else out
 
 
-def _call(call: Any) -> Any:
+def _check(data: Mapping[str, Any], keys: Keys, place: str) -> None:
+    check_keys(data, keys["message"] | _OTHERS, place, "a message")
+    role, kind = data.get("role"), data.get("type")
+    if not role or role not in _LEGAL_ROLES:
+        given = f"{role!r} is not one of" if role else "a message needs one of"
+        raise ConfigurationError(f"{place}.role: {given} {', '.join(_LEGAL_ROLES)}")
+    if kind not in (None, "message"):
+        raise ConfigurationError(f"{place}: no message is a {kind!r}{nearest(kind, ['message', *_ITEMS])}")
+    if data.get("audio"):
+        raise ConfigurationError(f"{place}.audio: an answer's sound cannot be sent back by its id; send its transcript")
+
+
+def _with_reasoning(message: dict[str, Any], reasoning: Any, place: str) -> dict[str, Any]:
+    """The message with its reasoning as its first part."""
+    if message["role"] != "assistant" or message.get("parts") or not isinstance(reasoning, str):
+        raise ConfigurationError(f"{place}: reasoning is a text, in an assistant's message that has no parts")
+    content = message["content"]
+    said = content if isinstance(content, list) else [{"type": "text", "text": content}] if content else []
+    parts = [{"type": "reasoning", "text": reasoning}, *said, *message.get("tool_calls", ())]
+    return {**message, "parts": parts}
+
+
+def calls_of(data: Mapping[str, Any], keys: Keys, place: str) -> Any:
+    """The calls of a message as ours.
+
+    Raises:
+        ConfigurationError: one has a key that there is not.
+    """
+    calls = data.get("tool_calls")
+    if not calls and data.get("function_call"):
+        return [_call({"id": _legacy_id(data["function_call"]), "function": data["function_call"]}, keys, place)]
+    if isinstance(calls, (list, tuple)):
+        return [_call(call, keys, f"{place}.tool_calls[{at}]") for at, call in enumerate(calls)]
+    return calls
+
+
+def _legacy_id(named: Any) -> str:
+    """The id of a call of before calls had one."""
+    return f"call_{named.get('name') if isinstance(named, Mapping) else ''}"
+
+
+def _call(call: Any, keys: Keys, place: str) -> Any:
     if not isinstance(call, Mapping):
         return call
+    check_keys(call, keys["tool_call"] | {"type", "function", "custom", "index"}, place, "a tool call")
     function, custom = call.get("function"), call.get("custom")
     if isinstance(custom, Mapping):
-        return {**_named(call, custom), "arguments": custom.get("input", ""), "custom": True}
+        check_keys(custom, ("name", "input"), f"{place}.custom", "a custom tool call")
+        return _named(call, custom) | {"arguments": custom.get("input") or "", "custom": True}
+    if function is None:
+        return {key: value for key, value in call.items() if key not in ("index", "function")}
     if not isinstance(function, Mapping):
-        return call
-    arguments = function.get("arguments") or ""
-    if not isinstance(arguments, str):
-        arguments = msgspec.json.encode(arguments).decode()
-    return {**_named(call, function), "arguments": arguments}
+        raise ConfigurationError(f"{place}.function: a dict with name and arguments is needed")
+    check_keys(function, ("name", "arguments"), f"{place}.function", "a function")
+    return _named(call, function) | {"arguments": json_text(function.get("arguments") or "", f"{place}.function")}
 
 
 def _named(call: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "tool_call", "id": call.get("id") or "", "name": inner.get("name")}
 
 
-def _block(block: Any) -> Any:
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
-    if not isinstance(block, Mapping):
-        return block
-    marks = {} if "cache_control" not in block else {"cache": _cache(block["cache_control"])}
-    inner = block.get(str(block.get("type")))
-    if not isinstance(inner, Mapping):
-        return {**block, **marks}
-    if block["type"] == "image_url":
-        return {"type": "image_url", "image_url": inner.get("url"), "detail": inner.get("detail"), **marks}
-    if block["type"] == "input_audio":
-        return {"type": "audio", **inner}
-    if block["type"] == "file" and "file_data" in inner:
-        return {"type": "document", "document_url": inner["file_data"], "filename": inner.get("filename"), **marks}
-    return block
+_ITEMS = {
+    "function_call": ("id", "call_id", "name", "arguments", "status"),
+    "custom_tool_call": ("id", "call_id", "name", "input", "status"),
+    "function_call_output": ("id", "call_id", "output", "status"),
+    "custom_tool_call_output": ("id", "call_id", "output", "status"),
+}
+"""Items of Responses that stand beside messages, and their keys."""
 
 
-def _cache(mark: Any) -> Any:
-    return mark.get("ttl", True) if isinstance(mark, Mapping) else bool(mark)
+def _item(data: Mapping[str, Any], keys: Keys, place: str) -> dict[str, Any]:
+    kind = data["type"]
+    check_keys(data, (*_ITEMS[kind], "type"), place, f"an item of type {kind!r}")
+    if "output" in _ITEMS[kind]:
+        output = content_of(data.get("output") or "", keys, f"{place}.output")
+        return {"role": "tool", "tool_call_id": data.get("call_id"), "content": output}
+    custom = "input" in _ITEMS[kind]
+    text = data.get("input") if custom else data.get("arguments")
+    call = {"id": data.get("call_id") or "", "name": data.get("name"), "arguments": json_text(text or "", place)}
+    return {"role": "assistant", "content": "", "tool_calls": [{"type": "tool_call", **call, "custom": custom}]}

@@ -17,6 +17,7 @@ from ..core.request import OF_A_CALL, ToolSpec, declared
 from .safe_errors import Rejected
 
 Attachment = ImageBlock | DocumentBlock | AudioBlock
+_SAYS_WHERE = re.compile(r"message[.\[]|message: ")
 _PLACE = re.compile(r"(.*) - at `\$?(.*)`", re.DOTALL)
 
 
@@ -114,7 +115,9 @@ def _message(item: dict[str, Any], place: int) -> Message:
         message = Message.from_dict(item)
         message.blocks()  # says whether a tool's message is whole
     except ConfigurationError as reason:
-        raise _invalid(reason.message, f".messages[{place}]") from None
+        path, _, words = reason.message.partition(": ") if _SAYS_WHERE.match(reason.message) else ("", "", "")
+        place_in_body = f"$.messages[{place}]{path.removeprefix('message')}"
+        raise wrong(f"{words or reason.message}.", place_in_body) from None
     except (KeyError, TypeError, AttributeError):
         raise wrong("This is not a message.", f"$.messages[{place}]") from None
     return message
@@ -224,8 +227,8 @@ def wrong(message: str, place: str) -> Rejected:
     return Rejected(422, "invalid_body", message, place=place)
 
 
-def _invalid(reason: str, under: str = "") -> Rejected:
+def _invalid(reason: str) -> Rejected:
     """msgspec's words with its place made one in the whole body."""
-    found = _PLACE.fullmatch(reason.removeprefix("not a message: "))
-    words, path = found.groups() if found else (reason.removeprefix("not a message: "), "")
-    return wrong(f"{words}.", f"${under}{path}")
+    found = _PLACE.fullmatch(reason)
+    words, path = found.groups() if found else (reason, "")
+    return wrong(f"{words}.", f"${path}")

@@ -1,0 +1,30 @@
+"""The keys of a dict that a user wrote: a dict and the legal keys in, an error with the nearest legal key out.
+
+So nothing that is given is dropped without a word.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from .exceptions import ConfigurationError
+
+
+def check_keys(data: Mapping[Any, Any], legal: Collection[str], place: str, what: str) -> None:
+    """See that every key that has a value is a legal one; `None` says nothing.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
+    for key, value in data.items():
+        if key not in legal and value is not None:
+            raise ConfigurationError(f"{place}: {what} has no {key!r}{nearest(key, legal)}")
+
+
+def nearest(word: Any, legal: Iterable[str]) -> str:
+    """The end of a sentence: the legal word that is meant, or all of them."""
+    known = sorted(legal)
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
