@@ -13,7 +13,14 @@ import msgspec
 
 from ..core import clock
 from ..core.events import CallEvent, EventName, Operation
-from ..core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError, TimeoutError, TimeoutPhase
+from ..core.exceptions import (
+    ConfigurationError,
+    MiiflowLLMError,
+    NetworkError,
+    ProviderError,
+    TimeoutError,
+    TimeoutPhase,
+)
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
 from ..core.timeout import Timeout
@@ -50,7 +57,8 @@ class Setup(msgspec.Struct):
 class Exchange:
     """A planned request being made, and told to the hooks.
 
-    `attempts` grow; `started` is on the monotonic clock, in seconds.
+    `attempts` grow; `started` is on the monotonic clock, in seconds. `after_stale` says that the attempt before met a
+    kept connection that was dead.
     """
 
     request: ChatRequest | None = None
@@ -64,6 +72,7 @@ class Exchange:
         self.timeout = timeout or setup.timeout
         self.attempts: list[Attempt] = []
         self.started = self.began = clock.monotonic()
+        self.after_stale = False
         self._retries = Retries(setup.max_retries, setup.budget)
         self._waited = 0.0
         self._settled = False
@@ -135,6 +144,7 @@ class Exchange:
                 error.args = (error.message,)
             raise self.settled(error)
         self._waited = wait * 1000
+        self.after_stale = isinstance(error, NetworkError) and error.stale_connection
         return wait
 
     def error_body_deadline(self) -> float:

@@ -33,6 +33,7 @@ class Sending(TypedDict):
     credential: Credential | None
     timeout: Timeout
     total: float | None
+    fresh: bool
 
 
 class Scope(Protocol):

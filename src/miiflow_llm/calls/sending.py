@@ -62,6 +62,7 @@ async def _attempt(player: Player, exchange: Exchange) -> Answer:
         "credential": exchange.setup.target.credential,
         "timeout": exchange.timeout,
         "total": left,
+        "fresh": exchange.after_stale,
     }
     answer = await player.send(request)
     if not exchange.note_head(answer.status, answer.headers):

@@ -70,15 +70,18 @@ class Transport:
         credential: Credential | None,
         timeout: Timeout,
         total: float | None,
+        fresh: bool = False,
     ) -> Answer:
         """Send the request and wait for the head of the answer; `total` is what is left of the whole call, in seconds.
+
+        `fresh` asks for a connection that has not rested, if one can be had: a kept one has turned out to be dead.
 
         Raises:
             TimeoutError: a phase took too long.
             NetworkError: the connection could not be made, or broke.
             ConfigurationError: the request cannot be sent, or the environment names what cannot be used.
         """
-        sender = self._sender(url)
+        sender = self._sender(url, fresh=fresh)
         timeouts = timeouts_of(timeout, total)
         order = Order(method, url, {**SENT_HEADERS, **headers}, body, credential, timeouts)
         try:
@@ -87,7 +90,7 @@ class Transport:
             failure = translated(reason, timeout, timeouts.until)
         raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
-    def _sender(self, url: str) -> Sender:
+    def _sender(self, url: str, *, fresh: bool) -> Sender:
         """What to send with."""
         if self.closed:
             raise ConfigurationError("this client is closed; make a new one")
@@ -97,7 +100,7 @@ class Transport:
         proxy = self._choice.proxy(url)
         if not self._choice.is_lean(proxy):
             loop = self._loops.current()
-            return HttpxSender(loop.by(proxy), loop.place)
+            return HttpxSender(loop.by(proxy, fresh=fresh), loop.place)
         if self._lean is None:
             self._lean = LeanTransport(limits=pool_limits(), retry_stale=False)
             traced = httpx.AsyncClient(transport=self._lean, trust_env=False, cookies=no_cookies())
@@ -112,7 +115,7 @@ class Transport:
             TimeoutError: connecting took too long.
             NetworkError: the connection could not be made.
         """
-        sender = self._sender(url)
+        sender = self._sender(url, fresh=False)
         if self._lean is None or sender not in self._senders:
             return
         try:

@@ -55,15 +55,18 @@ class SyncTransport:
         credential: Credential | None,
         timeout: Timeout,
         total: float | None,
+        fresh: bool = False,
     ) -> SyncAnswer:
         """Send the request and wait for the head of the answer; `total` is what is left of the whole call, in seconds.
+
+        `fresh` asks for a connection that has not rested, if one can be had: a kept one has turned out to be dead.
 
         Raises:
             TimeoutError: a phase took too long.
             NetworkError: the connection could not be made, or broke.
             ConfigurationError: the request cannot be sent, or the environment names what cannot be used.
         """
-        sender = self._sender(url)
+        sender = self._sender(url, fresh=fresh)
         timeouts = timeouts_of(timeout, total)
         order = Order(method, url, {**SENT_HEADERS, **headers}, body, credential, timeouts)
         try:
@@ -72,7 +75,7 @@ class SyncTransport:
             failure = translated(reason, timeout, timeouts.until)
         raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
-    def _sender(self, url: str) -> SyncSender:
+    def _sender(self, url: str, *, fresh: bool) -> SyncSender:
         """What to send with."""
         if self.closed:
             raise ConfigurationError("this client is closed; make a new one")
@@ -81,7 +84,7 @@ class SyncTransport:
             return self._given
         proxy = self._choice.proxy(url)
         if not self._choice.is_lean(proxy):
-            return HttpxSyncSender(self._clients.by(proxy), self._clients.place)
+            return HttpxSyncSender(self._clients.by(proxy, fresh=fresh), self._clients.place)
         return self._through_client() if is_traced(httpx.Client) else self._straight
 
     def _through_client(self) -> SyncSender:
@@ -98,7 +101,7 @@ class SyncTransport:
             TimeoutError: connecting took too long.
             NetworkError: the connection could not be made.
         """
-        if self._sender(url) not in (self._straight, self._traced):
+        if self._sender(url, fresh=False) not in (self._straight, self._traced):
             return
         try:
             self._lean.warm(url, timeout=timeout.connect)
