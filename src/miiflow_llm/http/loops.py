@@ -38,7 +38,7 @@ class LoopClient:
         self._places = anyio.Semaphore(places) if places is not None else None
         self._most = places or 0
 
-    def by(self, proxy: Proxy | None, *, fresh: bool) -> httpx.AsyncClient:
+    def by(self, proxy: Proxy | None, *, fresh: bool = False) -> httpx.AsyncClient:
         """The client that goes by this proxy, or straight; `fresh` for one that opens a connection for each request."""
         url = None if proxy is None else proxy.url
         found = self._clients.get((url, fresh))

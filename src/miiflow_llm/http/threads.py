@@ -27,7 +27,7 @@ class ThreadClients:
         self._lock = threading.Lock()
         self._places: SyncPlaces | None = None
 
-    def by(self, proxy: Proxy | None, *, fresh: bool) -> httpx.Client:
+    def by(self, proxy: Proxy | None, *, fresh: bool = False) -> httpx.Client:
         """The client that goes by this proxy, or straight; `fresh` for one that opens a connection for each request."""
         key = (None if proxy is None else proxy.url, fresh)
         with self._lock:
