@@ -56,7 +56,7 @@ def test_failing_half_of_the_time_puts_it_out() -> None:
 
 
 def test_each_failed_probe_doubles_the_pause() -> None:
-    """Out for 2 s, then 4, 8, 16 and at most 30, give or take a fifth by the draw."""
+    """Out for 2 s, then 4, 8 and at most 12, give or take a fifth by the draw."""
     health, now, pauses = broken(), 0.0, []
     for _ in range(6):
         assert health.open_until is not None
@@ -64,7 +64,7 @@ def test_each_failed_probe_doubles_the_pause() -> None:
         now = health.open_until
         healths.began(health, now, probe=True)
         healths.failed(health, S, FAILURE, now, 0.5, probe=True)
-    assert pauses == pytest.approx([2, 4, 8, 16, 30, 30])
+    assert pauses == pytest.approx([2, 4, 8, 12, 12, 12])
     assert broken().open_until == 2.0
     health = Health()
     for _ in range(5):

@@ -6,7 +6,6 @@ with `restart`, and by default never gives a short answer for a whole one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,26 +16,12 @@ import pytest
 from miiflow_llm.core import clock
 from miiflow_llm.core.exceptions import ContentFilterError, MiiflowLLMError, StreamInterruptedError, TimeoutError
 from miiflow_llm.core.response import ChatResponse
-from miiflow_llm.replay import virtual_time
 from miiflow_llm.routing import Router, Target
 
 from .wall import ANSWER, Fault, Seen, Step, Wall, error, head, healthy, once, refuses_prefill, tokens, wall
 
 pytestmark = pytest.mark.anyio
 MESSAGES = "Explain in exactly sixty words why a gateway earns trust only when the provider behind it misbehaves."
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    """In virtual time: two minutes of silence take no time."""
-    return virtual_time(request.param, autojump_threshold=0.02)
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    """The tests after these have the real clock."""
-    yield
-    clock.monotonic = time.monotonic
 
 
 def silent(seen: Seen) -> list[Step]:

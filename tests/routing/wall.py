@@ -70,8 +70,11 @@ def tokens(seen: Seen, number: int = 60, words: list[str] | None = None) -> list
 
 
 def healthy(seen: Seen) -> list[Step]:
-    """The whole answer."""
-    return [head(), *tokens(seen), finish(seen.model), event("[DONE]").replace(b'"', b"")]
+    """The whole answer, as it was asked for."""
+    if not seen.body.get("stream"):
+        choice = {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}
+        return [head(kind="application/json"), msgspec.json.encode({"model": seen.model, "choices": [choice]})]
+    return [head(), *tokens(seen), finish(seen.model), b"data: [DONE]\n\n"]
 
 
 def error(status: int, message: str = "try again later", code: str | None = None, **headers: str) -> Fault:
@@ -101,6 +104,7 @@ class Wall:
         self.began = clock.monotonic()
         self.open = 0
         self.port = 0
+        self._left = anyio.Event()
         self._numbers: Counter[str] = Counter()
 
     def of(self, model: str) -> list[Seen]:
@@ -126,6 +130,14 @@ class Wall:
             pass  # the client left
         finally:
             self.open -= 1
+            self._left.set()
+
+    async def settled(self) -> None:
+        """Wait until no connection is open; ten seconds at most."""
+        with anyio.fail_after(10):
+            while self.open:
+                self._left = anyio.Event()
+                await self._left.wait()
 
     async def _answer(self, stream: anyio.abc.SocketStream) -> None:
         data = b""
@@ -176,10 +188,14 @@ async def wall(faults: dict[str, Fault] | None = None) -> AsyncIterator[Wall]:
     made = Wall(faults)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     made.port = listener.extra(anyio.abc.SocketAttribute.local_port)
-    async with anyio.create_task_group() as group:
-        group.start_soon(_listen, listener, made)
+    group = anyio.create_task_group()
+    await group.__aenter__()
+    group.start_soon(_listen, listener, made)
+    try:
         yield made
+    finally:
         group.cancel_scope.cancel()
+        await group.__aexit__(None, None, None)  # not told of the test's exception, it does not wrap it
 
 
 async def _listen(listener: anyio.abc.SocketListener, made: Wall) -> None:

@@ -160,6 +160,7 @@ def test_a_whole_answer(told: dict[str, Any]) -> None:
 def test_the_types_name_everything() -> None:
     """Every field of requests, frames, tokens and errors, and every type of an error, stands in the declarations."""
     declared = set(re.findall(r"\w+", (files("miiflow_llm.web") / "static" / "miiflow-llm.d.ts").read_text()))
-    structs = (ChatBody, Message, ToolCallDelta, TokenCount, framing._Piece, growth.Change)
+    tools = (framing._ToolStarted, framing._ToolFinished)
+    structs = (ChatBody, Message, ToolCallDelta, TokenCount, framing._Piece, growth.Change, *tools)
     fields = {name for struct in structs for name in struct.__struct_encode_fields__}
     assert fields | {name for _, _, name, _ in safe_errors._TYPES} <= declared

@@ -7,13 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import httpx
 import msgspec
 import pytest
 
+from miiflow_llm import LLMClient
 from miiflow_llm.core import exceptions as errors
 from miiflow_llm.core.response import StreamChunk, ToolCallDelta
 from miiflow_llm.web import Relay, to_ndjson, to_sse
 
+from ..calls.driving import Script
 from .servers import LAST, Scripted
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +66,36 @@ async def test_frames_hold_what_is_set(make: Callable[..., Relay], read: Read) -
             "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
         },
     ]
+
+
+@both
+@pytest.mark.parametrize("make", [to_sse, to_ndjson])
+async def test_a_conversation_with_tools(make: Callable[..., Relay], read: Read) -> None:
+    """Each call and its result is a frame between those of the answers; the last frame counts all answers."""
+
+    def tide(port: str) -> str:
+        return f"high at {port}"
+
+    def broken() -> str:
+        raise ValueError("secret host")
+
+    calls = {"text": "Looking.", "tool_calls": [("tide", {"port": "Oban"}), ("broken", {})]}
+    script = Script("openai_chat", [calls, {"text": "Done."}], streaming=True)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(script)) as http:
+        client = LLMClient.create("openai", "m", "k", http_client=http)
+        found = frames(await read(make(client.stream_tools("go", [tide, broken]))))
+    assert [frame["seq"] for frame in found] == list(range(len(found)))
+    kinds = [frame["type"] for frame in found if "type" in frame]
+    assert kinds == ["tool_started"] * 2 + ["tool_finished"] * 2 + ["finished"]
+    started = next(frame for frame in found if frame.get("type") == "tool_started")
+    assert (started["round"], started["call"]["name"]) == (1, "tide")
+    results = {frame["name"]: frame for frame in found if frame.get("type") == "tool_finished"}
+    assert results["tide"]["content"] == "high at Oban"
+    assert results["broken"]["is_error"]
+    assert "secret" not in str(found)
+    assert found[-1]["rounds"] == 2
+    assert found[-1]["usage"]["prompt_tokens"] == 16
+    assert found[-1]["message"]["content"] == "Done."
 
 
 @both

@@ -74,6 +74,11 @@ class Stream:
         """What closing it does, played as the stream's player waits."""
         await self._close()
 
+    def drop(self) -> None:
+        """Break the connection off without waiting, for whoever is dropped with this stream in hand."""
+        self._state.abandoned()
+        self._abort()
+
     async def _enter(self) -> None:
         """Send the request, unless that was done."""
         if self._answer is None and not self._state.over:

@@ -1,27 +1,49 @@
 """Run the calls that a model asks for, and go on until it stops: a conversation and tools in, the last answer out.
 
-No agent framework: one bounded loop, its calls made side by side, their errors told to the model.
+No agent framework: one bounded loop, its calls made side by side, their errors told to the model. `ToolSteps` is the
+loop, whoever waits and whether its answers are streamed; `run_tools` takes its steps to the end.
 """
 
 from __future__ import annotations
 
+import functools
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-import anyio
 import msgspec
 
-from ..core.exceptions import ConfigurationError
-from ..core.messages import Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolCall
-from ..core.response import ChatResponse
+from ..core import clock
+from ..core.exceptions import ConfigurationError, MiiflowLLMError
+from ..core.messages import Message, ToolCall
+from ..core.response import ChatResponse, StreamChunk
+from ..core.tool_events import ToolFinished, ToolStarted
 from ..core.usage import TokenCount
-from ..schema.pydantic_types import is_pydantic
-from ..schema.tools import Tool, as_tool, hosted_tool
+from .crews import Crew, LoopCrew, ThreadCrew
+from .exchange import log
+from .players import played
+from .tool_calls import Approve, by_name, refusal, result_of
+from .tool_content import without_media
 
 Ask = Callable[[list[Message], bool], Awaitable[ChatResponse]]
 """Asks for the next answer to the messages; the flag says whether it is the first."""
+ToolEvent: TypeAlias = StreamChunk | ToolStarted | ToolFinished
+Ended: TypeAlias = tuple[int, Message, float]
+"""A call's place in its answer, what the model is told of it, and how long it ran, in milliseconds."""
+
+
+class Answering(Protocol):
+    """One answer as it comes: chunks until `None`, and then the response."""
+
+    async def next(self) -> StreamChunk | None:
+        """The next chunk; `None` once the answer is whole."""
+
+    @property
+    def response(self) -> ChatResponse:
+        """The answer."""
+
+    async def close(self) -> None:
+        """Leave it."""
 
 
 class ToolRun(msgspec.Struct):
@@ -41,45 +63,224 @@ def choice_of(round_is_first: bool, tool_choice: str | None) -> str | None:
     return tool_choice if round_is_first or tool_choice in (None, "none") else "auto"
 
 
-class _Loop:
-    """What happens between two answers, whoever waits for them."""
+class Conversation:
+    """What has been said so far, and whether to go on."""
 
-    def __init__(self, messages: list[Message], tools: Sequence[Any], max_rounds: int, max_concurrency: int) -> None:
-        if max_rounds < 1 or max_concurrency < 1:
-            raise ConfigurationError("max_rounds and max_concurrency: 1 or more")
-        self.tools = _by_name(tools)
+    def __init__(self, messages: list[Message], *, max_rounds: int) -> None:
         self.max_rounds = max_rounds
         self.messages = list(messages)
         self.usage = TokenCount()
         self.rounds = 0
+        self.response: ChatResponse | None = None
+        self.finished = False
 
-    def took(self, response: ChatResponse) -> ToolRun | None:
-        """An answer came; how it went, where it was the last."""
+    def took(self, response: ChatResponse) -> list[ToolCall]:
+        """An answer came; the calls to run before the next one, none if there is no next one."""
         self.rounds += 1
         self.usage += response.usage
         self.messages.append(response.message)
-        finished = not response.message.tool_calls
-        if finished or self.rounds >= self.max_rounds:
-            return ToolRun(response, self.messages, self.usage, self.rounds, finished)
+        self.response = response
+        self.finished = not response.message.tool_calls
+        if self.finished or self.rounds < self.max_rounds:
+            return response.message.tool_calls
+        log.warning(
+            "%s/%s: max_rounds=%d answers were had and the model asks for more calls; they were not run",
+            response.provider,
+            response.model,
+            self.max_rounds,
+        )
+        return []
+
+    def run(self) -> ToolRun:
+        """How it went until now.
+
+        Raises:
+            ConfigurationError: no answer has come yet.
+        """
+        if self.response is None:
+            raise ConfigurationError("no answer has come yet: iterate the stream first")
+        return ToolRun(self.response, self.messages, self.usage, self.rounds, self.finished)
+
+    def shows_no_media(self) -> bool:
+        """Take images and documents out of the last results, for a model that takes none; whether there were any."""
+        told = [without_media(message) if message.role == "tool" else message for message in self.messages]
+        changed = self.rounds > 0 and any(new is not old for new, old in zip(told, self.messages, strict=True))
+        self.messages = told if changed else self.messages
+        return changed
+
+    def failed(self, error: MiiflowLLMError) -> None:
+        """Give the error what the caller needs to go on."""
+        partial = error.partial.usage if error.partial is not None else TokenCount()
+        error.messages, error.usage = self.messages, self.usage + partial
+
+
+class ToolSteps:
+    """The loop, event by event. `open_` begins the next answer, as `Ask` does."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        tools: Sequence[Any],
+        open_: Callable[[list[Message], bool], Answering],
+        crew: Crew[Ended],
+        approve: Approve | None,
+    ) -> None:
+        self.conversation = conversation
+        self._tools = by_name(tools)
+        self._open = open_
+        self._crew = crew
+        self._approve = approve
+        self._answer: Answering | None = None
+        self._events: deque[ToolStarted | ToolFinished] = deque()
+        self._calls: list[ToolCall] = []
+        self._results: dict[int, Message] = {}
+        self._to_start: list[int] = []
+        self._over = False
+
+    async def next(self) -> ToolEvent | None:
+        """What happens next; `None` once the last answer is whole."""
+        while not self._over:
+            if self._events:
+                return self._events.popleft()
+            if len(self._results) < len(self._calls):
+                return await self._ended()
+            if self._calls:
+                self._tell_results()
+            chunk = await self._chunk()
+            if chunk is not None:
+                return chunk
+            await self._answered()
         return None
+
+    async def close(self) -> None:
+        """Leave: the answer that comes and the calls that run are broken off."""
+        self._over = True
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            await answer.close()
+        await self._crew.leave()
+
+    def stop(self) -> None:
+        """Cancel the calls that run, without waiting."""
+        self._over = True
+        self._crew.stop()
+
+    @property
+    def response(self) -> ChatResponse | None:
+        """The answer that comes, or the last one."""
+        return self.conversation.response if self._answer is None else self._answer.response
+
+    async def _chunk(self) -> StreamChunk | None:
+        """The next chunk of the answer, which is begun if it was not; `None` at its end."""
+        try:
+            return await (self._begun() if self._answer is None else self._answer.next())
+        except MiiflowLLMError as error:
+            self._over = True
+            self.conversation.failed(error)
+            raise
+
+    async def _begun(self) -> StreamChunk | None:
+        """The first chunk of the next answer. What cannot be sent for an image in a result is asked without it."""
+        said = self.conversation.messages
+        try:
+            return await self._begin()
+        except ConfigurationError as refused:
+            if not self.conversation.shows_no_media():
+                raise
+            reason = refused
+        try:
+            return await self._begin()
+        except ConfigurationError:
+            self.conversation.messages = said
+            raise reason from None
+
+    async def _begin(self) -> StreamChunk | None:
+        self._answer = self._open(self.conversation.messages, self.conversation.rounds == 0)
+        return await self._answer.next()
+
+    async def _answered(self) -> None:
+        """The answer is whole: see which of its calls may run."""
+        answer, self._answer = self._answer, None
+        assert answer is not None  # noqa: S101  its last chunk has just come
+        self._calls = self.conversation.took(answer.response)
+        self._over = not self._calls
+        for place, call in enumerate(self._calls):
+            refused = None if self._approve is None else refusal(call, await self._crew.ask(self._approve, call))
+            if refused is None:
+                self._to_start.append(place)
+                self._events.append(ToolStarted(round=self.conversation.rounds, call=call))
+            else:
+                self._events.append(self._finished(place, refused, 0.0, approved=False))
+
+    async def _ended(self) -> ToolFinished:
+        """The call that ends next, of those that run."""
+        if self._to_start:
+            works = [functools.partial(self._timed, place, self._calls[place]) for place in self._to_start]
+            self._to_start = []
+            await self._crew.start(works)
+        place, message, duration = await self._crew.next()
+        return self._finished(place, message, duration, approved=True)
+
+    async def _timed(self, place: int, call: ToolCall) -> Ended:
+        began = clock.monotonic()
+        message = await result_of(call, self._tools)
+        return place, message, round((clock.monotonic() - began) * 1000, 3)
+
+    def _finished(self, place: int, message: Message, duration: float, *, approved: bool) -> ToolFinished:
+        self._results[place] = message
+        call, number = self._calls[place], self.conversation.rounds
+        return ToolFinished(round=number, call=call, message=message, duration_ms=duration, approved=approved)
+
+    def _tell_results(self) -> None:
+        """The results follow the answer in the order of its calls, however long each took."""
+        self.conversation.messages = [
+            *self.conversation.messages,
+            *map(self._results.__getitem__, sorted(self._results)),
+        ]
+        self._calls, self._results = [], {}
+
+
+class _Whole:
+    """An answer that comes all at once."""
+
+    response: ChatResponse
+
+    def __init__(self, ask: Awaitable[ChatResponse]) -> None:
+        self._ask = ask
+
+    async def next(self) -> None:
+        self.response = await self._ask
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 async def run_tools(
-    ask: Ask, messages: list[Message], tools: Sequence[Any], *, max_rounds: int, max_concurrency: int
+    ask: Ask,
+    messages: list[Message],
+    tools: Sequence[Any],
+    *,
+    max_rounds: int,
+    max_concurrency: int,
+    approve: Approve | None = None,
+    crew: Crew[Ended] | None = None,
 ) -> ToolRun:
     """Ask, run the calls, ask again, until an answer holds no call.
 
     Raises:
         ConfigurationError: a tool has no function to run, or a bound is below 1.
-        MiiflowLLMError: an answer could not be had.
+        MiiflowLLMError: an answer could not be had; `messages` and `usage` of the error are what was said until then.
     """
-    loop = _Loop(messages, tools, max_rounds, max_concurrency)
-    while True:
-        response = await ask(loop.messages, loop.rounds == 0)
-        done = loop.took(response)
-        if done is not None:
-            return done
-        loop.messages += await _results(response.message.tool_calls, loop.tools, max_concurrency)
+    check_bounds(max_rounds, max_concurrency)
+    conversation = Conversation(messages, max_rounds=max_rounds)
+    crew = crew or LoopCrew(max_concurrency, apart=False)
+    steps = ToolSteps(conversation, tools, lambda said, first: _Whole(ask(said, first)), crew, approve)
+    try:
+        while await steps.next() is not None:
+            pass
+    finally:
+        steps.stop()
+    return conversation.run()
 
 
 def run_tools_sync(
@@ -89,71 +290,32 @@ def run_tools_sync(
     *,
     max_rounds: int,
     max_concurrency: int,
+    approve: Approve | None = None,
 ) -> ToolRun:
     """`run_tools` for synchronous code: the calls run in threads, each in an event loop of its own."""
-    loop = _Loop(messages, tools, max_rounds, max_concurrency)
-    with ThreadPoolExecutor(max_concurrency, "miiflow_llm tool") as pool:
-        while True:
-            response = ask(loop.messages, loop.rounds == 0)
-            done = loop.took(response)
-            if done is not None:
-                return done
-            loop.messages += pool.map(partial(_result_in_thread, loop.tools), response.message.tool_calls)
+
+    async def asked(said: list[Message], first: bool) -> ChatResponse:
+        return ask(said, first)
+
+    crew = ThreadCrew[Ended](max(max_concurrency, 1))
+    return played(
+        run_tools(
+            asked,
+            messages,
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
+            crew=crew,
+        )
+    )
 
 
-def _result_in_thread(known: dict[str, Tool], call: ToolCall) -> Message:
-    return anyio.run(_result, call, known.get(call.name), list(known))
+def check_bounds(max_rounds: int, max_concurrency: int) -> None:
+    """See that both allow something.
 
-
-def _by_name(tools: Sequence[Any]) -> dict[str, Tool]:
-    known = {tool.name: tool for tool in map(as_tool, (one for one in tools if hosted_tool(one) is None))}
-    missing = [name for name, tool in known.items() if tool.function is None]
-    if missing:
-        raise ConfigurationError(f"run_tools: {', '.join(missing)} has no function to run; give a function or a @tool")
-    return known
-
-
-async def _results(calls: list[ToolCall], known: dict[str, Tool], most: int) -> list[Message]:
-    """The results in the order of the calls, however long each took."""
-    results: dict[int, Message] = {}
-    limit = anyio.CapacityLimiter(most)
-
-    async def run(place: int, call: ToolCall) -> None:
-        async with limit:
-            results[place] = await _result(call, known.get(call.name), list(known))
-
-    async with anyio.create_task_group() as group:
-        for place, call in enumerate(calls):
-            group.start_soon(run, place, call)
-    return [results[place] for place in range(len(calls))]
-
-
-async def _result(call: ToolCall, tool: Tool | None, names: list[str]) -> Message:
-    if tool is None:
-        words = f"there is no tool {call.name!r}; there are {', '.join(names)}"
-        return Message.tool(words, call.id, name=call.name, is_error=True)
-    try:
-        value = await tool.run(call.arguments)
-    except Exception as error:  # whatever a tool raises is the model's to read
-        return Message.tool(f"{type(error).__name__}: {error}", call.id, name=call.name, is_error=True)
-    return Message.tool(_content(value), call.id, name=call.name)
-
-
-def _content(value: Any) -> str | list[Block]:
-    """What a tool gave back, as a message says it: text, blocks, or JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (TextBlock, ImageBlock, DocumentBlock)):
-        return [value]
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(one, (TextBlock, ImageBlock, DocumentBlock)) for one in value)
-    ):
-        return list(value)
-    return msgspec.json.encode(value, enc_hook=_plain).decode()
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: a pydantic model's own, else its words."""
-    return value.model_dump(mode="json") if is_pydantic(type(value)) else str(value)
+    Raises:
+        ConfigurationError: one is below 1.
+    """
+    if max_rounds < 1 or max_concurrency < 1:
+        raise ConfigurationError("max_rounds and max_concurrency: 1 or more")

@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     most_failures: int = 5
     least_success: float = 0.5
     open_first: float = 2.0
-    open_most: float = 30.0
+    open_most: float = 12.0
     forget_trips: float = 60.0
     cut_least: float = 5.0
     cut_factor: float = 3.0

@@ -109,9 +109,9 @@ class BaseClient(Generic[HttpClient]):
             http_client: an httpx client of your own; it is not closed with this client. Its certificates, proxies and
                 limits hold. On asyncio give it no `max_connections`: a task cancelled while it waits in its pool may
                 take its place with it for ever (encode/httpcore#1093). In a client made here nobody waits there.
-            transport: `lean`, `httpx`, or `auto` for the lean one wherever it can serve. Proxies of the environment
-                (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) are used as httpx uses them, by its transport, which
-                `auto` takes where there are any; `lean` knows none.
+            transport: `lean`, `httpx`, or `auto` for the lean one wherever it can serve. Hosts that the environment
+                (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY) has a proxy for are reached by httpx's transport; `lean`
+                knows no proxies. A server on this machine is reached without one.
             allow_http: send the key over plain http to hosts other than this machine.
             max_frame_bytes: the largest single event of a stream that is taken.
             defaults: parameters for every call that does not say otherwise.

@@ -19,7 +19,9 @@ from ..core.response import ChatResponse, Embeddings, ModelInfo, StreamChunk
 from ..core.timeout import Timeout
 
 if TYPE_CHECKING:
+    from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
+    from ..calls.tool_stream import SyncToolStream, ToolStream
 
 
 class AnswerStream(Protocol):
@@ -136,11 +138,26 @@ class Chat(Described, Protocol):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
+        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
     ) -> ToolRun:
         """Ask, run the calls that the model makes, and go on until it makes none."""
+
+    def stream_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        approve: Approve | None = None,
+        schema: Any = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> ToolStream:
+        """As `run_tools`, but as it comes."""
 
     async def embed(
         self,
@@ -205,11 +222,26 @@ class SyncChat(Described, Protocol):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
+        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
     ) -> ToolRun:
         """Ask, run the calls that the model makes, and go on until it makes none."""
+
+    def stream_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        approve: Approve | None = None,
+        schema: Any = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> SyncToolStream:
+        """As `run_tools`, but as it comes."""
 
     def embed(
         self,

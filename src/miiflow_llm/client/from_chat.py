@@ -14,7 +14,9 @@ from ..core.timeout import Timeout
 from .chat import AnswerStream, SyncAnswerStream
 
 if TYPE_CHECKING:
+    from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
+    from ..calls.tool_stream import SyncToolStream, ToolStream
 
 Streamed = TypeVar("Streamed", bound=AnswerStream)
 SyncStreamed = TypeVar("SyncStreamed", bound=SyncAnswerStream)
@@ -71,6 +73,7 @@ class FromChat(Generic[Streamed]):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
+        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
@@ -79,12 +82,13 @@ class FromChat(Generic[Streamed]):
 
         `tools` are typed functions, sync or async, or `Tool`s with one. The calls of one answer run side by side, at
         most `max_concurrency` at once; what a tool raises is told to the model. At most `max_rounds` answers are asked
-        for, each within `timeout`. A `tool_choice` that forces a call holds for the first. Cancelling it cancels the
-        tools.
+        for, each within `timeout`; if the model asked for more calls, `finished` is false. `approve` is asked before
+        each call, one at a time: `True` lets it run; `False`, or words for the model, refuse it. A `tool_choice` that
+        forces a call holds for the first answer. Cancelling it cancels the tools.
 
         Raises:
             ConfigurationError: a tool has no function to run.
-            MiiflowLLMError: as for `chat`.
+            MiiflowLLMError: as for `chat`; `messages` and `usage` of the error are what was said until then.
         """
         from ..calls.tool_loop import choice_of, run_tools
 
@@ -94,7 +98,50 @@ class FromChat(Generic[Streamed]):
             return await self.chat(conversation, timeout=timeout, tools=tools, schema=schema, **given)
 
         return await run_tools(
-            ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency
+            ask,
+            as_messages(messages),
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
+        )
+
+    def stream_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        approve: Approve | None = None,
+        schema: Any = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> ToolStream:
+        """As `run_tools`, but as it comes: the chunks of every answer, and each call and its result between them.
+
+        What is iterated are `StreamChunk`, `ToolStarted` and `ToolFinished`; `run` of the stream is the transcript.
+        Calls that take long hold no other's result back.
+
+        Raises:
+            ConfigurationError: a tool has no function to run.
+            MiiflowLLMError: by the iteration, as for `run_tools`.
+        """
+        from ..calls.tool_loop import choice_of
+        from ..calls.tool_stream import ToolStream
+
+        def ask(conversation: list[Message], first: bool) -> Streamed:
+            given = parameters.copy()
+            given["tool_choice"] = choice_of(first, parameters.get("tool_choice"))
+            return self.stream_chat(conversation, timeout=timeout, tools=tools, schema=schema, **given)
+
+        return ToolStream(
+            ask,
+            as_messages(messages),
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
         )
 
     async def __aenter__(self) -> Self:
@@ -148,6 +195,7 @@ class FromSyncChat(Generic[SyncStreamed]):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
+        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
@@ -158,7 +206,7 @@ class FromSyncChat(Generic[SyncStreamed]):
 
         Raises:
             ConfigurationError: a tool has no function to run.
-            MiiflowLLMError: as for `chat`.
+            MiiflowLLMError: as for `chat`; `messages` and `usage` of the error are what was said until then.
         """
         from ..calls.tool_loop import choice_of, run_tools_sync
 
@@ -167,7 +215,44 @@ class FromSyncChat(Generic[SyncStreamed]):
             given["tool_choice"] = choice_of(first, parameters.get("tool_choice"))
             return self.chat(conversation, timeout=timeout, tools=tools, schema=schema, **given)
 
-        return run_tools_sync(ask, as_messages(messages), tools, max_rounds=max_rounds, max_concurrency=max_concurrency)
+        return run_tools_sync(
+            ask,
+            as_messages(messages),
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
+        )
+
+    def stream_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        approve: Approve | None = None,
+        schema: Any = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> SyncToolStream:
+        """As `run_tools`, but as it comes; as `LLMClient.stream_tools`."""
+        from ..calls.tool_loop import choice_of
+        from ..calls.tool_stream import SyncToolStream
+
+        def ask(conversation: list[Message], first: bool) -> SyncStreamed:
+            given = parameters.copy()
+            given["tool_choice"] = choice_of(first, parameters.get("tool_choice"))
+            return self.stream_chat(conversation, timeout=timeout, tools=tools, schema=schema, **given)
+
+        return SyncToolStream(
+            ask,
+            as_messages(messages),
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
+        )
 
     def __enter__(self) -> Self:
         return self

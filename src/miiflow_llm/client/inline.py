@@ -13,6 +13,7 @@ import httpx
 
 from ..core.exceptions import ConfigurationError, NetworkError
 from ..core.messages import DocumentBlock, ImageBlock
+from ..http.plain_clients import async_client
 
 B = TypeVar("B", bound=ImageBlock | DocumentBlock)
 
@@ -33,10 +34,10 @@ async def inline(block: B, *, client: httpx.AsyncClient | None = None, max_bytes
     if url.startswith("data:"):
         return block
     if not url.startswith("https://"):
-        raise ConfigurationError(f"inline: {url[:100]!r} is no https URL")
+        raise ConfigurationError(f"inline: {url[:100]!r} is not an https URL")
     if client is not None:
         return _with(block, await _fetched(client, url, max_bytes))
-    async with httpx.AsyncClient() as own:
+    async with async_client() as own:
         return _with(block, await _fetched(own, url, max_bytes))
 
 
@@ -52,7 +53,7 @@ async def _fetched(client: httpx.AsyncClient, url: str, most: int) -> bytes:
                     if size > most:
                         raise ConfigurationError(f"inline: {url[:100]!r} gives more than {most} bytes")
                     parts.append(data)
-    except httpx.HTTPError as reason:
+    except (httpx.HTTPError, httpx.InvalidURL) as reason:
         raise NetworkError(f"inline: {url[:100]!r} could not be fetched: {reason}") from None
     return b"".join(parts)
 

@@ -10,7 +10,9 @@ import builtins
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from .messages import Message
     from .response import Attempt, ChatResponse
+    from .usage import TokenCount
 
 TimeoutPhase = Literal["connect", "pool", "write", "first_output", "idle", "total"]
 
@@ -22,6 +24,8 @@ class MiiflowLLMError(Exception):
     `retry_after` is the provider's own hint in seconds, `None` where it gave none.
     `partial` is the answer so far where a stream had begun, else `None`; it has no `finish_reason`.
     `attempts` are the requests made for this call, in order, the failed one last.
+    `messages` and `usage` are set if a conversation with tools broke off: everything said until then, from which one
+    can go on, and the tokens of all its answers.
     """
 
     def __init__(
@@ -39,6 +43,8 @@ class MiiflowLLMError(Exception):
         self.retry_after = retry_after
         self.partial: ChatResponse | None = None
         self.attempts: list[Attempt] = []
+        self.messages: list[Message] = []
+        self.usage: TokenCount | None = None
 
     def __str__(self) -> str:
         target = "/".join(name for name in (self.provider, self.model) if name)

@@ -22,3 +22,13 @@ _STEERING: dict[int, str | None] = {
     **{code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
     **dict.fromkeys((0x85, 0x2028, 0x2029), "\n"),
 }
+
+
+_UNSOUND = re.compile("[\x00\ud800-\udfff]")
+
+
+def sound(text: str) -> str:
+    """`text` as every server takes it: halves of surrogate pairs joined; lone ones and NULs become U+FFFD."""
+    if not _UNSOUND.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")

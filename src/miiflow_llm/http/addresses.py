@@ -44,7 +44,7 @@ def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
         raise ConfigurationError("base_url holds a query or fragment, but the dialect's path is joined to its end")
     if parts.username or parts.password:
         raise ConfigurationError("base_url holds a user name or password; give the key as api_key")
-    if parts.scheme == "http" and with_key and not allow_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and with_key and not allow_http and not is_loopback(parts.hostname):
         raise ConfigurationError(
             f"base_url sends the API key over plain http to {parts.hostname}; use https, or pass allow_http=True"
         )
@@ -55,8 +55,12 @@ def _not_a_url(url: str) -> ConfigurationError:
     return ConfigurationError(f"base_url={url[:200]!r} is not an http(s) URL, such as https://api.example.com/v1")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or name (RFC 6761, section 6.3)."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
+        mapped = getattr(address, "ipv4_mapped", None)
+        return address.is_loopback or (mapped is not None and mapped.is_loopback)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        name = host.lower().rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")

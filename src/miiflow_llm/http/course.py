@@ -73,13 +73,18 @@ class Course:
         }
         return kinds.get(self.phase, httpx.ReadTimeout)(f"no more time for the phase `{self.phase}`")
 
-    def what(self, reason: BaseException) -> BaseException:
-        """What failed in truth: a wait for a proxy's answer is one to connect, and a used connection may have died."""
+    def what(self, reason: Exception) -> Exception:
+        """What failed in truth: a wait for a proxy's answer is one to connect, and a used connection may have died.
+
+        A proxy that does not speak its protocol is met by exceptions of all kinds.
+        """
         if isinstance(reason, httpx.TimeoutException) and not isinstance(reason, httpx.PoolTimeout):
             return self.timed_out()
         broken = isinstance(reason, (httpx.ReadError, httpx.RemoteProtocolError))
         if broken and self.reused and not self.shared and self.phase == "first_output" and self.heard is False:
             return stale(reason)
+        if self.phase == "connect" and not isinstance(reason, (httpx.TransportError, OSError)):
+            return httpx.ConnectError(f"the proxy cannot be understood: {type(reason).__name__} {reason}".rstrip())
         return reason
 
     def begin_read(self, deadline: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Which proxy the environment wants for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, as httpx reads them.
+"""Which proxy the environment wants for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, much as in httpx.
 
 Containers, VPNs and desktops write what httpx does not take. An entry of NO_PROXY that cannot be read is passed over;
 a proxy that cannot be used is an error only for the requests that it is for.
@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from ..core.exceptions import ConfigurationError
+from .addresses import is_loopback
 
 _PORTS = {"http": 80, "https": 443}
 _SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -43,7 +44,7 @@ class Proxies:
     """The proxies of an environment, read once."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._by_scheme = {scheme: url for scheme in (*_PORTS, "all") if (url := environment.get(scheme))}
+        self._by_scheme = {scheme: url for scheme in (*_PORTS, "all") if (url := environment.get(scheme, "").strip())}
         self._exceptions = [found for entry in environment.get("no", "").split(",") if (found := _exception(entry))]
 
     @classmethod
@@ -55,7 +56,7 @@ class Proxies:
         return bool(self._by_scheme)
 
     def of(self, url: str) -> Proxy | None:
-        """The proxy for `url`, or `None`.
+        """The proxy for `url`, or `None`; this machine itself is never reached by one, which httpx would do.
 
         Raises:
             ConfigurationError: it cannot be used.
@@ -63,7 +64,9 @@ class Proxies:
         parts = urlsplit(url)
         key = parts.scheme if parts.scheme in self._by_scheme else "all"
         proxy = self._by_scheme.get(key)
-        if proxy is None or parts.hostname is None or any(entry.holds(parts) for entry in self._exceptions):
+        if proxy is None or parts.hostname is None or is_loopback(parts.hostname):
+            return None
+        if any(entry.holds(parts) for entry in self._exceptions):
             return None
         return _checked(Proxy(proxy if "://" in proxy else f"http://{proxy}", _variable(key)))
 
@@ -136,7 +139,7 @@ def _variable(scheme: str) -> str:
 def _checked(proxy: Proxy) -> Proxy:
     try:
         url = httpx.Proxy(proxy.url).url
-        usable = bool(url.host) and url.scheme in _SCHEMES
+        usable = bool(url.host) and url.scheme in _SCHEMES and " " not in proxy.url and urlsplit(proxy.url).port != 0
     except (ValueError, httpx.InvalidURL):
         usable = False
     if not usable:

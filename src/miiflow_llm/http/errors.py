@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 
 from ..core import clock
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
 from ..core.text import clean
 from ..core.timeout import Timeout
+from .environment import Proxy
 from .lean.errors import CertificateError, StaleConnectionError
 
 _EARLY = 0.001  # timers may fire a little before their time
@@ -39,6 +42,8 @@ def translated(reason: BaseException, timeout: Timeout, until: float | None = No
     if isinstance(reason, httpx.TimeoutException):
         return timed_out_at(phase_of(reason), timeout, until)
     words = clean(_words(reason)) or type(reason).__name__
+    if isinstance(reason, httpx.ProxyError):
+        return NetworkError(f"{words}. {_PROXY}", retryable=_may_pass_later(words))
     if isinstance(reason, CertificateError) or "CERTIFICATE_VERIFY_FAILED" in words:
         return NetworkError(f"{words}. {_TRUST}", retryable=False)
     if isinstance(reason, httpx.ConnectError):
@@ -53,6 +58,26 @@ _TRUST = (
     "If the server's authority is one of your own (a proxy's that inspects TLS, say), name a file of its certificates "
     "in SSL_CERT_FILE, or pass http_client=httpx.AsyncClient(verify=...), or httpx.Client for SyncLLMClient"
 )
+
+
+_PROXY = (
+    "A proxy comes from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or from your http_client. If it wants a user name and "
+    "password, write it as http://user:password@host:port; a host that needs no proxy goes into NO_PROXY"
+)
+
+
+def refused_by(proxy: Proxy | None, reason: httpx.ProxyError) -> httpx.ProxyError:
+    """What a proxy said when it was asked for a connection, with the proxy's name."""
+    name = "the proxy" if proxy is None else f"the proxy {proxy.shown} ({proxy.variable})"
+    return httpx.ProxyError(f"{name} refused to connect: {reason}")
+
+
+def _may_pass_later(words: str) -> bool:
+    """Whether a proxy may let the same request through later: it said 408, 429 or 5xx, or that nobody answered it."""
+    status = re.search(r"refused to connect: ([1-5]\d\d)\b", words)
+    if status is not None:
+        return int(status[1]) in (408, 429) or int(status[1]) >= 500
+    return not re.search(r"username|Requested .* from proxy", words)
 
 
 def phase_of(reason: httpx.TimeoutException) -> TimeoutPhase:

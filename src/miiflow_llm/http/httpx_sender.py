@@ -13,16 +13,22 @@ from . import streams_async
 from .answer import Answer, by_name
 from .body import body_of
 from .course import Course
+from .environment import Proxy
+from .errors import refused_by
 from .httpx_limits import Place, at_most, httpx_timeout, request_headers
 from .order import Order
 
 
 class HttpxSender:
-    """By an httpx client, whatever its transport. `place` gives a place among its connections where we count them."""
+    """By an httpx client, whatever its transport.
 
-    def __init__(self, client: httpx.AsyncClient, place: Place | None = None) -> None:
+    `place` gives a place among its connections if we count them, `proxy` is the environment's that it goes by.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, place: Place | None = None, proxy: Proxy | None = None) -> None:
         self._client = client
         self._place = place
+        self._proxy = proxy
 
     async def send(self, order: Order) -> Answer:
         give_back = None if self._place is None else await self._place(order.timeouts.within(order.timeouts.pool))
@@ -46,7 +52,9 @@ class HttpxSender:
             if not scope.cancelled_caught:
                 raise
             raise course.timed_out() from None
-        except (httpx.TransportError, OSError) as reason:
+        except httpx.ProxyError as reason:
+            raise refused_by(self._proxy, reason) from None
+        except Exception as reason:
             raise course.what(reason) from None
         finally:
             streams_async.now.reset(token)

@@ -17,17 +17,23 @@ from . import forks
 from .answer import SyncAnswer, by_name
 from .body_sync import decoded_sync
 from .course import Course
+from .environment import Proxy
+from .errors import refused_by
 from .httpx_limits import SyncPlace, httpx_timeout, request_headers
 from .order import Order
 from .streams_sync import DeadlinePassed, followed, put_behind
 
 
 class HttpxSyncSender:
-    """By an httpx client, whatever its transport. `place` gives a place among its connections where we count them."""
+    """By an httpx client, whatever its transport.
 
-    def __init__(self, client: httpx.Client, place: SyncPlace | None = None) -> None:
+    `place` gives a place among its connections if we count them, `proxy` is the environment's that it goes by.
+    """
+
+    def __init__(self, client: httpx.Client, place: SyncPlace | None = None, proxy: Proxy | None = None) -> None:
         self._client = client
         self._place = place
+        self._proxy = proxy
 
     def send(self, order: Order) -> SyncAnswer:
         close_dropped()
@@ -54,7 +60,9 @@ class HttpxSyncSender:
                 return self._client.send(request, stream=True, auth=None, follow_redirects=False)
         except DeadlinePassed:
             raise course.timed_out() from None
-        except (httpx.TransportError, OSError) as reason:
+        except httpx.ProxyError as reason:
+            raise refused_by(self._proxy, reason) from None
+        except Exception as reason:
             raise course.what(reason) from None
 
     def _request(self, order: Order, course: Course) -> httpx.Request:

@@ -9,10 +9,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpcore
 
 from .course import Course
 from .early_answer import LISTEN_ABOVE, SLICE, EarlyAnswer
+from .lean.sockets import is_readable
 
 Read = Callable[..., Awaitable[bytes]]
 Write = Callable[..., Awaitable[None]]
@@ -36,6 +38,7 @@ class _Stream:
         kind, itself = type(stream), weakref.proxy(stream)
         self._read: Read = functools.partial(kind.read, itself)
         self._write: Write = functools.partial(kind.write, itself)
+        self._socket: Callable[[], Any] = functools.partial(kind.get_extra_info, itself, "socket")
         self._early = EarlyAnswer()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -66,6 +69,8 @@ class _Stream:
             group.start_soon(self._listen, group.cancel_scope)
             try:
                 for start in range(0, len(view), SLICE):
+                    if self._is_readable():
+                        await anyio.lowlevel.checkpoint()  # the listener's turn, before a write finds the end
                     await self._write(bytes(view[start : start + SLICE]), course.seconds(timeout))
                 written = True
             except Exception as exc:  # raised below: the group would wrap it
@@ -74,6 +79,10 @@ class _Stream:
         if failure is not None:
             raise failure
         return written
+
+    def _is_readable(self) -> bool:
+        sock = self._socket()
+        return sock is not None and hasattr(sock, "fileno") and is_readable(sock.fileno())
 
     async def _listen(self, writing: anyio.CancelScope) -> None:
         try:

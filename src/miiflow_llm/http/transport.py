@@ -100,7 +100,7 @@ class Transport:
         proxy = self._choice.proxy(url)
         if not self._choice.is_lean(proxy):
             loop = self._loops.current()
-            return HttpxSender(loop.by(proxy, fresh=fresh), loop.place)
+            return HttpxSender(loop.by(proxy, fresh=fresh), loop.place, proxy)
         if self._lean is None:
             self._lean = LeanTransport(limits=pool_limits(), retry_stale=False)
             traced = httpx.AsyncClient(transport=self._lean, trust_env=False, cookies=no_cookies())

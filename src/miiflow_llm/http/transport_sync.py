@@ -84,7 +84,7 @@ class SyncTransport:
             return self._given
         proxy = self._choice.proxy(url)
         if not self._choice.is_lean(proxy):
-            return HttpxSyncSender(self._clients.by(proxy, fresh=fresh), self._clients.place)
+            return HttpxSyncSender(self._clients.by(proxy, fresh=fresh), self._clients.place, proxy)
         return self._through_client() if is_traced(httpx.Client) else self._straight
 
     def _through_client(self) -> SyncSender:

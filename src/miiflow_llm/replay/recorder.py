@@ -18,6 +18,7 @@ from typing import TypedDict, Unpack
 
 import httpx
 
+from ..http.trust import tls_context
 from .capture import Capture
 from .recording import BodyHook, Recording, Settings
 from .secrets import Redactor
@@ -108,14 +109,14 @@ class RecordingTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
 
     def _async_inner(self) -> httpx.AsyncBaseTransport:
         if self._inner is None:
-            self._inner = httpx.AsyncHTTPTransport()
+            self._inner = httpx.AsyncHTTPTransport(verify=tls_context())
         if not isinstance(self._inner, httpx.AsyncBaseTransport):
             raise TypeError("the recorder wraps a synchronous transport, and an httpx.AsyncClient uses it")
         return self._inner
 
     def _sync_inner(self) -> httpx.BaseTransport:
         if self._inner is None:
-            self._inner = httpx.HTTPTransport()
+            self._inner = httpx.HTTPTransport(verify=tls_context())
         if not isinstance(self._inner, httpx.BaseTransport):
             raise TypeError("the recorder wraps an asynchronous transport, and an httpx.Client uses it")
         return self._inner

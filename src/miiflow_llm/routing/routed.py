@@ -178,19 +178,25 @@ class Routed:
         ledger.why = "restart"
         ledger.failed(winner, error)
 
-    def check_total(self) -> None:
-        """A chunk goes to the caller.
+    @property
+    def late(self) -> bool:
+        """Whether the whole call took longer than `Timeout.total`, the consumer's own time included."""
+        until = self.ledger.asked.until
+        return until is not None and not self.over and clock.monotonic() >= until
+
+    async def stop_late(self) -> None:
+        """End a call that is late.
 
         Raises:
-            TimeoutError: the whole call took longer than `Timeout.total`.
+            TimeoutError: always.
         """
         asked, winner = self.ledger.asked, self.ledger.winner
-        if asked.until is None or clock.monotonic() < asked.until or self.over or winner is None:
-            return
         self.over = True
         error = timed_out("total", asked.timeout.total if asked.timeout is not None else None)
-        error.partial = winner.source.response
-        self.ledger.failed(winner, error, last=True)
+        if winner is not None:
+            error.partial = winner.source.response
+            self.ledger.failed(winner, error, last=True)
+            await winner.source.leave()
         raise self.ledger.settled(error)
 
 

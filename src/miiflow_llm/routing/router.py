@@ -29,7 +29,9 @@ from .target import Tiers
 from .waits import LoopWaits
 
 if TYPE_CHECKING:
+    from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
+    from ..calls.tool_stream import ToolStream
 
 
 class Router(BaseRouter, FromChat[RoutedStream]):
@@ -162,6 +164,7 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
+        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
@@ -177,6 +180,33 @@ class Router(BaseRouter, FromChat[RoutedStream]):
             tools,
             max_rounds=max_rounds,
             max_concurrency=max_concurrency,
+            approve=approve,
+            schema=schema,
+            timeout=timeout,
+            **parameters,
+        )
+
+    def stream_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        approve: Approve | None = None,
+        schema: Any = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> ToolStream:
+        """As `run_tools`, but as it comes; as `LLMClient.stream_tools`."""
+        begun = as_messages(messages)
+        pinned = _Pinned(self, affinity_key(None, begun, begun=True))
+        return pinned.stream_tools(
+            begun,
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
             schema=schema,
             timeout=timeout,
             **parameters,

@@ -22,17 +22,20 @@ class _Handed(Routed):
 
     def __init__(self, router: Shared, waits: Waits, asked: Asked, after_output: AfterOutput) -> None:
         super().__init__(router, waits, asked, after_output)
-        self._ready: deque[StreamChunk] = self.chunks
+        self._ready: deque[StreamChunk] = deque()
         self._timed = asked.until is not None  # then the whole call's limit is looked at for every chunk
 
     @property
     def ready(self) -> int:
         """Chunks that have come and are not taken yet: so many steps need not wait for the network."""
-        return len(self._ready)
+        return len(self._ready or self.chunks)
 
     def __del__(self) -> None:
         if getattr(self, "over", True) or not self.ledger.attempted:
             return
+        for one in self.ledger.attempted:
+            if one.outcome is None and hasattr(one.source, "drop"):
+                one.source.drop()  # first: a warning may be an error
         self.ledger.abandoned()
         warnings.warn(
             "a routed stream was dropped before its end without being closed; use `with` or `async with`",
@@ -70,21 +73,14 @@ class RoutedStream(_Handed, AsyncIterator[StreamChunk]):
             ready = self._ready = self.chunks
         self._burst += 1
         self.given = True
-        if self._timed:
-            await self._within_total()
+        if self._timed and self.late:
+            await self.stop_late()
         return ready.popleft()
-
-    async def _within_total(self) -> None:
-        try:
-            self.check_total()
-        except BaseException:
-            await self.leave()
-            raise
 
     async def __aenter__(self) -> Self:
         """Ask until a target shows output."""
-        if not self.over and self.ledger.winner is None and await self.more():
-            self._ready = self.chunks
+        if not self.over and self.ledger.winner is None:
+            await self.more()  # none of it counts as handed out before it is taken
         return self
 
     async def __aexit__(
@@ -114,18 +110,14 @@ class SyncRoutedStream(_Handed, Iterator[StreamChunk]):
                 raise StopIteration
             ready = self._ready = self.chunks
             self.given = True
-        if self._timed:
-            try:
-                self.check_total()
-            except BaseException:
-                played(self.leave())
-                raise
+        if self._timed and self.late:
+            played(self.stop_late())
         return ready.popleft()
 
     def __enter__(self) -> Self:
         """Ask until a target shows output."""
-        if not self.over and self.ledger.winner is None and played(self.more()):
-            self._ready = self.chunks
+        if not self.over and self.ledger.winner is None:
+            played(self.more())
         return self
 
     def __exit__(

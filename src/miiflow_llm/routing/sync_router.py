@@ -30,7 +30,9 @@ from .target import Aim, Tiers
 from .waits import ThreadWaits
 
 if TYPE_CHECKING:
+    from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
+    from ..calls.tool_stream import SyncToolStream
 
 T = TypeVar("T")
 
@@ -135,6 +137,7 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         *,
         max_rounds: int = 10,
         max_concurrency: int = 8,
+        approve: Approve | None = None,
         schema: Any = None,
         timeout: Timeout | float | None = None,
         **parameters: Unpack[CommonParameters],
@@ -147,6 +150,33 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
             tools,
             max_rounds=max_rounds,
             max_concurrency=max_concurrency,
+            approve=approve,
+            schema=schema,
+            timeout=timeout,
+            **parameters,
+        )
+
+    def stream_tools(
+        self,
+        messages: Messages,
+        tools: Sequence[Any],
+        *,
+        max_rounds: int = 10,
+        max_concurrency: int = 8,
+        approve: Approve | None = None,
+        schema: Any = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[CommonParameters],
+    ) -> SyncToolStream:
+        """As `run_tools`, but as it comes; as `SyncLLMClient.stream_tools`."""
+        begun = as_messages(messages)
+        pinned = _Pinned(self, affinity_key(None, begun, begun=True))
+        return pinned.stream_tools(
+            begun,
+            tools,
+            max_rounds=max_rounds,
+            max_concurrency=max_concurrency,
+            approve=approve,
             schema=schema,
             timeout=timeout,
             **parameters,

@@ -1,4 +1,4 @@
-"""Chunks as numbered frames, SSE or lines of JSON, and the one last frame: values in, bytes out, no I/O."""
+"""Chunks and calls of tools as numbered frames, SSE or lines of JSON, and the one last frame: no I/O."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ..calls.tool_loop import ToolEvent, ToolRun
 from ..core.exceptions import StreamInterruptedError
-from ..core.messages import Message, OpaqueBlock
+from ..core.messages import Message, OpaqueBlock, ToolCall
 from ..core.response import ChatResponse, StreamChunk, ToolCallDelta
+from ..core.tool_events import ToolFinished, ToolStarted
 from .growth import Change, Growth
 from .safe_errors import SafeError
 
@@ -40,6 +42,27 @@ class _Piece(msgspec.Struct, omit_defaults=True, gc=False):
     partial_parse_deltas: list[Change] = []
 
 
+class _ToolStarted(msgspec.Struct, tag="tool_started", omit_defaults=True):
+    """A call that is run now, as a frame."""
+
+    seq: int
+    round: int
+    call: ToolCall
+
+
+class _ToolFinished(msgspec.Struct, tag="tool_finished", omit_defaults=True):
+    """A call's result as a frame. What a tool raised is for the model, and is not shown: it may tell of the server."""
+
+    seq: int
+    round: int
+    id: str
+    name: str
+    content: str = ""
+    is_error: bool = False
+    approved: bool = True
+    duration_ms: float = 0.0
+
+
 def _plain(value: Any) -> Any:
     """A schema's value that msgspec does not know: a pydantic model."""
     if hasattr(value, "model_dump"):
@@ -60,22 +83,37 @@ class Frames:
         self._last: StreamChunk | None = None
         self._growth = Growth()
 
-    def pieces(self, chunks: Sequence[StreamChunk]) -> bytes:
-        """The frames of chunks that came together; empty where none says anything."""
-        if not chunks:
-            return b""
-        self._last = chunks[-1]
+    def pieces(self, chunks: Sequence[ToolEvent]) -> bytes:
+        """The frames of chunks and events that came together; empty where none says anything."""
         before, after = self._framing.before, self._framing.after
         found = [b"%b%b%b" % (before, encode(piece), after) for chunk in chunks if (piece := self._piece(chunk))]
         return found[0] if len(found) == 1 else b"".join(found)
 
-    def _piece(self, chunk: StreamChunk) -> _Piece | None:
+    def _piece(self, chunk: ToolEvent) -> _Piece | _ToolStarted | _ToolFinished | None:
+        if not isinstance(chunk, StreamChunk):
+            return self._tool_frame(chunk)
+        self._last = chunk
         grown = [] if chunk.partial_parse is None else self._growth.changes(chunk.partial_parse)
         calls, cited, logged = chunk.tool_call_deltas, chunk.citations, chunk.logprobs
         if not (chunk.delta or chunk.reasoning_delta or calls or chunk.refusal_delta or cited or logged or grown):
             return None
         seq, self._seq = self._seq, self._seq + 1
         return _Piece(seq, chunk.delta, chunk.reasoning_delta, calls, chunk.refusal_delta, cited, logged, grown)
+
+    def _tool_frame(self, event: ToolStarted | ToolFinished) -> _ToolStarted | _ToolFinished:
+        seq, self._seq = self._seq, self._seq + 1
+        if isinstance(event, ToolStarted):
+            return _ToolStarted(seq, event.round, event.call)
+        return _ToolFinished(
+            seq,
+            event.round,
+            event.call.id,
+            event.call.name,
+            "" if event.is_error else event.content,
+            event.is_error,
+            event.approved,
+            event.duration_ms,
+        )
 
     def finished(self) -> bytes:
         """The last frame of an answer that is whole.
@@ -101,6 +139,9 @@ def _ending(stream: object, last: StreamChunk) -> dict[str, Any]:
     ending: dict[str, Any] = {"finish_reason": last.finish_reason, "usage": last.usage}
     if last.structured_output is not None:
         ending["structured_output"] = last.structured_output
+    run = getattr(stream, "run", None)
+    if isinstance(run, ToolRun):
+        ending["usage"], ending["rounds"] = run.usage, run.rounds
     response = getattr(stream, "response", None)
     if isinstance(response, ChatResponse):
         ending["message"] = shown(response.message)

@@ -13,9 +13,9 @@ from typing import Self
 
 import anyio
 
+from ..calls.tool_loop import ToolEvent
 from ..core import clock
 from ..core.exceptions import ConfigurationError
-from ..core.response import StreamChunk
 from .framing import NDJSON, SSE, Frames, Framing
 from .pump import Pump, close
 from .safe_errors import SafeError, safe_error
@@ -36,7 +36,7 @@ class Relay(AsyncIterator[bytes]):
 
     def __init__(
         self,
-        stream: AsyncIterator[StreamChunk],
+        stream: AsyncIterator[ToolEvent],
         heartbeat: float | None,
         framing: Framing,
         write_seconds: float | None = WRITE_SECONDS,
@@ -106,9 +106,9 @@ class Relay(AsyncIterator[bytes]):
         except _Gone:
             return
 
-    async def _batch(self) -> tuple[list[StreamChunk], Exception | None]:
+    async def _batch(self) -> tuple[list[ToolEvent], Exception | None]:
         """What can be had at once, and what ended the stream where it has ended."""
-        chunks: list[StreamChunk] = []
+        chunks: list[ToolEvent] = []
         try:
             chunks.append(await self._stream.__anext__())
             while getattr(self._stream, "ready", 0):
@@ -197,13 +197,14 @@ class _Writer:
 
 
 def to_sse(
-    stream: AsyncIterator[StreamChunk],
+    stream: AsyncIterator[ToolEvent],
     *,
     heartbeat: float | None = HEARTBEAT,
     write_seconds: float | None = WRITE_SECONDS,
 ) -> Relay:
     """The stream as server-sent events (`text/event-stream`, https://html.spec.whatwg.org/#server-sent-events).
 
+    `stream` is what `stream_chat`, `stream_with_schema` or `stream_tools` gives.
     `heartbeat` is the seconds of silence after which a comment is sent, `None` for never. A browser that takes nothing
     for `write_seconds` has gone: the stream is closed, so that it holds no place upstream. Errors of the stream do not
     come out as exceptions: they are the last frame.
@@ -215,7 +216,7 @@ def to_sse(
 
 
 def to_ndjson(
-    stream: AsyncIterator[StreamChunk],
+    stream: AsyncIterator[ToolEvent],
     *,
     heartbeat: float | None = HEARTBEAT,
     write_seconds: float | None = WRITE_SECONDS,

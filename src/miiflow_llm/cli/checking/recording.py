@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from ...core.exceptions import NetworkError
+from ...http.plain_clients import sync_client
 
 MOST = 8 * 1024 * 1024
 """A larger answer is cut: nobody asked for one."""
@@ -54,7 +55,7 @@ class Asker:
     def __init__(self, base_url: str, key: str | None, timeout: float) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         # a connection for each: servers close theirs after some errors, and the next request would tell nothing
-        self._http = httpx.Client(timeout=timeout, headers=headers, limits=httpx.Limits(max_keepalive_connections=0))
+        self._http = sync_client(httpx.Limits(max_keepalive_connections=0), timeout=timeout, headers=headers)
         self._base_url = base_url.rstrip("/")
         self.asked = 0
 

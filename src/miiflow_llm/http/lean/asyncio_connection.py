@@ -16,7 +16,7 @@ from .loop_connection import LoopConnection
 from .origin import Origin
 from .request import Outgoing
 from .response import ResponseReader
-from .sockets import is_readable, let_go_of, shut_down
+from .sockets import is_readable, left_to_read, let_go_of, shut_down
 from .timeouts import Timeouts
 from .wait_timer import WaitTimer
 
@@ -52,7 +52,11 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._take(self._buffer[:nbytes])
+        self._received(self._buffer[:nbytes])
+
+    def _received(self, data: memoryview) -> None:
+        """Bytes have come from the socket."""
+        self._take(data)
 
     def _take(self, data: memoryview) -> None:
         response = self.response
@@ -79,6 +83,9 @@ class AsyncioConnection(LoopConnection, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if exc is not None and self.response is not None and not self.response.ended:
+            for data in left_to_read(self.fileno):  # a write failed, but what came before is still to be heard
+                self._received(memoryview(data))
         if self.response is not None:
             if exc is None:
                 self.response.feed_eof()

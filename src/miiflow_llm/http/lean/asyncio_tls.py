@@ -35,8 +35,8 @@ class AsyncioTlsConnection(AsyncioConnection):
         finally:
             self._shaken = None
 
-    def buffer_updated(self, nbytes: int) -> None:
-        self._tls.feed(self._buffer[:nbytes])
+    def _received(self, data: memoryview) -> None:
+        self._tls.feed(data)
         if self._shaken is not None and not self._shaken.done():
             self._shake()
         else:

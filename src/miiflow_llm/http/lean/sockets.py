@@ -6,6 +6,7 @@ import math
 import os
 import select
 import socket
+from collections.abc import Iterator
 
 # After a minute of silence a probe goes out each minute, as in the vendors' own clients: a model may think for longer
 # than a NAT remembers the connection, and a peer that has gone is noticed after five.
@@ -50,6 +51,17 @@ def keep_alive(fileno: int) -> None:
                 sock.setsockopt(*option)
     except OSError:
         pass  # already closed by the peer, as its first use will show
+
+
+def left_to_read(fileno: int) -> Iterator[bytes]:
+    """What the system has received of a connection that is broken, without a wait."""
+    try:
+        with _duplicate(fileno) as sock:
+            sock.setblocking(False)
+            while data := sock.recv(64 * 1024):
+                yield data
+    except OSError:
+        pass  # nothing more
 
 
 def shut_down(fileno: int) -> None:

@@ -107,6 +107,31 @@ export interface Piece {
   partial_parse?: unknown;
 }
 
+/** A tool's call that is run now, where the service runs tools. What follows it is of the next answer. */
+export interface ToolStarted {
+  type: "tool_started";
+  seq: number;
+  /** The number of the answer that asks for it, from 1. */
+  round: number;
+  call: ToolCall;
+}
+
+/** A call's result. What a tool raised is not shown. */
+export interface ToolFinished {
+  type: "tool_finished";
+  seq: number;
+  round: number;
+  /** The call's. */
+  id: string;
+  name: string;
+  /** The text of the result. */
+  content?: string;
+  is_error?: boolean;
+  /** False where the call was not allowed to run. */
+  approved?: boolean;
+  duration_ms?: number;
+}
+
 /** A change of the value so far: at a path, a value that now stands there, or text that goes on. */
 export type Change = { at: (string | number)[]; set: unknown } | { at: (string | number)[]; add: string };
 
@@ -115,7 +140,10 @@ export interface Finished {
   type: "finished";
   seq: number;
   finish_reason: FinishReason;
+  /** Of all answers, where the service runs tools. */
   usage: Usage | null;
+  /** How many answers there were, where the service runs tools. */
+  rounds?: number;
   /** The whole message, to be sent with the next request; of the service only, not of a stream relayed by hand. */
   message?: Message;
   /** With a schema: the value as it was last seen; `structured_output` is the whole. */
@@ -127,7 +155,7 @@ export interface Finished {
   structured_output?: unknown;
 }
 
-export type Chunk = Piece | Finished;
+export type Chunk = Piece | ToolStarted | ToolFinished | Finished;
 
 export interface ChatAnswer {
   message: Message;
