@@ -88,6 +88,8 @@ class _Events:
     ) -> None:
         self._steps = ToolSteps(Conversation(messages, max_rounds=max_rounds), tools, open_, crew, approve)
         self._busy = False
+        self.on_end: Callable[[ToolRun | BaseException | None], None] | None = None
+        """Told once how it ended: the run, what was raised, or `None` if the caller left."""
 
     @property
     def run(self) -> ToolRun:
@@ -115,12 +117,21 @@ class _Events:
             raise ConfigurationError(f"two {self._USER}s read one stream; give each its own stream_tools()")
         self._busy = True
         try:
-            return await self._steps.next()
-        except BaseException:
+            event = await self._steps.next()
+        except BaseException as reason:
             self._steps.stop()
+            self._tell_end(reason)
             raise
         finally:
             self._busy = False
+        if event is None:
+            self._tell_end(self.run if self._steps.conversation.response is not None else None)
+        return event
+
+    def _tell_end(self, how: ToolRun | BaseException | None) -> None:
+        told, self.on_end = self.on_end, None
+        if told is not None:
+            told(how)
 
     def __del__(self) -> None:
         steps = getattr(self, "_steps", None)
@@ -178,6 +189,7 @@ class ToolStream(_Events, AsyncIterator[ToolEvent]):
     async def aclose(self) -> None:
         """Leave: close the connection, cancel the calls that run. Harmless when done twice."""
         await self._steps.close()
+        self._tell_end(None)
 
 
 class SyncToolStream(_Events, Iterator[ToolEvent]):
@@ -226,3 +238,4 @@ class SyncToolStream(_Events, Iterator[ToolEvent]):
     def close(self) -> None:
         """Leave: close the connection, start no further call. Harmless when done twice."""
         played(self._steps.close())
+        self._tell_end(None)

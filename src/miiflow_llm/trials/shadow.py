@@ -32,6 +32,7 @@ from .trial import _client
 
 if TYPE_CHECKING:
     from ..calls.tool_loop import ToolRun
+    from ..calls.tool_stream import ToolStream
 
 log = logging.getLogger("miiflow_llm.trials")
 
@@ -147,6 +148,12 @@ class Shadow:
         self._counts["skipped"] += 1
         run: ToolRun = await self.primary.run_tools(messages, tools, **parameters)
         return run
+
+    def stream_tools(self, messages: Messages, tools: Sequence[Any], **parameters: Any) -> ToolStream:
+        """Run tools with the primary alone, as it comes."""
+        self._counts["skipped"] += 1
+        stream: ToolStream = self.primary.stream_tools(messages, tools, **parameters)
+        return stream
 
     def copy(self, messages: Messages, parameters: Mapping[str, Any], response: ChatResponse) -> None:
         """Ask the candidate the same, unless there is a reason not to."""

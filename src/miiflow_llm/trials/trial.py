@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,7 @@ from .tallies import Metric
 
 if TYPE_CHECKING:
     from ..calls.tool_loop import ToolRun
+    from ..calls.tool_stream import SyncToolStream, ToolStream
 
 
 class TrialConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -162,6 +164,15 @@ def _client(target: Any, kind: type[LLMClient | SyncLLMClient]) -> Any:
     return target
 
 
+def _note_end(entry: Entry[Any], how: ToolRun | BaseException | None) -> None:
+    if isinstance(how, MiiflowLLMError):
+        entry.failed(how)
+    elif how is None or isinstance(how, BaseException):
+        entry.abandoned()
+    else:
+        entry.finished(how.response)
+
+
 class Trial(_Trial):
     """Several targets under one name; each unit is served by its own arm, the same one every time.
 
@@ -205,6 +216,15 @@ class Trial(_Trial):
             raise
         entry.finished(run.response)
         return run
+
+    def stream_tools(
+        self, messages: Messages, tools: Sequence[Any], *, unit: str | None = None, **parameters: Any
+    ) -> ToolStream:
+        """As `run_tools`, but as it comes."""
+        entry = self._entry(unit, parameters)
+        stream: ToolStream = entry.client.stream_tools(messages, tools, **parameters)
+        stream.on_end = partial(_note_end, entry)
+        return stream
 
     async def embed(self, texts: str | Sequence[str], *, unit: str | None = None, **parameters: Any) -> Embeddings:
         """Vectors of the unit's arm; nothing of it is counted."""
@@ -274,6 +294,15 @@ class SyncTrial(_Trial):
             raise
         entry.finished(run.response)
         return run
+
+    def stream_tools(
+        self, messages: Messages, tools: Sequence[Any], *, unit: str | None = None, **parameters: Any
+    ) -> SyncToolStream:
+        """As `run_tools`, but as it comes."""
+        entry = self._entry(unit, parameters)
+        stream: SyncToolStream = entry.client.stream_tools(messages, tools, **parameters)
+        stream.on_end = partial(_note_end, entry)
+        return stream
 
     def embed(self, texts: str | Sequence[str], *, unit: str | None = None, **parameters: Any) -> Embeddings:
         """Vectors of the unit's arm; nothing of it is counted."""
