@@ -208,29 +208,6 @@ async def test_each_reader_has_its_own_limits() -> None:
     assert upstream.calls == 1
 
 
-@pytest.mark.parametrize("seed", range(30))
-async def test_any_schedule(seed: int) -> None:
-    """Readers that come, leave, are cancelled and read slowly at random: whole answers or typed errors."""
-    chance = random.Random(seed)
-    broken = chance.choice([None, None, 0, 3, len(WORDS)])
-
-    async def pause() -> None:
-        for _ in range(chance.randrange(4)):
-            await turn()
-
-    def breaks(place: int) -> BaseException | None:
-        return ServiceUnavailableError("died") if place == broken and chance.random() < 0.7 else None
-
-    upstream = Upstream(pause, breaks)
-    async with Cache(upstream, finish_abandoned=chance.random() < 0.3, calls=True) as cache:
-        async with anyio.create_task_group() as group:
-            for _ in range(chance.randrange(1, 12)):
-                await pause()
-                group.start_soon(reader, cache, chance, pause)
-        await until(lambda: not upstream.open)
-        assert cache._caller.flights == {}
-
-
 async def reader(cache: Cache, chance: random.Random, pause: Any) -> None:
     """One reader of a schedule."""
     leaves_at = chance.choice([None, None, None, 0, 1, 5])
