@@ -32,6 +32,7 @@ from .waits import Waits
 _RETRIES = 2
 """How many calls of others a reader joins before it raises what they met."""
 _POLL = (0.05, 1.0)
+_SOON = 0.0002
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -197,6 +198,8 @@ class Caller:
     async def _look(self, key: str | None) -> tuple[Kept | None, State]:
         if key is None:
             return None, "gone"
+        while (flight := self.flights.get(key)) is not None and flight.over and flight.settling:
+            await self.waits.sleep(_SOON)  # an answer that has just come is about to be kept
         data = await self.waits.ask("get", key)
         answer = loaded(data) if isinstance(data, bytes) else None
         if answer is None:
@@ -212,13 +215,13 @@ class Caller:
             return None, True
         with self._lock:
             found = self.flights.get(asked.key)
-            if found is not None and found.join():
+            if found is not None and found.join(streams=streams):
                 return found, False
             finishes = behind or self.settings.finish_abandoned
             flight = Flight(streams=streams, keep_going=finishes, max_bytes=self.settings.max_flight_bytes)
             self.flights[asked.key] = flight
             if not behind:
-                flight.join()
+                flight.join(streams=streams)
             if not self.waits.start(lambda: self._pump(asked, flight), flight):
                 del self.flights[asked.key]
                 return None, True
@@ -243,8 +246,10 @@ class Caller:
         self.statistics.count("misses")
         if not flight.streams:
             response: ChatResponse = await self.waits.call(self.client.chat, asked.messages, **asked.given)
-            await self._keep(asked.key, response, None)
-            self._arrive(flight, kept(response, [], None, now=0.0, ttl=0.0), response)
+            flight.settling, now = True, self.now()
+            self._arrive(flight, response)
+            await self.waits.sleep(0)  # first who waits, then the store
+            await self._keep(asked.key, response, None, now)
             return
         stream, recording = self.client.stream_chat(asked.messages, **asked.given), Recording()
         try:
@@ -275,14 +280,15 @@ class Caller:
             found, state = await self._look(asked.key)
             if found is not None and state in ("fresh", "early"):
                 self.statistics.hit(found, stale=False)
-                self._arrive(flight, found, _marked(response_of(found), "hit", found.cost, clock.monotonic()))
+                self._arrive(flight, _marked(response_of(found), "hit", found.cost, clock.monotonic()), found)
                 return None
 
-    def _arrive(self, flight: Flight, answer: Kept, response: ChatResponse) -> None:
+    def _arrive(self, flight: Flight, response: ChatResponse, answer: Kept | None = None) -> None:
         """The answer came whole: those who read it as a stream have a chunk for each thing it says."""
         flight.response = response
-        for _, chunk in chunks_of(answer):
-            flight.put(chunk)
+        if flight.streamed:
+            for _, chunk in chunks_of(answer or kept(response, [], None, now=0.0, ttl=0.0)):
+                flight.put(chunk)
         flight.finish(response)
 
     def _renew(self, asked: Asked) -> None:
@@ -294,13 +300,15 @@ class Caller:
             elif flight is not None:
                 self.statistics.count("renewed")
 
-    async def _keep(self, key: str | None, response: ChatResponse, recording: Recording | None) -> None:
+    async def _keep(
+        self, key: str | None, response: ChatResponse, recording: Recording | None, now: float | None = None
+    ) -> None:
         if key is None:
             return
         if not may_be_kept(response, calls=self.settings.calls):
             self.statistics.count("refused")
             return
-        now = self.now()
+        now = self.now() if now is None else now
         steps, log = ([], None) if recording is None else (recording.steps, recording.log)
         await self._put(key, kept(response, steps, log, now=now, ttl=self.fresh.life(self.draw())))
 

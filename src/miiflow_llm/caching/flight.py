@@ -44,7 +44,7 @@ class Flight:
     """
 
     __slots__ = ("_base", "_bytes", "_lock", "_sizes", "chunks", "error", "keep_going", "max_bytes", "over", "readers",
-                 "response", "settling", "stop", "streams", "wake")  # fmt: skip
+                 "response", "settling", "streamed", "stop", "streams", "wake")  # fmt: skip
 
     def __init__(self, *, streams: bool, keep_going: bool, max_bytes: int = MAX_BYTES) -> None:
         self.wake: Callable[[], None] = _nobody
@@ -57,6 +57,7 @@ class Flight:
         self.error: BaseException | None = None
         self.over = False
         self.settling = False
+        self.streamed = False
         self.readers = 0
         self._lock = Lock()
         self._base = 0
@@ -73,10 +74,11 @@ class Flight:
         """Whether there is a reason to go on."""
         return self.readers > 0 or self.keep_going
 
-    def join(self) -> bool:
-        """One more reader; `False` if the call is over."""
+    def join(self, *, streams: bool) -> bool:
+        """One more reader, of chunks or of the whole answer; `False` if the call is over."""
         with self._lock:
             self.readers += not self.over
+            self.streamed = self.streamed or streams
             return not self.over
 
     def leave(self) -> None:
