@@ -240,9 +240,9 @@ def transcript_of(parts: Iterable[Block]) -> Transcript:
 def _entry(part: Block, number: int, calls: int) -> tuple[Entry, str | None]:
     match part:
         case TextBlock():
-            entry: Entry = Text(part.text, number, part.signature, part.item_id, part.phase)
+            entry: Entry = _alike(Text, part, number)
         case ReasoningBlock():
-            entry = Reasoning(part.text, number, part.signature, part.data, part.id)
+            entry = _alike(Reasoning, part, number)
         case ToolCall():
             entry = ToolCallPiece(
                 calls, part.id, part.name, part.arguments, True, part.custom, part.signature, part.item_id
@@ -252,3 +252,9 @@ def _entry(part: Block, number: int, calls: int) -> tuple[Entry, str | None]:
         case _:
             raise TypeError(f"{type(part).__name__} is not part of an answer")
     return entry, part.origin
+
+
+def _alike(kind: type[Text | Reasoning], part: Block, number: int) -> Text | Reasoning:
+    """The piece that says all that the block does."""
+    shared = set(kind.__struct_fields__).intersection(part.__struct_fields__)
+    return kind(**{name: getattr(part, name) for name in shared}, block=number)

@@ -43,8 +43,24 @@ class Flight:
     nobody reads any more.
     """
 
-    __slots__ = ("_base", "_bytes", "_lock", "_sizes", "chunks", "error", "keep_going", "max_bytes", "over", "readers",
-                 "response", "settling", "streamed", "stop", "streams", "wake")  # fmt: skip
+    __slots__ = (
+        "_base",
+        "_bytes",
+        "_lock",
+        "_sizes",
+        "chunks",
+        "error",
+        "keep_going",
+        "max_bytes",
+        "over",
+        "readers",
+        "response",
+        "settling",
+        "stop",
+        "streamed",
+        "streams",
+        "wake",
+    )  # fmt: skip
 
     def __init__(self, *, streams: bool, keep_going: bool, max_bytes: int = MAX_BYTES) -> None:
         self.wake: Callable[[], None] = _nobody
