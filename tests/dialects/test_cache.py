@@ -118,7 +118,7 @@ def test_no_place_for_a_mark(provider: str) -> None:
 def test_cache_control_of_a_dict() -> None:
     """Dicts may have the mark as the providers that take it do."""
     part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    tool = {"name": "now", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral"}}
+    tool = {"name": "now", "input_schema": {"type": "object", "properties": {}}, "cache_control": {"type": "ephemeral"}}
     plan = LLMClient.create("anthropic", MODELS["anthropic"], "k").plan("x", tools=[tool])
     assert (plan.body or {})["tools"] == [tool]
     message = Message.from_dict({"role": "user", "content": [part]})

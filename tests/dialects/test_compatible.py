@@ -12,7 +12,10 @@ from miiflow_llm.schema.tools import Tool
 URL = "http://127.0.0.1:8080/v1"
 FORM = {
     "type": "object",
-    "properties": {"name": {"type": "string", "maxLength": 8, "pattern": "^[A-Z]"}, "tags": {"type": "array"}},
+    "properties": {
+        "name": {"type": "string", "maxLength": 8, "pattern": "^[A-Z]"},
+        "tags": {"type": "array", "items": {}},
+    },
     "required": ["name"],
 }
 

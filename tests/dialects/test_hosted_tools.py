@@ -93,7 +93,7 @@ def test_functions_are_none(tool: dict[str, Any]) -> None:
 @pytest.mark.parametrize("tool", [{}, {"description": {}}, {"colour": "red"}], ids=str)
 def test_neither(tool: dict[str, Any]) -> None:
     """What is neither a function nor a provider's tool is an error."""
-    with pytest.raises(ConfigurationError, match="needs name"):
+    with pytest.raises(ConfigurationError, match="a tool"):
         LLMClient.create("mistral", "mistral-small-latest", "k").plan("x", tools=[tool])
 
 

@@ -116,7 +116,7 @@ def starred(*args: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(bare, "no type annotation"), (starred, "by name"), (3, "no tool"), ({"x": 1}, "name, description")],
+    [(bare, "no type annotation"), (starred, "by name"), (3, "not a tool"), ({"x": 1}, "no 'x'")],
 )
 def test_no_tool(value: Any, words: str) -> None:
     """What cannot be a tool says why."""
@@ -167,7 +167,7 @@ def test_forms() -> None:
     """A function, a decorated one, dicts and types are all tools."""
     openai = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
     assert as_tool(openai).description == "d"
-    assert as_tool({"name": "g", "input_schema": {"type": "object"}}).parameters == {"type": "object"}
+    assert as_tool({"name": "g", "input_schema": {"type": "object"}}).parameters == {"type": "object", "properties": {}}
     assert as_tool(Place).parameters["properties"]["port"] == {"type": "string"}
     assert as_tool(tide) is tide
     assert tool("other", "words")(bare_typed).name == "other"

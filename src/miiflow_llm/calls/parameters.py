@@ -114,6 +114,8 @@ def _converted(given: dict[str, Any]) -> dict[str, Any]:
         out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(_listed("stop", out["stop"], "strings"))
     if "tools" in out:
         out["tools"] = _tools(out["tools"]) or None
+    if out.get("tool_choice") is not None:
+        out["tool_choice"] = _choice(out["tool_choice"])
     _choose_among_tools(out)
     if out.get("logprobs") is False and out.get("top_logprobs") is not None:
         raise ConfigurationError("top_logprobs asks for logprobs, logprobs=False for none: leave one of them out")
@@ -145,6 +147,19 @@ def _listed(name: str, value: Any, what: str) -> Sequence[Any]:
     return [*value]
 
 
+def _choice(choice: Any) -> Any:
+    """The choice as a word or a tool's name; providers' own dicts and the tool itself are taken too."""
+    if isinstance(choice, Mapping):
+        inner = choice.get("function") or choice.get("custom") or choice
+        kind = choice.get("type")
+        if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):
+            return inner["name"]
+        if kind in ("auto", "none", "required", "any"):
+            return "required" if kind == "any" else kind
+        raise ConfigurationError(f"tool_choice={choice!r}: give 'auto', 'none', 'required' or a tool's name")
+    return getattr(choice, "name", None) or getattr(choice, "__name__", choice)
+
+
 def _choose_among_tools(out: dict[str, Any]) -> None:
     """See that the choice is one of the tools; what is said of tools is not sent if there are none.
 
@@ -167,18 +182,6 @@ def _choose_among_tools(out: dict[str, Any]) -> None:
 
 
 def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
-    from ..schema.tools import as_tool, hosted_tool
+    from ..schema.tools import as_specs
 
-    specs = []
-    for tool in _listed("tools", tools, "tools"):
-        found = tool if isinstance(tool, ToolSpec) else hosted_tool(tool) or as_tool(tool)
-        specs.append(
-            found
-            if isinstance(found, ToolSpec)
-            else ToolSpec(found.name, found.description, found.parameters, found.strict or None, found.cache)
-        )
-    names = [spec.name for spec in specs if not isinstance(spec, HostedTool)]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise ConfigurationError(f"tools: two are named {twice!r}")
-    return specs
+    return as_specs(_listed("tools", tools, "tools"))

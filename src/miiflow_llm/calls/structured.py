@@ -18,9 +18,11 @@ from ..core.request import ChatRequest, OutputSchema, ToolSpec
 from ..core.response import ChatResponse, StreamChunk
 from ..schema.conform import conformed
 from ..schema.json_in_text import DraftFilter, answers_in, holds_json_alone, without_draft
+from ..schema.mended import mended
 from ..schema.of_type import name_of, schema_of, wrap_root
 from ..schema.open_objects import open_object
 from ..schema.partial_json import NOTHING, PartialJSON
+from ..schema.response_formats import response_format
 from ..schema.shape import SchemaShape
 from ..schema.subset import can_say
 from ..schema.to_type import decode_as
@@ -41,6 +43,8 @@ class Shape(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
     unwrap: str | None
     strict: bool = True
+    is_any: bool = False
+    """Whether any JSON object will do."""
 
     @property
     def openers(self) -> str:
@@ -56,7 +60,14 @@ class Shape(msgspec.Struct, frozen=True):
         """
         if isinstance(type_, OutputSchema):
             return cls(type_.schema, type_.name, schema_of(type_.schema), None, type_.strict)
-        schema, unwrap = wrap_root(schema_of(type_))
+        asked_for = response_format(type_)
+        if asked_for is not None and asked_for.schema is None:
+            return cls({}, asked_for.name, {"type": "object"}, None, strict=False, is_any=True)
+        type_ = type_ if asked_for is None else asked_for.schema
+        found = schema_of(type_)
+        schema, unwrap = wrap_root(mended(found, "schema") if isinstance(type_, dict) else found)
+        if asked_for is not None:
+            return cls(type_, asked_for.name, schema, unwrap, asked_for.strict)
         return cls(type_, name_of(type_), schema, unwrap)
 
 
@@ -66,10 +77,12 @@ def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatReq
     The prompt is the way where the model's own cannot be gone: its field cannot say this schema, or is refused beside
     tools, or the tool cannot be forced or would stand beside others.
     """
+    if shape.is_any and "json_mode" in parameters(dialect) and refusal(dialect, request, "json_mode") is None:
+        return msgspec.structs.replace(request, json_mode=True), "native"
     # A strict wire closes every object, and one with free names closed could only be empty.
     strict = shape.strict and open_object(shape.schema, anything=True) is None
     output = OutputSchema(shape.name, shape.schema, strict)
-    mode = _way(request, output, dialect)
+    mode = "prompt" if shape.is_any else _way(request, output, dialect)
     if mode == "native":
         return msgspec.structs.replace(request, schema=output), mode
     if mode == "tool":

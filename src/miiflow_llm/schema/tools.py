@@ -6,23 +6,26 @@ The schema comes from the annotations through msgspec, the descriptions from the
 from __future__ import annotations
 
 import copy
+import difflib
 import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ParamSpec, TypeVar, get_args, get_origin, overload
 
 import anyio.to_thread
 import msgspec
 
 from ..core.exceptions import ConfigurationError, ParsingError
+from ..core.legal_keys import check_keys
 from ..core.messages import Cache
-from ..core.request import HostedTool
+from ..core.request import HostedTool, ToolSpec
 from .annotations import notes_of
 from .conform import conformed
 from .docstrings import described
 from .members import Member, as_member, struct_of, values_of
+from .mended import mended_parameters
 from .of_type import name_of, schema_of
 from .pydantic_types import is_pydantic
 from .readable import readable
@@ -32,8 +35,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
-_OURS = frozenset(("name", "description", "parameters"))
+_SCHEMAS = ("parameters", "input_schema", "inputSchema")
+"""The key of a function's schema, as OpenAI, Anthropic and MCP call it."""
+_OURS = frozenset(("name", "description", *_SCHEMAS))
 """Keys of a function as a dict."""
+_OF_MCP = ("title", "annotations", "outputSchema", "icons", "execution", "meta", "_meta")
+"""What MCP says of a tool to those who show and run it; no model is told."""
 
 
 class Tool:
@@ -60,7 +67,7 @@ class Tool:
             raise ConfigurationError(f"tool name {name!r}: 1 to 128 letters, digits and '_.:/-'")
         self.name = name
         self.description = description
-        self.parameters = schema_of(dict(parameters or {"type": "object", "properties": {}}))
+        self.parameters = mended_parameters(parameters, f"tool {name!r}")
         self.strict = strict
         self.cache = cache
         self.function = function
@@ -178,21 +185,24 @@ def tool(name: Any = None, description: str | None = None, *, strict: bool = Fal
 
 
 def as_tool(value: Any) -> Tool:
-    """A tool of what users write: a `Tool`, a typed function, an OpenAI-style dict, or a type as a schema alone.
+    """A tool of what users write: a `Tool`, a typed function, a type as a schema alone, or a dict as OpenAI's,
+    Anthropic's or MCP's APIs have it; of MCP's the name, the description and `inputSchema` are what models are told.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: it is none of these, or a dict with a key that is not known.
     """
     if isinstance(value, Tool):
         return value
     if isinstance(value, Mapping):
         return _from_dict(value)
+    if isinstance(named := getattr(value, "inputSchema", None), Mapping) and not isinstance(value, type):
+        return Tool(value.name, value.description or getattr(value, "title", None) or "", named)
     if isinstance(value, type) and (is_pydantic(value) or hasattr(value, "__annotations__")):
         words = (inspect.getdoc(value) or "").partition("\n")[0]
         return Tool(name_of(value), words, schema_of(value), arguments_type=value)
     if callable(value):
         return Tool.from_function(value)
-    raise ConfigurationError(f"{value!r} is no tool: a function, a Tool, a schema dict or a type is needed")
+    raise ConfigurationError(f"{value!r} is not a tool: a function, a Tool, a dict with its name or a type is needed")
 
 
 def hosted_tool(value: Any) -> HostedTool | None:
@@ -203,21 +213,61 @@ def hosted_tool(value: Any) -> HostedTool | None:
     """
     if isinstance(value, HostedTool):
         return value
-    if not isinstance(value, Mapping) or "function" in value or "input_schema" in value:
+    if not isinstance(value, Mapping) or not value.keys().isdisjoint(("function", *_SCHEMAS[1:])):
         return None
     kind = value.get("type")
     bare = bool(value) and all(isinstance(inner, Mapping) and key not in _OURS for key, inner in value.items())
+    if bare and len(value) == 1 and difflib.get_close_matches(next(iter(value)), ["function"]):
+        return None  # a slip of the pen, which `as_tool` tells
     own = isinstance(kind, str) and kind != "function"
     return HostedTool("", payload=dict(value)) if own or bare else None
 
 
+def as_specs(tools: Iterable[Any]) -> list[ToolSpec]:
+    """The tools as a request declares them; what each may be, `as_tool` and `hosted_tool` say.
+
+    Raises:
+        ConfigurationError: one is not a tool, or two have one name; the error says which.
+    """
+    specs = [_spec(tool, f"tools[{at}]") for at, tool in enumerate(tools)]
+    names = [spec.name for spec in specs if not isinstance(spec, HostedTool)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigurationError(f"tools: two are named {twice!r}")
+    return specs
+
+
+def _spec(tool: Any, place: str) -> ToolSpec:
+    try:
+        if isinstance(tool, ToolSpec) and tool.parameters:
+            return msgspec.structs.replace(tool, parameters=mended_parameters(tool.parameters, f"tool {tool.name!r}"))
+        found = tool if isinstance(tool, ToolSpec) else hosted_tool(tool) or as_tool(tool)
+    except ConfigurationError as error:
+        error.message = f"{place}: {error.message}"
+        raise
+    if isinstance(found, ToolSpec):
+        return found
+    return ToolSpec(found.name, found.description, found.parameters, found.strict or None, found.cache)
+
+
 def _from_dict(value: Mapping[str, Any]) -> Tool:
     inner = value.get("function", value)
-    if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+    if inner is not value:
+        check_keys(value, ("type", "function", "cache_control"), "", "a tool with a function")
+    if not isinstance(inner, Mapping):
+        raise ConfigurationError(f"a tool's function is a dict with name and parameters, not a {type(inner).__name__}")
+    beside = _OF_MCP if "inputSchema" in inner else ()
+    check_keys(inner, (*_OURS, *_SCHEMAS, "type", "function", "strict", "cache_control", *beside), "", "a tool")
+    if not isinstance(inner.get("name"), str):
         raise ConfigurationError("a tool as a dict needs name, description and parameters")
-    parameters = inner.get("parameters", inner.get("input_schema"))
-    strict, cache = bool(inner.get("strict")), bool(value.get("cache_control"))
-    return Tool(inner["name"], inner.get("description") or "", parameters, strict=strict, cache=cache)
+    given = [key for key in _SCHEMAS if inner.get(key) is not None]
+    if len(given) > 1:
+        raise ConfigurationError(f"tool {inner['name']!r}: {' and '.join(given)} say the same; give one of them")
+    words = inner.get("description") or (inner.get("title") if beside else None) or ""
+    mark = value.get("cache_control")
+    cache = mark.get("ttl", True) if isinstance(mark, Mapping) else bool(mark)
+    parameters = inner[given[0]] if given else None
+    return Tool(inner["name"], words, parameters, strict=bool(inner.get("strict")), cache=cache)
 
 
 def _told_of(function: Callable[..., Any]) -> Callable[..., Any]:
