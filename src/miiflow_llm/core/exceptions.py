@@ -9,6 +9,8 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any, Literal
 
+from .plain import plain_values
+
 if TYPE_CHECKING:
     from .messages import Message
     from .response import Attempt, ChatResponse
@@ -49,6 +51,10 @@ class MiiflowLLMError(Exception):
     def __str__(self) -> str:
         target = "/".join(name for name in (self.provider, self.model) if name)
         return f"{target}: {self.message}" if target else self.message
+
+    def to_dict(self, *, raw: bool = False) -> dict[str, Any]:
+        """Its type and what it says, as plain values that JSON has; `raw` adds a provider's bytes as text."""
+        return {"type": type(self).__name__, **plain_values(self.__dict__, raw=raw)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, dict(self.__dict__))

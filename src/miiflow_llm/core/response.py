@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from .messages import Message, ToolCall
+from .plain import plain_struct
 from .price import Cost
 from .transcript import Transcript
 from .usage import TokenCount
@@ -58,6 +59,10 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     restarted: bool = False
     _log: Transcript | None = None
     _seen: int = 0
+
+    def to_dict(self, *, raw: bool = False) -> dict[str, Any]:
+        """What this chunk says, as plain values that JSON has; `raw` adds the frame's payload as text."""
+        return plain_struct(self, raw=raw, defaults=False)
 
     @property
     def content(self) -> str:
@@ -151,6 +156,10 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     cache: Cached | None = None
     saved: Cost | None = None
     call_id: str | None = None
+
+    def to_dict(self, *, raw: bool = False) -> dict[str, Any]:
+        """Every field as plain values that JSON has; `raw` adds the body of the answer as text."""
+        return plain_struct(self, raw=raw)
 
     @property
     def content(self) -> str:

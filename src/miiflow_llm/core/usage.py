@@ -33,6 +33,10 @@ class TokenCount(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
+    def to_dict(self) -> dict[str, int | None]:
+        """Plain values that JSON has; what was not reported is `None`."""
+        return msgspec.structs.asdict(self)
+
     def __add__(self, other: TokenCount) -> TokenCount:
         """The sum field by field; a field that neither side reports stays `None`."""
         if not isinstance(other, TokenCount):
