@@ -206,3 +206,29 @@ def test_max_retries_is_a_number(wrong: Any) -> None:
     """A number of retries from 0 up."""
     with pytest.raises(ConfigurationError, match="max_retries"):
         LLMClient.create("openai", "m", "k", max_retries=wrong)
+
+
+def empty() -> httpx.Response:
+    """An answer that says nothing: whole, or as a stream's server sends it."""
+    return httpx.Response(200, json={"choices": [{"message": {"content": ""}, "finish_reason": None}]})
+
+
+@pytest.mark.parametrize(("stream", "sync"), EVERYWHERE)
+def test_an_answer_that_says_nothing(*, stream: bool, sync: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """It is an error streamed and whole, keeps what there was, and is not asked for again in silence."""
+    (served,) = outcomes(Server(1, empty), 1, stream=stream, sync=sync)
+    assert served == ["ServiceUnavailableError", None]
+    assert "attempt 1 was answered, but with ServiceUnavailableError; asking again" in caplog.text
+    (error,) = outcomes(Server(9, empty), 1, stream=stream, sync=sync)
+    assert isinstance(error, ServiceUnavailableError)
+    assert error.partial is not None
+    assert len(error.attempts) == 3
+
+
+@pytest.mark.parametrize(("stream", "sync"), EVERYWHERE)
+def test_a_failure_without_an_answer_is_tried_again_quietly(
+    *, stream: bool, sync: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody pays for it, and the attempts tell of it."""
+    outcomes(Server(1, unavailable), 1, stream=stream, sync=sync)
+    assert caplog.text == ""

@@ -37,6 +37,8 @@ from .target import Target
 
 log = logging.getLogger("miiflow_llm")
 
+_OK = 200
+
 ERROR_BODY_SECONDS = 10.0
 """How long the body of an error is waited for: its status alone says enough."""
 
@@ -144,6 +146,9 @@ class Exchange:
                 error.args = (error.message,)
             raise self.settled(error)
         self._waited = wait * 1000
+        if self.attempts[-1].status == _OK:  # what was answered may be paid for
+            number, why = len(self.attempts), type(error).__name__
+            log.warning("%s: attempt %d was answered, but with %s; asking again", self.name, number, why)
         self.after_stale = isinstance(error, NetworkError) and error.stale_connection
         return wait
 
