@@ -281,6 +281,62 @@ def check(
     return run(base_url, model, key_env, timeout, env_file, as_json=as_json)
 
 
+@app.command("bulk", epilog=EPILOG)
+@command
+def bulk(
+    prompts: Annotated[Path, typer.Argument(help="A .jsonl, .csv, .parquet or text file, a prompt a line.")],
+    answers: Annotated[Path, typer.Argument(help="The .jsonl file to write, in the order of the prompts.")],
+    model: Model = None,
+    route: Route = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    schema: SchemaFile = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    reasoning: Reasoning = None,
+    parameters: Settings = "{}",
+    journal: Annotated[Path | None, typer.Option("--journal", help="By default beside the answers.")] = None,
+    concurrency: Annotated[str, typer.Option("--concurrency", help="A number, or auto.")] = "auto",
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed before.")] = False,
+    env_file: EnvFile = ".env",
+) -> int:
+    """Ask every prompt of a file. Broken off at any moment, the same command goes on where it was.
+
+    Exits with 1 if a prompt has failed.
+    """
+    from .bulk import Job
+    from .bulk import bulk as run
+
+    ask = _ask(
+        model=model,
+        route=route,
+        config=config,
+        base_url=base_url,
+        dialect=dialect,
+        images=(),
+        schema=schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        reasoning=reasoning,
+        parameters=parameters,
+        env_file=env_file,
+    )
+    job = Job(prompts=prompts, answers=answers, journal=journal, concurrency=concurrency, retry_failed=retry_failed)
+    return run(ask, job)
+
+
+@app.command("bulk-report", epilog=EPILOG)
+@command
+def bulk_report(
+    journal: Annotated[Path, typer.Argument(help="The journal of a job.")], as_json: AsJson = False
+) -> None:
+    """Say how far a bulk job is: done, failed, tokens, rate and latencies, while it runs or after."""
+    from .bulk import report as run
+
+    run(journal, as_json=as_json)
+
+
 trial = typer.Typer(help="Look at trials.", no_args_is_help=True)
 app.add_typer(trial, name="trial")
 

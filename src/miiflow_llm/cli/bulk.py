@@ -1,0 +1,157 @@
+"""The command `bulk`: a file of prompts in, a file of answers out, and a journal that survives what breaks it off."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from ..bulk import Bulk, BulkProgress, BulkResult, Journal
+from ..client.async_client import LLMClient
+from ..client.chat import Chat
+from ..core.exceptions import ConfigurationError
+from .asking import Ask
+from .ending import FAILED, say
+from .output import write, write_json
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """The options of the command."""
+
+    prompts: Path
+    answers: Path
+    journal: Path | None = None
+    concurrency: str = "auto"
+    retry_failed: bool = False
+
+
+def bulk(ask: Ask, job: Job) -> int:
+    """Ask every prompt that is not done, and write all answers in the order of the prompts.
+
+    Raises:
+        ConfigurationError: nothing can be asked, or the journal is that of other prompts.
+    """
+    concurrency: int | str = int(job.concurrency) if job.concurrency.isdecimal() else job.concurrency
+    settings = {name: value for name, value in ask.settings().items() if name != "timeout"}
+    journal = job.journal or job.answers.with_suffix(".sqlite")
+    failed = anyio.run(_run, ask, job, journal, concurrency, settings)
+    say(f"{job.answers}: written; the journal is {journal}")
+    return FAILED if failed else 0
+
+
+async def _run(ask: Ask, job: Job, journal: Path, concurrency: int | str, settings: Mapping[str, Any]) -> int:
+    bar = _Bar()
+    made = Bulk(asked(ask), journal=journal, concurrency=concurrency, on_progress=bar.show, parameters=settings)
+    async with made.client, made, made.run(job.prompts, retry_failed=job.retry_failed) as results:
+        async for _ in results:
+            pass
+        bar.end()
+        return _write(made, job.answers)
+
+
+def asked(ask: Ask) -> Chat:
+    """What to ask: the route or trial that was named, or a client.
+
+    Raises:
+        ConfigurationError: as by `Ask.client`.
+    """
+    if ask.route is not None:
+        from ..routing import Router
+
+        return Router.from_config(ask.config, ask.route)
+    provider, model = ask.chosen()
+    if provider is None or ask.configured:
+        return LLMClient.from_config(ask.config, provider, model)
+    return LLMClient.create(provider, model, base_url=ask.base_url, dialect=ask.dialect)
+
+
+def _write(made: Bulk, path: Path) -> int:
+    """Write every result, a line each, in one go: a reader never meets half a file. How many failed."""
+    failed, half = 0, path.with_name(f".{path.name}.part")
+    try:
+        with half.open("wb") as file:
+            for result in made.results():
+                failed += result.error is not None
+                file.write(msgspec.json.encode(_line(result)) + b"\n")
+        half.replace(path)
+    except OSError as reason:
+        raise ConfigurationError(f"{path} cannot be written: {reason.strerror}") from None
+    return failed
+
+
+def _line(result: BulkResult) -> dict[str, Any]:
+    answer = result.response
+    line: dict[str, Any] = {"number": result.number, "key": result.key}
+    if answer is not None:
+        line |= {
+            "text": answer.content,
+            "tool_calls": answer.tool_calls or None,
+            "finish_reason": answer.finish_reason,
+            "model": answer.model,
+            "usage": answer.usage,
+        }
+    line |= {"error": result.error, "maybe_billed_twice": result.maybe_billed_twice or None}
+    return {name: value for name, value in line.items() if value is not None}
+
+
+class _Bar:
+    """One line on a terminal that says how far it is; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._shows = sys.stderr.isatty()
+        self._shown = False
+
+    def show(self, progress: BulkProgress) -> None:
+        """Draw the line again."""
+        if not self._shows:
+            return
+        rate = progress.tokens / progress.seconds if progress.seconds else 0.0
+        words = (
+            f"{progress.done:,} done, {progress.failed:,} failed, {progress.in_flight} of {progress.limit} on their "
+            f"way, {rate:,.0f} tokens/s"
+        )
+        sys.stderr.write(f"\r\x1b[K{words}")
+        sys.stderr.flush()
+        self._shown = True
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._shown:
+            sys.stderr.write("\n")
+
+
+def report(path: Path, *, as_json: bool) -> None:
+    """How far a job is, from its journal.
+
+    Raises:
+        ConfigurationError: there is no such journal.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: there is no such journal")
+    journal = Journal(path)
+    counts, line = journal.counts(), journal.timeline()
+    journal.close()
+    seconds = line[-1][0] - line[0][0] if len(line) > 1 else 0.0
+    latencies = sorted(ms for _, _, ms, _ in line if ms is not None)
+    found = {
+        "done": counts.done,
+        "failed": counts.failed,
+        "on_their_way": counts.sent,
+        "tokens": counts.tokens,
+        "seconds": round(seconds, 1),
+        "a_second": round(len(line) / seconds, 2) if seconds else None,
+        "p50_ms": latencies[len(latencies) // 2] if latencies else None,
+        "p95_ms": latencies[int(len(latencies) * 0.95)] if latencies else None,
+    }
+    if as_json:
+        write_json(found)
+    else:
+        write(
+            "".join(
+                f"{name.replace('_', ' '):14} {value if value is not None else '-'}\n" for name, value in found.items()
+            )
+        )
