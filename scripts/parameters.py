@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from miiflow_llm.calls.parameters import OF_THE_CLIENT
 from miiflow_llm.core.request import OF_A_CALL, declared
 from miiflow_llm.web.body import ChatBody
 
@@ -22,6 +23,7 @@ FOR_BROWSERS = {
 def table() -> str:
     """A row for each parameter: its name and its words."""
     rows = [f"| `{one.name}` | {one.words} |" for one in map(declared, OF_A_CALL)]
+    rows += [f"| `{name}` | {words} |" for name, words in OF_THE_CLIENT.items()]
     return "\n".join(["| parameter | |", "|---|---|", *rows]) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,24 @@ class Script:
         self.requests.append(msgspec.json.decode(request.content))
         capture = self.captures[min(len(self.requests), len(self.captures)) - 1]
         headers = {"content-type": capture.content_type}
-        return httpx.Response(capture.status, headers=headers, content=capture.body)
+        return httpx.Response(capture.status, headers=headers, stream=Pieces(capture.body))
+
+
+class Pieces(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """A body that comes frame by frame, each in a read of its own."""
+
+    def __init__(self, body: bytes) -> None:
+        self._pieces = [piece + b"\n\n" for piece in body.split(b"\n\n")] if b"\n\n" in body else [body]
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 def play(

@@ -29,6 +29,8 @@ from miiflow_llm.replay.fake import FakeError
 
 from .driving import PLAYERS, PROVIDERS, Script, play
 
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # trio's, of httpx's own
+
 WAYS = [(player, streaming) for player in PLAYERS for streaming in (False, True)]
 EVERY = pytest.mark.parametrize(("player", "streaming"), WAYS)
 

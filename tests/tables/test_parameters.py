@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from miiflow_llm import LLMClient
-from miiflow_llm.calls.parameters import NAMES, Parameters
+from miiflow_llm.calls.parameters import NAMES, OF_THE_CLIENT, Parameters
 from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.core.messages import Message
 from miiflow_llm.core.request import OF_A_CALL, PARAMETERS, ChatRequest, OutputSchema, ToolSpec, declared
@@ -63,7 +63,8 @@ NO_ATTRIBUTE = {
 def test_keyword_arguments() -> None:
     """The keyword arguments of a call are the parameters, of the same types."""
     hints = get_type_hints(Parameters)
-    assert set(NAMES) == set(OF_A_CALL) == set(VALUES)
+    assert set(OF_A_CALL) == set(VALUES)
+    assert set(NAMES) == {*OF_A_CALL, *OF_THE_CLIENT}
     for name in OF_A_CALL:
         assert name in WIDER or hints[name] == declared(name).type | None, name
 

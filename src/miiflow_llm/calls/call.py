@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from ..core.exceptions import ParsingError
+from ..core.messages import Message
 from ..core.request import ChatRequest, Plan
 from ..core.response import ChatResponse
 from ..core.timeout import Timeout
+from ..core.usage import TokenCount
 from ..tables import Structured
 from ..wire.decode.headers import rate_limit, request_id
 from ..wire.encode.tool_names import callers_names
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
     from .structured import Shape, ShapeReader
 
 
+_WRONG = (
+    "That answer does not follow the schema: {reason}. Answer again, with the whole corrected JSON and nothing else."
+)
 _WAYS = {"tool": "through a tool that must be called", "prompt": "in words of the prompt"}
 
 
@@ -27,7 +35,14 @@ class Call(Exchange):
 
     request: ChatRequest
 
-    def __init__(self, setup: Setup, request: ChatRequest, timeout: Timeout | None, shape: Shape | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        request: ChatRequest,
+        timeout: Timeout | None,
+        shape: Shape | None = None,
+        retries_on_parse: int = 0,
+    ) -> None:
         route = setup.target.route(request.model)
         self.shape = shape
         self.mode: Structured | None = None
@@ -36,6 +51,8 @@ class Call(Exchange):
 
             request, self.mode = asked(request, shape, route.engine.dialect)
         self.request = request
+        self._tries_left = retries_on_parse
+        self._usage = TokenCount()
         self._names = callers_names(route.engine.dialect, request)
         super().__init__(setup, route.engine, request.model, planned(setup, route, request), timeout)
         if self.mode in ("tool", "prompt"):
@@ -66,12 +83,37 @@ class Call(Exchange):
 
         return ShapeReader(self.shape)
 
+    def asks_again(self, response: ChatResponse, reader: ShapeReader) -> bool:
+        """Whether an answer that is whole is asked for once more, since it does not follow the caller's type.
+
+        Then the request tells the model what is wrong with it.
+        """
+        if self._tries_left < 1 or response.finish_reason in ("length", "content_filter"):
+            return False
+        try:
+            reader.finish(response)
+        except ParsingError as error:
+            self._tries_left -= 1
+            self._ask_again(response, error)
+            return True
+        return False
+
+    def _ask_again(self, response: ChatResponse, error: ParsingError) -> None:
+        self.note_failure(error)
+        self.attempts[-1].usage = response.usage
+        self._usage += response.usage
+        told = Message.user(_WRONG.format(reason=error.message))
+        messages = [*self.request.messages, response.message, told]
+        self.request = msgspec.structs.replace(self.request, messages=messages)
+        self.plan = planned(self.setup, self.setup.target.route(self.request.model), self.request)
+
     def finished(self, response: ChatResponse, headers: Mapping[str, str]) -> ChatResponse:
         """The response, completed with what is known beside the body, and counted."""
         named = self.engine.dialect.response_headers
         attempt = self.attempts[-1]
         attempt.total_ms = self._since(self.began)
         response.attempts = self.attempts
+        response.usage = self._usage + response.usage if self._usage else response.usage
         response.request_id = request_id(headers, named) or response.request_id
         response.rate_limit = rate_limit(headers, named)
         response.latency_ms = self._since(self.started)

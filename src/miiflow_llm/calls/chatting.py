@@ -23,7 +23,7 @@ async def chat(player: Player, call: Call) -> ChatResponse:
         call.abandoned()
         raise
     reader = call.shape_reader()
-    if reader is not None:
+    if reader is not None and response.structured_output is None:
         reader.finish(response)
     return response
 
@@ -35,5 +35,7 @@ async def _response(player: Player, call: Call) -> ChatResponse:
             response = call.read_whole(body)
         except MiiflowLLMError as error:
             await again(player, call, error)
-        else:
+            continue
+        reader = call.shape_reader()
+        if reader is None or not call.asks_again(response, reader):
             return call.finished(response, answer.headers)

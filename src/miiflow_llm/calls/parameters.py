@@ -39,6 +39,7 @@ class CommonParameters(TypedDict, total=False):
     metadata: Mapping[str, str] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
+    retries_on_parse: int | None
 
 
 class ToolParameters(CommonParameters, total=False):
@@ -54,9 +55,14 @@ class Parameters(ToolParameters, total=False):
 
 
 NAMES = tuple(get_type_hints(Parameters))
+OF_THE_CLIENT = {
+    "retries_on_parse": "How often an answer that does not follow `schema` is asked for again, told what is wrong."
+}
+"""Parameters that no provider hears of."""
 Parameters.__doc__ = "\n".join(
     ["The settings of one call, all optional; `None` is the same as not said.", ""]
     + [f"{one.name}: {one.words}" for one in map(declared, OF_A_CALL)]
+    + [f"{name}: {words}" for name, words in OF_THE_CLIENT.items()]
 )
 _NOT_TAKEN = {
     "n": "one call is one answer; make several calls",
@@ -90,6 +96,7 @@ def build_request(
     for name in parameters:
         if name not in NAMES:
             raise ConfigurationError(_unknown(name), provider=provider, model=model)
+    _check_tries(given.pop("retries_on_parse", 0), given.get("schema"))
     chosen = given.pop("model", None) or model
     if not chosen or not isinstance(chosen, str):
         raise ConfigurationError("no model: pass model=... to create() or to the call", provider=provider)
@@ -98,6 +105,13 @@ def build_request(
     except ConfigurationError as error:
         error.provider, error.model = provider, chosen
         raise
+
+
+def _check_tries(number: object, schema: object) -> None:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise ConfigurationError(f"retries_on_parse={number!r}: a whole number, 0 or more")
+    if number and schema is None:
+        raise ConfigurationError("retries_on_parse asks again for answers that do not follow a schema: pass schema too")
 
 
 def _unknown(name: str) -> str:

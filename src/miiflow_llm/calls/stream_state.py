@@ -42,6 +42,7 @@ class StreamState:
         "_phase",
         "_reader",
         "_response",
+        "_restarts",
         "_resumed",
         "_shape",
         "_shown",
@@ -73,6 +74,7 @@ class StreamState:
         self._idle = call.timeout.idle
         self._deadline: float | None = None
         self._resumed = False
+        self._restarts = False
         self._since = 0.0
         self._shown: float | None = None
         self._output = 0
@@ -154,6 +156,8 @@ class StreamState:
         if self._shape is not None:
             for chunk in chunks:
                 self._shape.read(chunk)
+        if self._restarts and chunks:
+            chunks[0].restarted, self._restarts = True, False
         self.ready.extend(chunks)
         self.error, self.ended = reader.error, reader.ended
         if reader.fold.output != self._output:
@@ -174,23 +178,34 @@ class StreamState:
         self._resumed = True
 
     def settle(self, headers: Mapping[str, str]) -> None:
-        """The answer is whole: make the response of it, of the caller's type where one was asked for."""
+        """The answer is whole: make the response of it, of the caller's type where one was asked for.
+
+        If it is not of that type and may be asked for again, the next attempt begins anew.
+        """
         assert self._reader is not None  # noqa: S101  an answer that ended had begun
+        response = self._reader.response()
+        if self._shape is not None and self.call.asks_again(response, self._shape):
+            self.ready.clear()
+            self._restarts, self.given, self.ended = self._restarts or self.given, False, False
+            self.dropped()
+            return
         self.over = True
-        self._response = self.call.finished(self._reader.response(), headers)
+        self._response = self.call.finished(response, headers)
         if self._shape is not None:
             self._give_shape(self._shape, self._response)
 
     def _give_shape(self, reader: ShapeReader, response: ChatResponse) -> None:
         """Put the value of the caller's type on the last chunk; where there is none, raise in its stead."""
         try:
-            value = reader.finish(response)
+            value = response.structured_output
+            value = reader.finish(response) if value is None else value
         except ParsingError as error:
             error.attempts = self.call.attempts
             self.ready.pop()
             self._mismatch = error
         else:
-            self.ready[-1].structured_output = value
+            last = self.ready[-1]
+            last.structured_output, last.usage = value, response.usage
 
     def exhausted(self) -> bool:
         """Whether the iteration is over.

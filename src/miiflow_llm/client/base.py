@@ -250,7 +250,8 @@ class BaseClient(Generic[HttpClient]):
     ) -> Call:
         given = {**self._defaults, **{name: value for name, value in parameters.items() if value is not None}}
         request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
-        return Call(self._setup, request, limits_of(timeout), _shape(given.get("schema")))
+        tries = given.get("retries_on_parse", 0)
+        return Call(self._setup, request, limits_of(timeout), _shape(given.get("schema")), tries)
 
     async def _warm_up(self) -> None:
         self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})

@@ -40,8 +40,8 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     `raw_finish_reason` is the provider's own word. `logprobs` and `citations` are in the provider's own form. `raw`
     is the payload of the frame behind this chunk. `partial_parse` and `structured_output` are set when a schema was
     given; the former is one value that grows from chunk to chunk, so that it costs the same however long it is: copy it
-    to keep a state of it. `restarted` is true on the first chunk of an answer that begins again at another target:
-    what was shown of the one before is to be dropped.
+    to keep a state of it. `restarted` is true on the first chunk of an answer that begins again, at another target or
+    since it did not follow the schema: what was shown of the one before is to be dropped.
     """
 
     delta: str = ""
