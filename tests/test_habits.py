@@ -83,7 +83,7 @@ ENGLISH = {
     "client": 13,
     "core": 30,
     "dialects": 7,
-    "docs": 9,
+    "docs": 8,
     "http": 26,
     "otel": 6,
     "prices": 0,

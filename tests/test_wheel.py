@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from miiflow_llm import __version__
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "miiflow_llm"
@@ -59,3 +62,19 @@ def test_it_is_enough(wheel: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "https://api.openai.com/v1/chat/completions\n", done.stderr
+
+
+def test_a_release_needs_its_changes() -> None:
+    """The changelog's section of the version is found, and one that is missing, empty or of another version is not."""
+    spec = importlib.util.spec_from_file_location("release", ROOT / "scripts" / "release.py")
+    assert spec is not None
+    assert spec.loader is not None
+    release = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(release)
+    changelog = "# Changelog\n\n## 1.1.0 (today)\n\n- More.\n\n## 1.0.0\n\n### Added\n\n- All.\n\n## [0.9]\n"
+    assert release.changes(changelog, "1.1.0") == "- More."
+    assert release.changes(changelog, "1.0.0") == "### Added\n\n- All."
+    for name in ("0.9", "1.0", "2.0.0"):
+        with pytest.raises(release.NotReady, match="has no section"):
+            release.changes(changelog, name)
+    assert release.version() == __version__
