@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miiflow_llm import providers
-from miiflow_llm.calls.retry import Retries, RetryBudget, worth_retrying
+from miiflow_llm.calls.retry import Bucket, Retries, RetryBudget, worth_retrying
 from miiflow_llm.calls.target import engine_for
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.wire.decode.headers import LONGEST_WAIT, seconds
@@ -270,19 +270,20 @@ def test_what_is_retried() -> None:
 def test_waits_between_attempts() -> None:
     """The provider's hint is obeyed within the caller's deadline; a budget keeps an outage from being multiplied."""
     limited = error.RateLimitError("x", retryable=True, retry_after=3.0)
-    wait = Retries(2, RetryBudget()).wait(limited, None)
-    assert wait is not None
+    wait = Retries(2, Bucket(RetryBudget())).wait(limited, None)
+    assert isinstance(wait, float)
     assert 3.0 <= wait <= 3.1
-    assert Retries(2, RetryBudget()).wait(limited, 2.0) is None
-    assert Retries(0, RetryBudget()).wait(limited, None) is None
+    assert "would pass" in str(Retries(2, Bucket(RetryBudget())).wait(limited, 2.0))
+    assert Retries(0, Bucket(RetryBudget())).wait(limited, None) == ""
     limited.retry_after = 110.0
-    long = Retries(2, RetryBudget()).wait(limited, None)
-    assert long is not None
+    long = Retries(2, Bucket(RetryBudget())).wait(limited, None)
+    assert isinstance(long, float)
     assert long >= 110.0, "nobody is asked again before the time that was named"
     limited.retry_after = 4000.0
-    assert Retries(2, RetryBudget()).wait(limited, None) is None
-    budget, down = RetryBudget(most=3), error.NetworkError("x")
-    assert [Retries(1, budget).wait(down, None) is not None for _ in range(5)] == [True, True, True, False, False]
+    assert "longer than a call waits" in str(Retries(2, Bucket(RetryBudget())).wait(limited, None))
+    bucket, down = Bucket(RetryBudget(most=3)), error.NetworkError("x")
+    waits = [Retries(1, bucket).wait(down, None) for _ in range(5)]
+    assert [isinstance(one, float) for one in waits] == [True, True, True, False, False]
     for _ in range(5):
-        budget.called()
-    assert Retries(1, budget).wait(down, None) is not None
+        bucket.called()
+    assert isinstance(Retries(1, bucket).wait(down, None), float)
