@@ -82,8 +82,8 @@ class Exchange:
 
     @property
     def name(self) -> str:
-        """`provider/model`."""
-        return f"{self.setup.target.name}/{self.model}"
+        """`provider/model`, or the provider's name for what has no model."""
+        return f"{self.setup.target.name}/{self.model}".removesuffix("/")
 
     @property
     def retries_made(self) -> int:

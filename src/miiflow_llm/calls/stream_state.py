@@ -13,6 +13,7 @@ from ..core import clock
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
 from ..core.response import ChatResponse, StreamChunk
 from ..http.answer_body import DeadlineError, ReadError
+from ..http.transport import Answer
 from ..wire.engine import StreamReader
 from .call import Call
 
@@ -89,7 +90,7 @@ class StreamState:
             raise ConfigurationError("the stream has not begun: iterate it first")
         return self._reader.response(finished=False)
 
-    def opened(self) -> None:
+    def opened(self, answer: Answer) -> None:
         """An answer has begun."""
         self._reader = self.call.reader(raw=self.raw)
         self._shape = self.call.shape_reader()

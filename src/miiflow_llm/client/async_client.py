@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
@@ -11,11 +11,15 @@ from ..calls.chatting import chat
 from ..calls.parameters import Messages, Parameters
 from ..calls.players import LoopPlayer, Player
 from ..calls.streams import ChatStream
-from ..core.response import ChatResponse, Embeddings, ModelInfo
+from ..core.response import ChatResponse, Embeddings, ModelInfo, RawResponse
 from ..core.timeout import Timeout
 from ..http.transport import Transport, TransportName
 from .base import BaseClient, limits_of
 from .from_chat import FromChat
+
+if TYPE_CHECKING:
+    from ..calls.event_streams import EventStream
+    from ..calls.raw_request import RawParts
 
 
 class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream]):
@@ -101,6 +105,43 @@ class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream]):
 
         call = self._call(messages, timeout, stream=False, parameters=parameters)
         return await endpoints.count_tokens(self._player, call)
+
+    async def request(
+        self, method: str, path: str, *, timeout: Timeout | float | None = None, **parts: Unpack[RawParts]
+    ) -> RawResponse:
+        """Ask for what no table speaks, with this client's key, deadlines, retries and hooks.
+
+        Args:
+            method: `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
+            path: joined to the base URL as it stands (`/audio/speech`), or a whole URL of the same server: the key goes
+                to no other.
+            timeout: the limits of this call; `first_output` bounds the whole body.
+            parts: `json` (any value) or `content` (bytes), `params` for the query, `headers`.
+
+        Raises:
+            ConfigurationError: the method, path or body cannot be sent.
+            MiiflowLLMError: no attempt was answered with a status of 2xx; a `ProviderError` has the status and body.
+        """
+        from ..calls.raw_request import request
+
+        return await request(self._player, self._raw(method, path, timeout, parts))
+
+    def stream_events(
+        self, method: str, path: str, *, timeout: Timeout | float | None = None, **parts: Unpack[RawParts]
+    ) -> EventStream:
+        """The server-sent events of what no table speaks, as they come; `method` and the rest are as for `request`.
+
+        What is iterated are `httpx_sse.ServerSentEvent`s; `head` of the stream has the status and headers. An attempt
+        that fails before its first event is made again. `Timeout.first_output` and `idle` bound the silence between
+        events.
+
+        Raises:
+            ConfigurationError: the method, path or body cannot be sent.
+            MiiflowLLMError: by the iteration.
+        """
+        from ..calls.event_streams import EventStream
+
+        return EventStream(self._player, self._raw(method, path, timeout, parts))
 
     async def warm_up(self) -> None:
         """Do ahead what the first call would wait for: compile the tables, make the TLS context, open a connection.

@@ -26,6 +26,7 @@ from ..wire.decode.frames import MAX_FRAME
 from ..wire.encode.request import Unsupported
 
 if TYPE_CHECKING:
+    from ..calls.raw_request import RawExchange, RawParts
     from ..calls.structured import Shape
 
 DEFAULT_TIMEOUT = Timeout()
@@ -252,6 +253,11 @@ class BaseClient(Generic[HttpClient]):
         request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
         tries = given.get("retries_on_parse", 0)
         return Call(self._setup, request, limits_of(timeout), _shape(given.get("schema")), tries)
+
+    def _raw(self, method: str, path: str, timeout: Timeout | float | None, parts: RawParts) -> RawExchange:
+        from ..calls.raw_request import RawExchange
+
+        return RawExchange(self._setup, self.model, method, path, parts, limits_of(timeout))
 
     async def _warm_up(self) -> None:
         self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})

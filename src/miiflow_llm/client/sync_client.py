@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
@@ -11,12 +11,16 @@ from ..calls.chatting import chat
 from ..calls.parameters import Messages, Parameters
 from ..calls.players import Player, ThreadPlayer, played
 from ..calls.sync_streams import SyncChatStream
-from ..core.response import ChatResponse, Embeddings, ModelInfo
+from ..core.response import ChatResponse, Embeddings, ModelInfo, RawResponse
 from ..core.timeout import Timeout
 from ..http.transport import TransportName
 from ..http.transport_sync import SyncTransport
 from .base import BaseClient, limits_of
 from .from_chat import FromSyncChat
+
+if TYPE_CHECKING:
+    from ..calls.event_streams import SyncEventStream
+    from ..calls.raw_request import RawParts
 
 
 class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream]):
@@ -99,6 +103,27 @@ class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream]):
 
         call = self._call(messages, timeout, stream=False, parameters=parameters)
         return played(endpoints.count_tokens(self._player, call))
+
+    def request(
+        self, method: str, path: str, *, timeout: Timeout | float | None = None, **parts: Unpack[RawParts]
+    ) -> RawResponse:
+        """Ask for what no table speaks, with this client's key, deadlines, retries and hooks; as `LLMClient.request`.
+
+        Raises:
+            ConfigurationError: the method, path or body cannot be sent.
+            MiiflowLLMError: no attempt was answered with a status of 2xx; a `ProviderError` has the status and body.
+        """
+        from ..calls.raw_request import request
+
+        return played(request(self._player, self._raw(method, path, timeout, parts)))
+
+    def stream_events(
+        self, method: str, path: str, *, timeout: Timeout | float | None = None, **parts: Unpack[RawParts]
+    ) -> SyncEventStream:
+        """The server-sent events of what no table speaks, as they come; as `LLMClient.stream_events`."""
+        from ..calls.event_streams import SyncEventStream
+
+        return SyncEventStream(self._player, self._raw(method, path, timeout, parts))
 
     def warm_up(self) -> None:
         """Do ahead what the first call would wait for; as `LLMClient.warm_up`.

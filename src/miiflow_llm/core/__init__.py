@@ -13,7 +13,7 @@ from .messages import (
     ToolResult,
 )
 from .price import Cost, Price
-from .response import Attempt, ChatResponse, Embeddings, ModelInfo, RateLimit, StreamChunk, ToolCallDelta
+from .response import Attempt, ChatResponse, Embeddings, ModelInfo, RateLimit, RawResponse, StreamChunk, ToolCallDelta
 from .timeout import Timeout
 from .usage import TokenCount
 
@@ -31,6 +31,7 @@ __all__ = [
     "OpaqueBlock",
     "Price",
     "RateLimit",
+    "RawResponse",
     "ReasoningBlock",
     "StreamChunk",
     "TextBlock",

@@ -27,7 +27,7 @@ ROUTE_EVENTS: tuple[RouteEventName, ...] = (
     "over_budget",
 )
 """What a router tells beside the events of a call."""
-Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens"]
+Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens", "request"]
 
 
 class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
@@ -38,8 +38,9 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
     ends: `finished`, `failed`, or `abandoned` where the caller left or was cancelled. An answer that is not of the type
     asked for has finished all the same: its `ParsingError` comes after.
 
-    `operation` is `chat`, `models`, `embeddings` or `count_tokens`. `plan` is the request on the wire, without the key.
-    `request` is what the caller asked for, with the messages (`None` for `models` and `embeddings`). `attempt` counts
+    `operation` is `chat`, `models`, `embeddings`, `count_tokens`, or `request` for what no table speaks. `plan` is the
+    request on the wire, without the key.
+    `request` is what the caller asked for, with the messages (`None` for all but chats and counts). `attempt` counts
     from 1, 0 before the first; `attempts` are those so far. `elapsed_ms` runs from the call to this event. `response`
     is the answer of a chat that finished, `error` the reason of a failure (with `partial`, what came of an answer).
     `usage` is what was reported by the end, `None` before it. `extensions` is one dict for all events of a call, for a

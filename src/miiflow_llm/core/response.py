@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
+from .exceptions import ParsingError
 from .messages import Message, ToolCall
 from .plain import plain_struct
 from .price import Cost
@@ -185,3 +187,32 @@ class Embeddings(msgspec.Struct, frozen=True):
     vectors: list[list[float]]
     model: str
     usage: TokenCount = TokenCount()
+
+
+class RawResponse(msgspec.Struct, frozen=True):
+    """What an endpoint answered that no table speaks: its status (2xx), headers by lower-case name, and body.
+
+    `attempts` are the requests made, in order.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    request_id: str | None = None
+    attempts: list[Attempt] = []
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8 text; what is not becomes U+FFFD."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as plain values.
+
+        Raises:
+            ParsingError: it is not JSON.
+        """
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, RecursionError) as reason:
+            raise ParsingError(f"the body is not JSON: {reason}", text=self.text, reason=str(reason)) from None
