@@ -144,7 +144,7 @@ def test_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         LLMClient.from_config(tmp_path / "none.json")
     (tmp_path / "bad.toml").write_text("a = ")
-    with pytest.raises(ConfigurationError, match="no TOML"):
+    with pytest.raises(ConfigurationError, match="is not TOML"):
         LLMClient.from_config(tmp_path / "bad.toml")
 
 

@@ -1,4 +1,4 @@
-"""One chat call: a unified request in, the planned exchange and the readers of its answer out."""
+"""Plan one chat call from its unified request, and read its answer."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Call(Exchange):
         return self.engine.read_whole(body, request.model, request.messages, answer_in_call=in_call, names=self._names)
 
     def shape_reader(self) -> ShapeReader | None:
-        """What reads the caller's type out of the answer; `None` where none was asked for."""
+        """What reads the caller's type out of the answer; `None` if no type was asked for."""
         if self.shape is None or self.mode is None:
             return None
         from .structured import ShapeReader

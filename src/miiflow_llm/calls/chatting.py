@@ -1,4 +1,4 @@
-"""The whole answer to a chat call: a call in, its response out, of the caller's type if one was asked for."""
+"""Get the whole answer to a chat call, of the caller's type if one was asked for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Who runs the calls of one answer side by side: tasks of an event loop, or threads.
+"""Run the calls of one answer side by side, as tasks of an event loop or in threads.
 
-Works go in, their results come out in the order in which they end.
+Their results are had in the order in which they end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stream of plain events does between two reads: bytes in, events ready to hand out, deadlines moved. No I/O."""
+"""Turn what was read of a stream into events that are ready to hand out, and move its deadlines. No I/O."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ log = logging.getLogger("miiflow_llm")
 _OK = 200
 
 ERROR_BODY_SECONDS = 10.0
-"""How long the body of an error is waited for: its status alone says enough."""
+"""How long the body of an error is waited for: its status says enough."""
 
 
 class Setup(msgspec.Struct):
@@ -82,7 +82,7 @@ class Exchange:
 
     @property
     def name(self) -> str:
-        """`provider/model`, or the provider's name for what has no model."""
+        """`provider/model`, or the provider's name if there is no model."""
         return f"{self.setup.target.name}/{self.model}".removesuffix("/")
 
     @property
@@ -122,7 +122,7 @@ class Exchange:
         try:
             return None if self.plan.body is None else msgspec.json.encode(self.plan.body)
         except (UnicodeEncodeError, RecursionError, TypeError) as reason:
-            raise ConfigurationError(f"the request is no JSON: {reason}") from None
+            raise ConfigurationError(f"the request cannot be written as JSON: {reason}") from None
 
     def note_head(self, status: int, headers: Mapping[str, str]) -> bool:
         """The head of an answer came; whether it is one of success."""
@@ -265,7 +265,7 @@ class Exchange:
         embeddings: Embeddings | None = None,
         error: MiiflowLLMError | None = None,
     ) -> None:
-        """Tell the caller's hooks; where there are none, nothing is made."""
+        """Tell the caller's hooks; no event is made if there are none."""
         listening = self.setup.hooks[event]
         if listening:
             call_hooks(listening, self._event(event, response=response, embeddings=embeddings, error=error))

@@ -27,7 +27,7 @@ def as_hooks(given: Mapping[str, Sequence[Hook]] | None = None, events: Sequence
     """The hooks of every event in `events`, of those that the caller gave.
 
     Raises:
-        ConfigurationError: no such event, or something that is no plain function.
+        ConfigurationError: no such event, or something that is not a plain function.
     """
     hooks: Hooks = {event: [] for event in events}
     for event, functions in (given or {}).items():

@@ -19,7 +19,7 @@ _BUCKETS = 400
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Percentiles in milliseconds, right to within five percent; `None` where nothing was measured."""
+    """Percentiles in milliseconds, right to within five percent; `None` if nothing was measured."""
 
     p50: float | None = None
     p90: float | None = None

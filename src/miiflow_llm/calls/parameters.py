@@ -1,4 +1,4 @@
-"""What a caller may say beside the messages: keyword arguments in, one checked `ChatRequest` out."""
+"""Check what a caller says beside the messages, and make one `ChatRequest` of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that no table speaks: method, path and JSON in, an exchange with the client's key and policy out."""
+"""Make a request that no table speaks, with the client's key and policy."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _url(base: str, path: Any, params: Mapping[str, Any] | None) -> str:
         ConfigurationError: it would mean another server, to which the key does not go, or is not an address.
     """
     if not isinstance(path, str) or _UNSAFE.search(path) or _DOTS.search(path.partition("?")[0]):
-        raise ConfigurationError(f"path={path!r}: an ASCII path without spaces, '..' or '#'; quote what is none of it")
+        raise ConfigurationError(f"path={path!r}: write an ASCII path without spaces, '..' or '#', others quoted")
     if "://" in path.partition("?")[0] or path.startswith("//"):
         if _origin(path) != _origin(base):
             raise ConfigurationError(f"path={path[:200]!r} is on another server than {base}; its key is not sent there")

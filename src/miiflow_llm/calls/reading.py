@@ -204,7 +204,7 @@ class Reading(Generic[Item]):
             await self._failed(error)
 
     async def _failed(self, error: MiiflowLLMError) -> None:
-        """Try again where nothing was handed out, else raise."""
+        """Try again if nothing was handed out, otherwise raise."""
         await self._leave()
         call = self._state.call
         if self._state.given:

@@ -1,4 +1,4 @@
-"""Whether to try again, and after how long: an error in, seconds or the reason to give up out. It sleeps nowhere."""
+"""Decide whether an error is tried again, after how many seconds, and if not, why. It sleeps nowhere."""
 
 from __future__ import annotations
 

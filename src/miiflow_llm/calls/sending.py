@@ -1,4 +1,4 @@
-"""Make an exchange, whoever waits: its attempts in, an answer with a status of 2xx or its whole body out."""
+"""Make the attempts of an exchange until an answer with a status of 2xx, or its whole body, has come."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def send(player: Player, exchange: Exchange) -> Answer:
 
 
 async def again(player: Player, exchange: Exchange, error: MiiflowLLMError) -> None:
-    """Wait for the next attempt, or raise `error` where none is due."""
+    """Wait for the next attempt, or raise `error` if none is due."""
     await player.sleep(exchange.retry_wait(error))
 
 
@@ -80,7 +80,7 @@ async def _start_of(player: Player, body: Body, exchange: Exchange) -> bytes:
             parts.append(data)
             size += len(data)
     except (MiiflowLLMError, *READ_ERRORS):
-        pass  # the status alone says enough
+        pass  # the status says enough
     finally:
         await let_go(player, body)
     return b"".join(parts)

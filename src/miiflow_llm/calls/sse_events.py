@@ -1,4 +1,4 @@
-"""Server-sent events in the type of httpx-sse, for who asks for a stream that no table speaks: bytes in, events out.
+"""Turn bytes into server-sent events of httpx-sse's type, for a stream that no table speaks.
 
 By the rules of https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, but that an
 event without its blank line is given at the end of the stream. Lines end at LF, CRLF or CR and nowhere else.

@@ -1,4 +1,4 @@
-"""What a streamed answer does between two reads: bytes in, chunks ready to hand out, deadlines moved, the end settled.
+"""Turn what was read of an answer into chunks that are ready to hand out, move its deadlines, settle its end.
 
 No I/O: `ChatStream` and `SyncChatStream` read, and ask here what it means.
 """
@@ -179,7 +179,7 @@ class StreamState:
         self._resumed = True
 
     def settle(self, headers: Mapping[str, str]) -> None:
-        """The answer is whole: make the response of it, of the caller's type where one was asked for.
+        """The answer is whole: make the response of it, of the caller's type if one was asked for.
 
         If it is not of that type and may be asked for again, the next attempt begins anew.
         """
@@ -196,7 +196,7 @@ class StreamState:
             self._give_shape(self._shape, self._response)
 
     def _give_shape(self, reader: ShapeReader, response: ChatResponse) -> None:
-        """Put the value of the caller's type on the last chunk; where there is none, raise in its stead."""
+        """Put the value of the caller's type on the last chunk; if there is none, raise in its stead."""
         try:
             value = response.structured_output
             value = reader.finish(response) if value is None else value

@@ -1,4 +1,4 @@
-"""Where a client's calls go: a provider's name and the caller's settings in, a ready engine, address and key out."""
+"""Find the engine, address and key of a client's calls, from a provider's name and the caller's settings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Target(msgspec.Struct):
         return hashlib.blake2b(f"{self.name}\0{key}".encode(), digest_size=16).hexdigest()
 
     def route(self, model: str) -> Route:
-        """The dialect for `model`, and where it is spoken."""
+        """The dialect for `model`, at its address."""
         speaks = _spoken(self.provider, self.dialect, model)
         url = self.base_url or _from_env(speaks) or _from_env(self.provider) or speaks_at(self.provider, speaks)
         regions = self.provider.regions

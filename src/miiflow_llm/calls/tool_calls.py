@@ -1,4 +1,4 @@
-"""One call of a tool: what the model asks for in, the message that tells it the result out, whatever goes wrong."""
+"""Run one call of a tool, and tell the model the result, whatever goes wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool gave back, as a message says it: any value in, text or text and media out. It raises nothing.
+"""Put what a tool gave back, which may be any value, into text and media for its message. It raises nothing.
 
 Media go to the model as media, wherever in the value they stand, and never as base64 in a text. What has no form in
 JSON is told in its own words.

@@ -1,4 +1,4 @@
-"""Run the calls that a model asks for, and go on until it stops: a conversation and tools in, the last answer out.
+"""Run the calls that a model asks for, and go on until it stops.
 
 No agent framework: one bounded loop, its calls made side by side, their errors told to the model. `ToolSteps` is the
 loop, whoever waits and whether its answers are streamed; `run_tools` takes its steps to the end.
@@ -59,7 +59,7 @@ class ToolRun(msgspec.Struct):
 
 
 def choice_of(round_is_first: bool, tool_choice: str | None) -> str | None:
-    """The choice of one answer: a call is forced in the first alone, or no answer would ever be the last."""
+    """The choice of one answer: a call is forced in the first only, or no answer would ever be the last."""
     return tool_choice if round_is_first or tool_choice in (None, "none") else "auto"
 
 

@@ -193,7 +193,7 @@ class ToolStream(_Events, AsyncIterator[ToolEvent]):
 
 
 class SyncToolStream(_Events, Iterator[ToolEvent]):
-    """As `ToolStream`, in plain synchronous code: the calls run in threads. Leaving lets those that run go on alone."""
+    """As `ToolStream`, in plain synchronous code: the calls run in threads. Leaving does not end those that run."""
 
     _USER = "thread"
 

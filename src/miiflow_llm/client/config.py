@@ -1,4 +1,4 @@
-"""Clients from configuration: a dict, a TOML or JSON file, or an environment variable in; what `create` needs out.
+"""Make clients from a configuration: a dict, a TOML or JSON file, or an environment variable.
 
 Keys of secrets are refused: a key belongs into the environment, its variable's name into the file.
 """
@@ -100,7 +100,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """What `create` gets for the provider, beside its model.
 
         Raises:
-            ConfigurationError: the key's variable is not set, or a limit is no limit.
+            ConfigurationError: the key's variable is not set, or a limit is not above 0.
         """
         entry = self.providers.get(name, ProviderConfig())
         return {
@@ -168,14 +168,14 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
-        raise ConfigurationError(f"configuration {str(path)!r} is no TOML: {reason}") from None
+        raise ConfigurationError(f"configuration {str(path)!r} is not TOML: {reason}") from None
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as reason:
-        raise ConfigurationError(f"configuration {where!r} is no JSON object: {reason}") from None
+        raise ConfigurationError(f"configuration {where!r} is not a JSON object: {reason}") from None
 
 
 def _refuse_secrets(value: Any, place: str) -> None:

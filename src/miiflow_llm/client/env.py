@@ -1,4 +1,4 @@
-"""Read a `.env` file, only when asked: lines of `NAME=value` in, environment variables out."""
+"""Set environment variables from the `NAME=value` lines of a `.env` file, only when asked."""
 
 from __future__ import annotations
 

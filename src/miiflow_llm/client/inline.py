@@ -1,4 +1,4 @@
-"""Fetch what a block points to, only when asked: a block with a URL in, the same block with the bytes in it out.
+"""Fetch what a block points to, only when asked, and put the bytes in place of its URL.
 
 For providers that take no URLs. Nothing else in the library fetches a URL that stands in a message.
 """

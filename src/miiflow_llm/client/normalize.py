@@ -1,4 +1,4 @@
-"""Read one frame's payload without a client or a network: a payload in, one chunk out."""
+"""Make one chunk of one frame's payload, without a client or a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProviderStreamNormalizer:
         Raises:
             ConfigurationError: unknown provider or dialect.
             ProviderError: the payload reports an error.
-            StreamProtocolError: it is no payload of this format.
+            StreamProtocolError: it is not a payload of this format.
         """
         if isinstance(payload, str):
             data = payload.encode()

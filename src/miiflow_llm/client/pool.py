@@ -1,4 +1,4 @@
-"""Many clients over the same connections: a provider and model in, the client made for them once, out."""
+"""Make one client for each provider and model, all over the same connections."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BasePool(Generic[Client]):
         self._lock = Lock()
 
     def get(self, provider: str | None = None, model: str | None = None) -> Client:
-        """The client for them; the configuration's defaults where they are not named. Made once, then the same.
+        """The client for them; the configuration's defaults if they are not named. Made once, then the same.
 
         Raises:
             ConfigurationError: the configuration lacks them, or the provider has no key.
@@ -60,7 +60,7 @@ class BasePool(Generic[Client]):
 
     @property
     def models(self) -> dict[str, list[str]]:
-        """The models of each configured provider, the defaults first; an empty list where any is allowed."""
+        """The models of each configured provider, the defaults first; an empty list if any is allowed."""
         config = self._config
         names = sorted(config.providers, key=lambda name: name != config.default_provider)
         return {

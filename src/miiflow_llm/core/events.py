@@ -35,7 +35,7 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
 
     `event` is `request` (once, before anything is sent), `attempt` (an attempt begins; what became of the one before
     stands in `attempts`), `first_output` (streams only, once for an attempt that brings any), and one of the three
-    ends: `finished`, `failed`, or `abandoned` where the caller left or was cancelled. An answer that is not of the type
+    ends: `finished`, `failed`, or `abandoned` if the caller left or was cancelled. An answer that is not of the type
     asked for has finished all the same: its `ParsingError` comes after.
 
     `operation` is `chat`, `models`, `embeddings`, `count_tokens`, or `request` for what no table speaks. `plan` is the
@@ -64,7 +64,7 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def usage(self) -> TokenCount | None:
-        """The tokens reported for the call; `None` where nothing has been."""
+        """The tokens reported for the call; `None` if nothing has been."""
         partial = self.error.partial if self.error is not None else None
         answer = self.response or self.embeddings or partial
         return answer.usage if answer is not None and answer.usage else None

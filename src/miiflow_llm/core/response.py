@@ -203,7 +203,7 @@ class RawResponse(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The body as UTF-8 text; what is not becomes U+FFFD."""
+        """The body as UTF-8 text, with U+FFFD for bytes that are not."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:

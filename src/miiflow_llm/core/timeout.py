@@ -39,7 +39,7 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
         """A `Timeout` from what users write: one, a number (each single wait, as in httpx) or `None` (no limit).
 
         Raises:
-            ConfigurationError: it is none of these, or a number that is not above 0.
+            ConfigurationError: it is something else, or a number that is not above 0.
         """
         if isinstance(value, Timeout):
             return value
