@@ -117,7 +117,7 @@ def never_none(choice: str) -> NoReturn:
 
 
 def not_blank(text: str) -> str | None:
-    """The text; `None` if it is white space alone, which the wire refuses."""
+    """The text; `None` if it is only white space, which the wire refuses."""
     return text if text.strip() else None
 
 

@@ -90,7 +90,7 @@ LINE: tuple[RuleLike, ...] = (
     ),
     emit("logprobs", "logprobs", unproven="the server's ChatResponse has the field; no recorded request asks for it"),
     emit("finish", "done_reason", when=exists("done_reason"), where=("done", True)),
-    # servers before done_reason, and others that speak this format, end with `done` alone and do not say why
+    # servers before done_reason, and others that speak this format, end with `done` and do not say why
     emit(
         "finish",
         when=absent("done_reason"),

@@ -102,7 +102,7 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
 """
 
 TEXT_RESULT = apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")})
-"""A tool's result on servers that take it as text alone."""
+"""A tool's result on servers that take only text in it."""
 
 IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
 

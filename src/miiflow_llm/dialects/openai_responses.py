@@ -114,7 +114,7 @@ OPENAI_RESPONSES = Dialect(
         "max_output_tokens": take("max_tokens"),
         "temperature": take("temperature"),
         "top_p": take("top_p"),
-        # left out `strict` means true, on this wire alone
+        # `strict` left out means true, only on this wire
         "tools": tools({"parameters": take("parameters", default=NO_PARAMETERS), "strict": False}),
         "tool_choice": take(
             "tool_choice",

@@ -1,4 +1,4 @@
-"""The subsets of JSON Schema that the wires take, as tables for `schema.subset`; each says where it is from."""
+"""The subsets of JSON Schema that the wires take, as tables for `schema.subset`; each names its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4: a request and a key in, the headers that prove the key out.
+"""AWS Signature Version 4: make the headers that prove a key for a request.
 
 As in docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 """

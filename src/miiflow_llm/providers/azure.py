@@ -58,7 +58,7 @@ PROVIDER = Provider(
     takes=(*CHAT_TAKES, "user"),
     body={"reasoning_effort": efforts()},
     parts={
-        DocumentBlock: text_or(refused("Azure takes documents in Responses alone; pass dialect='openai_responses'")),
+        DocumentBlock: text_or(refused("Azure takes documents only in Responses; pass dialect='openai_responses'")),
     },
     drops=CHAT_DROPS,
     also=(

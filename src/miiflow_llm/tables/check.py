@@ -1,4 +1,4 @@
-"""Check a table: a dialect in; the same dialect out, or an error that names what is wrong and what there is.
+"""Check a dialect, and raise an error that names what is wrong and what there is.
 
 What only the wire can tell (whether a provider sends such a path) is left to the captures.
 """

@@ -47,7 +47,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """Hooks that change the request before it is written, in order."""
 
     message: Mapping[str, Any] | None = None
-    """The template of a message; `None` if blocks alone are written."""
+    """The template of a message; `None` if only blocks are written."""
     parts: Mapping[type, Place | PlaceBy]
     """The place of every type of block."""
     roles: Mapping[str, str] = {}
@@ -55,7 +55,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     merge: bool = False
     """Whether neighbouring messages of one wire role are joined."""
     plain: bool = True
-    """Whether content of text alone is a bare string."""
+    """Whether content that is only text is a bare string."""
     tool_names: str = "[A-Za-z0-9_-]{1,64}"
     """The pattern of the names that tools may have; others are renamed, and named back in answers."""
     media: Mapping[type, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""What a model refuses: parameters, alone or beside others, each with the reason and what would work.
+"""What a model refuses: parameters by themselves or beside others, each with the reason and what would work.
 
 A row looks at parameters by name, at the caller's own fields (`extra_body.store`), and at what a request holds: the
 words of `HOLDS`.
@@ -63,7 +63,7 @@ def at_least(least: float) -> Callable[[Any], bool]:
 
 @spelt
 def but(*values: Any) -> Callable[[Any], bool]:
-    """For `unless`: anything but `values`, and what is not given."""
+    """For `unless`: anything but `values`; a parameter that was left out counts too."""
     return lambda value: value is None or value not in values
 
 

@@ -1,4 +1,4 @@
-"""Ids of tool calls for wires that do not take every id: the maker's id in, one that is taken out.
+"""Convert ids of tool calls for wires that do not take every id.
 
 The same id always gives the same, so that a call and its result stay paired, whoever made them.
 """

@@ -1,4 +1,4 @@
-"""What an image, document or sound is made of: a block in, its URL or bytes, media type and format out."""
+"""Take an image, document or sound apart: its URL or bytes, media type and format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small converters for `take(..., through=...)`: media in, the piece of wire JSON that a dialect wants out."""
+"""Small converters for `take(..., through=...)` that turn media into the wire JSON of a dialect."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..core.request import ChatRequest
 
 Prepare = Callable[[ChatRequest], ChatRequest]
-"""What a table cannot say of a request: the request in, the request as this wire wants it out."""
+"""A hook for what a table cannot say: it returns the request as this wire wants it."""
 
 _NOTE = "__note__"
 

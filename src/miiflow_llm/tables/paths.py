@@ -1,4 +1,4 @@
-"""Paths of the tables: `choices[0].delta.content` as a string in, its steps out."""
+"""Split the paths of the tables (`choices[0].delta.content`) into steps."""
 
 from __future__ import annotations
 

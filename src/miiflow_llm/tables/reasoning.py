@@ -1,4 +1,4 @@
-"""Converters of `reasoning`: the caller's level or budget in, the nearest that a model takes out."""
+"""Converters of `reasoning` from the caller's level or budget to the nearest that a model takes."""
 
 from __future__ import annotations
 

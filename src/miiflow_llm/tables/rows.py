@@ -76,7 +76,7 @@ def with_rows(dialect: Dialect, *layers: Rows) -> Dialect:
     """The dialect with the rows of each layer replaced, a later one above an earlier, and the result checked.
 
     Raises:
-        ConfigurationError: a row names what is not there; the message lists what is.
+        ConfigurationError: a row names something that does not exist; the message lists what does.
     """
     for rows in layers:
         dialect = _with_layer(dialect, rows)

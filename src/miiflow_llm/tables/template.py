@@ -1,4 +1,4 @@
-"""Fill a template: a template with holes and a view of the values in, wire JSON out (law 1).
+"""Fill the holes of a template from a view of the values, which gives wire JSON (law 1).
 
 A view is a function from a name to a value, `None` for no value.
 """

@@ -1,4 +1,4 @@
-"""Tables as people write them: a template, place, rule or row in, its source text out.
+"""Print templates, places, rules and rows as people write them in tables.
 
 What is written so and read again by Python is the same table: a test holds that for every table of ours.
 """
