@@ -320,7 +320,7 @@ TEXT = {"type": "text", "text": "High at six."}
 
 def test_replay_to_the_same_model() -> None:
     """Signed and hidden thinking goes back in place, unread; what is unsigned or of another maker does not."""
-    assert written(MODEL, ANSWER)["messages"][0]["content"] == [
+    assert written(MODEL, Message.user("Hi"), ANSWER)["messages"][1]["content"] == [
         {"type": "thinking", "thinking": "Oban, then.", "signature": "c2ln"},
         {"type": "thinking", "thinking": "", "signature": "aGlk"},
         {"type": "redacted_thinking", "data": "ZW5j"},
@@ -331,8 +331,11 @@ def test_replay_to_the_same_model() -> None:
 
 def test_replay_to_another_model() -> None:
     """Signatures are bound to the model: another Claude gets the server's blocks, but no thinking."""
-    assert written("claude-opus-4-6", ANSWER)["messages"][0]["content"] == [SERVER, TEXT]
-    assert part(engine("gemini"), "gemini-4-argon", ANSWER)["contents"][0]["parts"] == [{"text": "High at six."}]
+    asked = Message.user("Hi")
+    sent = written("claude-opus-4-5", asked, ANSWER)["messages"]
+    assert sent[1]["content"] == [SERVER, TEXT]
+    gemini = part(engine("gemini"), "gemini-2.5-flash", asked, ANSWER, asked)["contents"]
+    assert gemini[1]["parts"] == [{"text": "High at six."}]
 
 
 def test_a_message_of_thinking_alone_is_left_out() -> None:

@@ -64,11 +64,12 @@ def test_times(provider: str, cache: Cache, mark: dict[str, str]) -> None:
     assert marks(body(provider, Message.user([TextBlock("x", cache=cache)]))) == [mark]
 
 
+CALL = ToolCall("c", "f", "{}")
 ENDS: list[tuple[Message, str]] = [
     (Message.user("u", cache=True), "text"),
     (Message.user([TextBlock("u"), ImageBlock(PNG)], cache=True), "image"),
     (Message.user([TextBlock("u"), DocumentBlock(PDF)], cache=True), "document"),
-    (Message.assistant("a", tool_calls=[ToolCall("c", "f", "{}")], cache=True), "tool_use"),
+    (Message.assistant("a", tool_calls=[CALL], cache=True), "tool_use"),
     (Message.tool("r", "c", cache=True), "tool_result"),
 ]
 
@@ -77,7 +78,9 @@ ENDS: list[tuple[Message, str]] = [
 def test_a_message_is_marked_at_its_end(message: Message, kind: str) -> None:
     """A mark on a message stands on its last block, also after it was stored and read again."""
     for one in (message, Message.from_dict(message.to_dict())):
-        content = body("anthropic", Message.user("x"), one)["messages"][-1]["content"]
+        begun = [Message.user("x"), *([Message.assistant(tool_calls=[CALL])] if kind == "tool_result" else [])]
+        sent = body("anthropic", *begun, one)["messages"]
+        content = sent[len(begun) if kind.startswith("tool") else -1]["content"]
         assert content[-1]["type"] == kind
         assert content[-1]["cache_control"] == {"type": "ephemeral"}
         assert marks(content[:-1]) == []

@@ -66,15 +66,18 @@ def test_text_with_every_parameter() -> None:
     }
 
 
+CALLED = Message.assistant(tool_calls=[ToolCall("c1", "look", "{}")])
+
+
 def test_media() -> None:
     """An image is a part; a document is its text, in a tool's result under its name."""
     document = DocumentBlock(TEXT, "text", "tides")
-    sent = body(COHERE, MODEL, Message.user([ImageBlock(PNG, "low"), document]), Message.tool([document], "c1"))
+    sent = body(COHERE, MODEL, Message.user([ImageBlock(PNG, "low"), document]), CALLED, Message.tool([document], "c1"))
     assert sent["messages"][0]["content"] == [
         {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
         {"type": "text", "text": "High at six"},
     ]
-    assert sent["messages"][1]["content"] == [
+    assert sent["messages"][2]["content"] == [
         {"type": "document", "document": {"id": "tides", "data": {"text": "High at six"}}}
     ]
 

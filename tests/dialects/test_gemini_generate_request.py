@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
+from miiflow_llm.core.exceptions import UnsupportedParameterError
 from miiflow_llm.core.messages import (
     AudioBlock,
     Block,
@@ -200,9 +200,9 @@ def test_tool_results() -> None:
 def test_media_of_results_before_gemini_3() -> None:
     """Models before Gemini 3 get a result's media after the results, and need no signatures."""
     answer = Message.tool([TextBlock("a chart"), ImageBlock(PNG)], "c1")
-    written = part(GEMINI, "gemini-2.5-flash", CALLS, answer, Message.tool("noon", "c2"))["contents"]
-    assert written[0]["parts"][0] == {"functionCall": {"name": "tide", "args": {"port": "Oban"}}}
-    assert written[1]["parts"] == [
+    written = part(GEMINI, "gemini-2.5-flash", Message.user("x"), CALLS, answer, Message.tool("noon", "c2"))["contents"]
+    assert written[1]["parts"][0] == {"functionCall": {"name": "tide", "args": {"port": "Oban"}}}
+    assert written[2]["parts"] == [
         {"functionResponse": {"name": "tide", "response": {"output": "a chart"}}},
         {"functionResponse": {"name": "now", "response": {"output": "noon"}}},
         IMAGE,
@@ -210,11 +210,9 @@ def test_media_of_results_before_gemini_3() -> None:
 
 
 def test_result_of_an_unknown_call() -> None:
-    """A result whose call is not there, and that has no name, cannot be said."""
-    with pytest.raises(ConfigurationError, match="results by name"):
-        body(GEMINI, MODEL, Message.tool("noon", "c9"))
+    """A result whose call is not there cannot be said as one: it is a text."""
     named = part(GEMINI, MODEL, Message.tool("noon", "c9", name="now"))["contents"][0]["parts"]
-    assert named == [{"functionResponse": {"name": "now", "response": {"output": "noon"}}}]
+    assert named == [{"text": "What now gave back:"}, {"text": "noon"}]
 
 
 def level(word: str) -> dict[str, Any]:
@@ -295,7 +293,7 @@ RESULTS = [Message.tool("six", "srv1"), Message.tool("noon", "call_1")]
 
 def test_replay_to_the_same_model() -> None:
     """What this model made goes back part by part, signatures in place; an id only where the model gave it."""
-    contents = part(GEMINI, MODEL, ANSWER, *RESULTS)["contents"]
+    contents = part(GEMINI, MODEL, Message.user("x"), ANSWER, *RESULTS)["contents"][1:]
     assert contents[0]["parts"] == [
         {"text": "Signed.", "thought": True, "thoughtSignature": "c2ln"},
         {"text": "High at six."},
@@ -316,7 +314,7 @@ def test_replay_to_the_same_model() -> None:
 )
 def test_replay_to_another_model(model: str, leading: dict[str, str]) -> None:
     """Another model gets neither signatures nor ids nor opaque parts, but the mark that the first call has none."""
-    contents = part(GEMINI, model, ANSWER, *RESULTS)["contents"]
+    contents = part(GEMINI, model, Message.user("x"), ANSWER, *RESULTS)["contents"][1:]
     assert contents[0]["parts"] == [
         {"text": "High at six."},
         {"functionCall": {"name": "tide", "args": {}}, **leading},
@@ -338,7 +336,7 @@ def test_what_is_read_goes_back_as_it_came() -> None:
         frame = {"candidates": [{"content": {"parts": [one]}, "finishReason": "STOP"}]}
         reader.feed(b"data: " + msgspec.json.encode(frame) + b"\r\n\r\n")
     reader.finish()
-    assert part(GEMINI, MODEL, reader.response().message)["contents"][0]["parts"] == parts
+    assert part(GEMINI, MODEL, Message.user("x"), reader.response().message)["contents"][1]["parts"] == parts
 
 
 @pytest.mark.parametrize(

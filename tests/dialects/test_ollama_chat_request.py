@@ -98,6 +98,7 @@ def test_tool_turns() -> None:
         Message.user("Hi"),
         Message.assistant("", tool_calls=[ToolCall("c1", "tide", '{"port":"Oban"}'), ToolCall("c2", "tide", "null")]),
         Message.tool([TextBlock("hi"), TextBlock("gh")], "c1"),
+        Message.tool("low", "c2"),
         tools=[TIDE],
     )
     assert sent["messages"][1:] == [
@@ -110,6 +111,7 @@ def test_tool_turns() -> None:
             ],
         },
         {"role": "tool", "tool_name": "tide", "tool_call_id": "c1", "content": "high"},
+        {"role": "tool", "tool_name": "tide", "tool_call_id": "c2", "content": "low"},
     ]
     function = {"name": "tide", "description": "Times of the tide.", "parameters": KEPT}
     assert sent["tools"] == [{"type": "function", "function": function}]
@@ -118,7 +120,8 @@ def test_tool_turns() -> None:
 def test_a_result_is_text_only() -> None:
     """An image in a tool's result is sent in a user message after it."""
     result = Message.tool([ImageBlock(PNG)], "c1", name="look")
-    assert body(OLLAMA, "qwen3", result)["messages"] == [
+    called = Message.assistant(tool_calls=[ToolCall("c1", "look", "{}")])
+    assert body(OLLAMA, "qwen3", called, result)["messages"][1:] == [
         {"role": "tool", "tool_name": "look", "tool_call_id": "c1", "content": "It is in the next message."},
         {"role": "user", "content": "What look gave back:", "images": ["iVBORw0KGgo="]},
     ]

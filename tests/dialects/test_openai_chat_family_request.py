@@ -143,7 +143,7 @@ def test_reasoning_goes_back(provider: str, key: str | None) -> None:
     written: dict[str, Any] = {"role": "assistant", "content": "So.", "tool_calls": CALLS}
     if key:
         written[key] = "hm"
-    assert body(of, "m", turn)["messages"] == [written]
+    assert body(of, "m", turn, Message.tool("x", CALL.id))["messages"][:1] == [written]
 
 
 def test_deepseek_fills_in_reasoning() -> None:
@@ -209,11 +209,13 @@ def test_refused_media(provider: str, block: Any) -> None:
 @pytest.mark.parametrize("provider", ["groq", "togetherai", "deepseek"])
 def test_a_result_is_text_only(provider: str) -> None:
     """Where a tool's result is one string, an image in it is sent in a user message after it."""
-    sent = body(engine(provider), "m", Message.tool([TextBlock("Look:"), ImageBlock(PNG)], "c1"), Message.user("And?"))
-    result, moved, last = sent["messages"]
+    called = Message.assistant(tool_calls=[CALL])
+    result_of = Message.tool([TextBlock("Look:"), ImageBlock(PNG)], CALL.id)
+    sent = body(engine(provider), "m", called, result_of, Message.user("And?"))
+    _, result, moved, last = sent["messages"]
     assert result["content"] == "Look:"
     assert moved["role"] == "user"
-    assert moved["content"][0] == {"type": "text", "text": "What c1 gave back:"}
+    assert moved["content"][0] == {"type": "text", "text": f"What {CALL.name} gave back:"}
     assert moved["content"][1]["image_url"]["url"] == PNG
     assert last["content"] == "And?"
 

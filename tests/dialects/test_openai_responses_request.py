@@ -182,7 +182,7 @@ def test_media() -> None:
 @pytest.mark.parametrize(
     ("message", "what"),
     [
-        (Message.user([ImageBlock("/tmp/x.png")]), "https URL or a base64 data URL"),
+        (Message.user([ImageBlock("/tmp/x.png")]), "https URL or a data URL"),
         (Message.assistant([ImageBlock(PNG)]), "ImageBlock in a assistant message"),
         (Message.system([DocumentBlock(PDF)]), "DocumentBlock in a system message"),
     ],

@@ -110,6 +110,10 @@ def lambda_tool(x: int) -> int:
         ({}, {"type": "object", "properties": {}}),
         ({"type": "object"}, {"type": "object", "properties": {}}),
         ({"type": "object", "properties": None}, {"type": "object", "properties": {}, "additionalProperties": True}),
+        (
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}},
+        ),
         ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
         (
             {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": ["array", "null"]}}},
@@ -137,7 +141,6 @@ def lambda_tool(x: int) -> int:
                 "properties": {
                     "a": {
                         "type": "object",
-                        "properties": {},
                         "additionalProperties": {"type": "array", "items": {}},
                     }
                 },

@@ -64,8 +64,7 @@ class Shape(msgspec.Struct, frozen=True):
         if asked_for is not None and asked_for.schema is None:
             return cls({}, asked_for.name, {"type": "object"}, None, strict=False, is_any=True)
         type_ = type_ if asked_for is None else asked_for.schema
-        found = schema_of(type_)
-        schema, unwrap = wrap_root(mended(found, "schema") if isinstance(type_, dict) else found)
+        schema, unwrap = wrap_root(mended(schema_of(type_), "schema"))
         if asked_for is not None:
             return cls(type_, asked_for.name, schema, unwrap, asked_for.strict)
         return cls(type_, name_of(type_), schema, unwrap)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MAX_MESSAGE = 2000
@@ -32,3 +34,12 @@ def sound(text: str) -> str:
     if not _UNSOUND.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
+
+
+def sound_json(value: Any) -> Any:
+    """A JSON value with every text in it, names too, as every server takes it."""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, (list, tuple)):
+        return [sound_json(one) for one in value]
+    return {sound_json(key): sound_json(one) for key, one in value.items()} if isinstance(value, Mapping) else value

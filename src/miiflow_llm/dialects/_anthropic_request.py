@@ -49,11 +49,6 @@ def thinking_budget(request: ChatRequest) -> ChatRequest:
     return msgspec.structs.replace(request, reasoning=budget)
 
 
-def wire_id(identity: str) -> str:
-    """The id of a call as this wire takes it: letters, digits, `_` and `-`; other makers use more."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", identity)
-
-
 def anthropic_source(media: Media) -> dict[str, Any]:
     """A `source`: by URL, as base64, or as text, which is all plain to this wire."""
     if media.link:

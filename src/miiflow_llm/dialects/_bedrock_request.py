@@ -9,7 +9,7 @@ import msgspec
 
 from ..core.exceptions import UnsupportedParameterError
 from ..core.media_types import type_of_url
-from ..core.messages import Block, DocumentBlock, Message, ToolCall, ToolResult
+from ..core.messages import Block, DocumentBlock, Message, ToolCall
 from ..core.request import ChatRequest, OutputSchema, ToolSpec
 from ..tables.media import Media
 from ..tables.media_parts import document_text
@@ -95,12 +95,9 @@ def declared_tools(request: ChatRequest) -> ChatRequest:
 
 
 def _called(request: ChatRequest) -> list[str]:
-    """The names of the tools that were called so far, or gave results."""
+    """The names of the tools that were called so far."""
     blocks = [block for message in request.messages for block in message.blocks()]
-    calls = {block.id: block.name for block in blocks if isinstance(block, ToolCall)}
-    results = [block for block in blocks if isinstance(block, ToolResult)]
-    stray = [block.name or "tool" for block in results if block.id not in calls]
-    return list(dict.fromkeys([*calls.values(), *stray]))
+    return list(dict.fromkeys(block.name for block in blocks if isinstance(block, ToolCall)))
 
 
 def never_none(choice: str) -> NoReturn:

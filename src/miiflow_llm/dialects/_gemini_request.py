@@ -47,11 +47,7 @@ def gemma_system(request: ChatRequest) -> ChatRequest:
 
 
 def answers_in_order(request: ChatRequest) -> ChatRequest:
-    """The request with each run of tool results in the order of their calls, by which those without ids are matched.
-
-    Raises:
-        ConfigurationError: a result without a name whose call is not in the conversation.
-    """
+    """The request with each run of tool results in the order of their calls, by which those without ids are matched."""
     places: dict[str | None, int] = {}
     for message in request.messages:
         for block in message.blocks() if message.role != "tool" else ():
@@ -61,7 +57,6 @@ def answers_in_order(request: ChatRequest) -> ChatRequest:
     run: list[Message] = []
     for message in request.messages:
         if message.role == "tool":
-            _named(message, places)
             run.append(message)
             continue
         out += sorted(run, key=lambda one: places.get(one.tool_call_id, len(places)))
@@ -69,14 +64,6 @@ def answers_in_order(request: ChatRequest) -> ChatRequest:
         run = []
     out += sorted(run, key=lambda one: places.get(one.tool_call_id, len(places)))
     return msgspec.structs.replace(request, messages=out)
-
-
-def _named(message: Message, places: dict[str | None, int]) -> None:
-    if message.tool_call_id not in places and message.name is None and not message.parts:
-        raise ConfigurationError(
-            f"no call {message.tool_call_id!r} precedes its result, and Gemini matches results by name: keep the "
-            "assistant's message, or give Message.tool(..., name=...)"
-        )
 
 
 def media_after_results(request: ChatRequest) -> ChatRequest:

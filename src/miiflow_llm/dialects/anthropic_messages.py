@@ -18,6 +18,7 @@ from ..tables import (
     Endpoint,
     ResponseHeaders,
     Rule,
+    Turns,
     by_model,
     const,
     count,
@@ -35,7 +36,7 @@ from ..tables import (
 )
 from ..tables.cache_marks import first_and_last_marks, lifetime
 from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
-from ._anthropic_request import anthropic_source, thinking_budget, wire_id
+from ._anthropic_request import anthropic_source, thinking_budget
 from .schema_subsets import ANTHROPIC_STRICT, anthropic_function, anthropic_output
 
 KINDS = other_than("text", "thinking", "redacted_thinking", "tool_use")
@@ -99,6 +100,8 @@ CACHED = when("cache", {"type": "ephemeral", "ttl": take("cache", through=lifeti
 
 TEXT = {"type": "text", "text": take("text"), "cache_control": CACHED}
 
+SOURCE = when("file_id", {"type": "file", "file_id": take("file_id")}, take("media", through=anthropic_source))
+
 ONE_CALL = take("parallel_tool_calls", values={False: True, True: None})
 
 ANTHROPIC_MESSAGES = Dialect(
@@ -160,17 +163,16 @@ ANTHROPIC_MESSAGES = Dialect(
         "stream": take("stream"),
     },
     message={"role": take("role"), "content": take("content")},
+    turns=Turns(blank=False, begins_with_user=True, call_ids="[A-Za-z0-9_-]+"),
     media={ImageBlock: ("image/jpeg", "image/png", "image/gif", "image/webp")},
     max_media=32 << 20,
     parts={
         TextBlock: inside(TEXT),
-        ImageBlock: inside(
-            {"type": "image", "source": take("media", through=anthropic_source), "cache_control": CACHED}
-        ),
+        ImageBlock: inside({"type": "image", "source": SOURCE, "cache_control": CACHED}),
         DocumentBlock: inside(
             {
                 "type": "document",
-                "source": take("media", through=anthropic_source),
+                "source": SOURCE,
                 "title": take("filename"),
                 "citations": when("citations", {"enabled": True}),
                 "cache_control": CACHED,
@@ -185,7 +187,7 @@ ANTHROPIC_MESSAGES = Dialect(
         ToolCall: inside(
             {
                 "type": "tool_use",
-                "id": take("id", through=wire_id),
+                "id": take("id"),
                 "name": take("name"),
                 "input": take("input"),
                 "cache_control": CACHED,
@@ -194,7 +196,7 @@ ANTHROPIC_MESSAGES = Dialect(
         ToolResult: inside(
             {
                 "type": "tool_result",
-                "tool_use_id": take("id", through=wire_id),
+                "tool_use_id": take("id"),
                 "content": take("content"),
                 "is_error": when("is_error", True),
                 "cache_control": CACHED,

@@ -24,6 +24,7 @@ from ..tables import (
     Endpoint,
     Place,
     ResponseHeaders,
+    Turns,
     by_model,
     by_value,
     const,
@@ -205,6 +206,10 @@ BEDROCK_CONVERSE = Dialect(
         "requestMetadata": take("metadata"),
     },
     message={"role": take("role"), "content": take("parts")},
+    turns=Turns(
+        blank=False,
+        begins_with_user=True,
+    ),
     media={ImageBlock: ("image/png", "image/jpeg", "image/gif", "image/webp")},
     parts={
         TextBlock: inside([TEXT, CACHED]),
@@ -213,7 +218,9 @@ BEDROCK_CONVERSE = Dialect(
             "document_type",
             {"text": document(when("citations", take("media", through=document_words), BYTES)), ...: document(BYTES)},
         ),
-        AudioBlock: inside([{"audio": {"format": take("format"), "source": take("media", through=audio_source)}}]),
+        AudioBlock: inside(
+            [{"audio": {"format": take("media.format"), "source": take("media", through=audio_source)}}]
+        ),
         ReasoningBlock: inside(REASONING, own="model"),
         OpaqueBlock: inside(take("payload"), own=True),
         ToolCall: inside([{"toolUse": {"toolUseId": ID, "name": take("name"), "input": take("input")}}, CACHED]),

@@ -142,10 +142,11 @@ COHERE_V2 = Dialect(
         "stream": take("stream"),
     },
     message={"role": take("role"), "content": take("content")},
+    media={ImageBlock: ("image/png", "image/jpeg", "image/gif", "image/webp")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
         ImageBlock: by_role(
-            user=inside({"type": "image_url", "image_url": {"url": take("image_url"), "detail": take("detail")}})
+            user=inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
         ),
         DocumentBlock: by_value("document_type", {"text": DOCUMENT, "txt": DOCUMENT, ...: NO_DOCUMENT}),
         AudioBlock: refused("Cohere takes no audio; send a transcript as text"),

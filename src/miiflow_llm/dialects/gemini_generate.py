@@ -20,6 +20,7 @@ from ..tables import (
     Dialect,
     Endpoint,
     First,
+    Turns,
     absent,
     by_model,
     const,
@@ -207,6 +208,7 @@ GEMINI_GENERATE = Dialect(
         "labels": take("metadata"),
     },
     message={"role": take("role"), "parts": take("parts")},
+    turns=Turns(begins_with_user=True),
     media={ImageBlock: ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")},
     max_media=100 << 20,
     parts={

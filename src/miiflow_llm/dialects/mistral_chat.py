@@ -23,6 +23,7 @@ from ..tables import (
     Endpoint,
     ResponseHeaders,
     RuleLike,
+    Turns,
     apart,
     beside,
     but,
@@ -48,7 +49,7 @@ from ._chat_reading import CHOICE_ERROR, DELTA, FINISH, MESSAGE, RETOLD_MESSAGE,
 from ._chat_reading import ERROR as ERROR_OF_THE_FAMILY
 from .schema_subsets import openai_function, openai_output
 
-NEVER_REASONS = r"(open-)?(mi(ni|x)stral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))"
+NEVER_REASONS = r"(open-)?(mi(nis|x)tral|codestral|voxtral|pixtral|devstral|mistral-(tiny|nemo|large-(latest|2)))"
 
 
 def parts(at: str) -> Each:
@@ -172,18 +173,26 @@ MISTRAL_CHAT = Dialect(
         "content": take("content"),
         "prefix": take("role", values={"assistant": when("last", True), ...: None}),
     },
+    turns=Turns(after_results=NEVER_REASONS),
+    media={ImageBlock: ("image/png", "image/jpeg", "image/gif", "image/webp")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
         ImageBlock: inside(
             {
                 "type": "image_url",
-                "image_url": when("detail", {"url": take("image_url"), "detail": take("detail")}, take("image_url")),
+                "image_url": when("detail", {"url": take("media.url"), "detail": take("detail")}, take("media.url")),
             }
         ),
         DocumentBlock: text_or(
-            inside({"type": "document_url", "document_url": take("document_url"), "document_name": take("filename")})
+            inside(
+                when(
+                    "file_id",
+                    {"type": "file", "file_id": take("file_id")},
+                    {"type": "document_url", "document_url": take("media.url"), "document_name": take("filename")},
+                )
+            )
         ),
-        AudioBlock: inside({"type": "input_audio", "input_audio": take("data")}),
+        AudioBlock: inside({"type": "input_audio", "input_audio": take("media.data")}),
         ReasoningBlock: inside(
             {
                 "type": "thinking",

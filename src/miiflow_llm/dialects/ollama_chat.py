@@ -136,6 +136,7 @@ OLLAMA_CHAT = Dialect(
         "top_logprobs": take("top_logprobs"),
     },
     message={"role": take("role"), "content": take("text")},
+    media={ImageBlock: ("image/jpeg", "image/png", "image/gif", "image/webp")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
         ImageBlock: beside("images", take("media", through=bare)),

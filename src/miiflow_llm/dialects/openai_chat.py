@@ -25,6 +25,7 @@ from ..tables import (
     Endpoint,
     ResponseHeaders,
     Take,
+    Turns,
     When,
     apart,
     beside,
@@ -104,6 +105,11 @@ OPTIONAL: Mapping[str, Mapping[str, Any]] = {
 TEXT_RESULT = apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")})
 """A tool's result on servers that take only text in it."""
 
+SOUND = {"type": "input_audio", "input_audio": {"data": take("media.data"), "format": take("media.format")}}
+
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""The kinds of images that models of the family are shown."""
+
 IMAGE = inside({"type": "image_url", "image_url": {"url": take("media.url"), "detail": take("detail")}})
 
 OPENAI_CHAT = Dialect(
@@ -133,22 +139,29 @@ OPENAI_CHAT = Dialect(
         "stream_options": {"include_usage": when("stream", True)},
     },
     optional=OPTIONAL,
+    media={ImageBlock: IMAGES},
+    turns=Turns(call_ids="[!-~]{1,40}"),
+    text_results=True,
     message={"role": take("role"), "content": take("content"), "name": take("name")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),
-        ImageBlock: by_role(user=IMAGE, tool=IMAGE),
+        ImageBlock: by_role(user=IMAGE),
         DocumentBlock: text_or(
             inside(
                 {
                     "type": "file",
-                    "file": {
-                        "filename": take("filename", default=take("media", through=file_name)),
-                        "file_data": take("document_url"),
-                    },
+                    "file": when(
+                        "file_id",
+                        {"file_id": take("file_id")},
+                        {
+                            "filename": take("filename", default=take("media", through=file_name)),
+                            "file_data": take("media.url"),
+                        },
+                    ),
                 }
             )
         ),
-        AudioBlock: inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}}),
+        AudioBlock: inside(SOUND),
         ReasoningBlock: left_out(),
         OpaqueBlock: by_value("role", {"user": inside(take("payload"), own=True), ...: left_out()}),
         ToolCall: beside("tool_calls", CALL),

@@ -24,6 +24,7 @@ from ..tables import (
     Dialect,
     Endpoint,
     Take,
+    Turns,
     When,
     apart,
     by_role,
@@ -38,7 +39,7 @@ from ..tables.media_parts import file_name
 from ..tables.reasoning import LEVELS, effort, is_on
 from ..tables.tool_parts import NO_PARAMETERS
 from ._responses_reading import END, EVENTS, IGNORED, WHOLE
-from .openai_chat import OPENAI_CHAT
+from .openai_chat import IMAGES, OPENAI_CHAT, SOUND
 from .schema_subsets import openai_function, openai_output
 
 BAD_IMAGE = (
@@ -63,16 +64,26 @@ SUMMARY = take("reasoning", through=is_on, values={True: "auto", False: None})
 """Reasoning that is asked for is asked to be shown too; no other form of it is given."""
 
 TEXT = inside({"type": "input_text", "text": take("text")})
-IMAGE = inside({"type": "input_image", "image_url": take("media.url"), "detail": take("detail")})
+IMAGE = inside(
+    when(
+        "file_id",
+        {"type": "input_image", "file_id": take("file_id"), "detail": take("detail")},
+        {"type": "input_image", "image_url": take("media.url"), "detail": take("detail")},
+    )
+)
 FILE = inside(
     when(
-        "media.link",
-        {"type": "input_file", "file_url": take("media.link")},
-        {
-            "type": "input_file",
-            "filename": take("filename", default=take("media", through=file_name)),
-            "file_data": take("media.url"),
-        },
+        "file_id",
+        {"type": "input_file", "file_id": take("file_id")},
+        when(
+            "media.link",
+            {"type": "input_file", "file_url": take("media.link")},
+            {
+                "type": "input_file",
+                "filename": take("filename", default=take("media", through=file_name)),
+                "file_data": take("media.url"),
+            },
+        ),
     )
 )
 SAID = when(
@@ -151,13 +162,13 @@ OPENAI_RESPONSES = Dialect(
         "metadata": {"metadata": take("metadata")},
     },
     message={"role": take("role"), "content": take("content")},
+    turns=Turns(call_ids="[!-~]{1,64}"),
+    media={ImageBlock: IMAGES},
     parts={
         TextBlock: by_role(system=TEXT, user=TEXT, tool=TEXT, assistant=apart(SAID)),
         ImageBlock: by_role(user=IMAGE, tool=IMAGE),
         DocumentBlock: by_role(user=FILE, tool=FILE),
-        AudioBlock: by_role(
-            user=inside({"type": "input_audio", "input_audio": {"data": take("data"), "format": take("format")}})
-        ),
+        AudioBlock: by_role(user=inside(SOUND)),
         # without its id the server does not know the item
         ReasoningBlock: apart(
             when(

@@ -44,7 +44,7 @@ PROVIDER = Provider(
     parts={
         DocumentBlock: DOCUMENTS_AS_TEXT,
         AudioBlock: inside(
-            {"type": "input_audio", "input_audio": {"data": take("media.url"), "format": take("format")}}
+            {"type": "input_audio", "input_audio": {"data": take("media.url"), "format": take("media.format")}}
         ),
         ToolResult: TEXT_RESULT,
     },

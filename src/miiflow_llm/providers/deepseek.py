@@ -93,7 +93,13 @@ PROVIDER = Provider(
     message={"reasoning_content": take("role", values={"assistant": when("tools", ""), ...: None})},
     parts={
         DocumentBlock: text_or(
-            inside({"type": "file", "filename": take("filename"), "file_data": take("document_url")})
+            inside(
+                when(
+                    "file_id",
+                    {"type": "file", "file_id": take("file_id")},
+                    {"type": "file", "filename": take("filename"), "file_data": take("media.url")},
+                )
+            )
         ),
         AudioBlock: refused("DeepSeek takes no audio; send a transcript as text"),
         ReasoningBlock: joined("reasoning_content", take("text"), own=True),

@@ -8,7 +8,7 @@ import msgspec
 
 from ..core.exceptions import UnsupportedParameterError
 from ..core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall
-from ..dialects.openai_chat import CALL, IMAGE, OPENAI_CHAT
+from ..dialects.openai_chat import CALL, OPENAI_CHAT
 from ..dialects.openai_responses import INPUT_TOKENS, OPENAI_RESPONSES
 from ..tables import (
     Also,
@@ -20,7 +20,6 @@ from ..tables import (
     When,
     beside,
     by_model,
-    by_role,
     inside,
     says_json,
     take,
@@ -97,17 +96,20 @@ PROVIDER = Provider(
     parts={
         ToolCall: beside("tool_calls", when("custom", CUSTOM_CALL, CALL)),
         TextBlock: marked(OPENAI_CHAT.parts[TextBlock]),
-        # an image in a tool's result is taken and not seen
-        ImageBlock: by_role(user=_marked(IMAGE)),
+        ImageBlock: marked(OPENAI_CHAT.parts[ImageBlock]),
         DocumentBlock: marked(
             text_or(
                 inside(
                     {
                         "type": "file",
-                        "file": {
-                            "filename": take("filename", default=take("media", through=file_name)),
-                            "file_data": take("media", through=embedded),
-                        },
+                        "file": when(
+                            "file_id",
+                            {"file_id": take("file_id")},
+                            {
+                                "filename": take("filename", default=take("media", through=file_name)),
+                                "file_data": take("media", through=embedded),
+                            },
+                        ),
                     }
                 )
             )

@@ -5,10 +5,11 @@ names that llama.cpp (`thinking_budget_tokens`) and vLLM (`thinking_token_budget
 """
 
 from ..core import exceptions as error
+from ..core.messages import ImageBlock
 from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
-from ..dialects.openai_chat import FUNCTION, OPENAI_CHAT, tools
+from ..dialects.openai_chat import FUNCTION, IMAGES, OPENAI_CHAT, tools
 from ..dialects.openai_responses import INPUT_TOKENS, OPENAI_RESPONSES
-from ..tables import Also, BaseUrlFrom, Endpoint, Provider, Rows, exact_budget, fault, take
+from ..tables import Also, BaseUrlFrom, Endpoint, Provider, Rows, Turns, exact_budget, fault, take
 
 BUDGET = take("reasoning", through=exact_budget)
 WITH_STRICT = {**FUNCTION, "function": {**FUNCTION["function"], "strict": take("strict")}}
@@ -23,13 +24,17 @@ PROVIDER = Provider(
     key="optional",
     base_url_env=(BaseUrlFrom("OPENAI_COMPATIBLE_BASE_URL"),),
     shared=Rows(
+        # what a server can open is its own affair; drawings (SVG) none can
+        media={ImageBlock: (*IMAGES, "image/bmp", "image/tiff", "image/avif", "image/heic", "image/heif")},
         errors=(
             # llama.cpp answers 500 to requests that it will never take
             fault(error.InvalidRequestError, status=500, says="--jinja|not supported|cannot use both"),
             fault(error.ContextLengthError, status=400, says="messages is too long"),
             fault(error.ServiceUnavailableError, "abort", "unavailable_error", "InternalServerError", stands_for=503),
-        )
+        ),
     ),
+    # templates of models refuse two of a role in a row, and a system message that is not the first
+    turns=Turns(alternate=True, one_system=True, call_ids=OPENAI_CHAT.turns.call_ids),
     takes=tuple(bundle for bundle in OPENAI_CHAT.optional if not bundle.startswith("strict_")),
     body={
         "tools": tools(WITH_STRICT, take("payload")),

@@ -8,6 +8,7 @@ from ..tables import (
     NO_AUDIO,
     BaseUrlFrom,
     Provider,
+    Turns,
     drop,
     effort,
     emit,
@@ -30,6 +31,7 @@ PROVIDER = Provider(
     embeddings=not_offered("Perplexity's vectors are int8 in base64, which is not read here"),
     example_model="sonar",
     takes=("max_tokens", "top_k", "penalties", "logprobs", "parallel_tool_calls"),
+    turns=Turns(alternate=True),
     body={"reasoning_effort": take("reasoning", through=effort("minimal", "low", "medium", "high"))},
     parts={
         ImageBlock: inside({"type": "image_url", "image_url": {"url": take("media.url")}}),

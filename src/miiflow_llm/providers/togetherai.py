@@ -58,7 +58,7 @@ PROVIDER = Provider(
         ),
     },
     parts={
-        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("image_url")}}),
+        ImageBlock: inside({"type": "image_url", "image_url": {"url": take("media.url")}}),
         DocumentBlock: text_or(refused("Together takes no documents; send their text, or pages as images")),
         ReasoningBlock: joined("reasoning_content", take("text"), own=True),
         ToolResult: apart({"role": "tool", "tool_call_id": take("id"), "content": take("text")}),

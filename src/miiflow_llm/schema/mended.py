@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.exceptions import ConfigurationError
 from ..core.legal_keys import nearest
+from ..core.text import sound_json
 from .refs import check_size, map_parts
 
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
@@ -26,7 +27,7 @@ def mended(schema: Mapping[str, Any], what: str) -> dict[str, Any]:
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"{what}: a JSON Schema is a dict, not a {type(schema).__name__}")
     check_size(schema)
-    found: dict[str, Any] = _Mender(what).part(schema)
+    found: dict[str, Any] = sound_json(_Mender(what).part(schema))
     return found
 
 
@@ -40,6 +41,8 @@ def mended_parameters(schema: Mapping[str, Any] | None, what: str) -> dict[str, 
     found = mended({"type": "object", "properties": {}} if given in ({}, {"type": "object"}) else given, what)
     if not ({"type"} | _KEYS_OF_ROOT) & found.keys():
         found = mended({"type": "object", **found}, what)
+    if found.get("type") == "object":
+        found.setdefault("properties", {})
     if found.get("type", "object") != "object":
         raise ConfigurationError(f"{what}: parameters are an object, not {found['type']!r}; wrap it in one")
     return found
@@ -55,10 +58,8 @@ class _Mender:
             return schema
         kinds = self._kinds(schema)
         out = map_parts({key: value for key, value in schema.items() if not self._is_nothing(key, value)}, self.part)
-        if "object" in kinds and "properties" not in out:
-            out["properties"] = {}
-            if not {"additionalProperties", "patternProperties"} & out.keys():
-                out["additionalProperties"] = True
+        if "object" in kinds and not {"properties", "additionalProperties", "patternProperties"} & out.keys():
+            out |= {"properties": {}, "additionalProperties": True}
         if "array" in kinds and not {"items", "prefixItems"} & out.keys():
             out["items"] = {}
         return _required(schema, out) if "properties" in out else out

@@ -21,6 +21,7 @@ from ..core.exceptions import ConfigurationError, ParsingError
 from ..core.legal_keys import check_keys
 from ..core.messages import Cache
 from ..core.request import HostedTool, ToolSpec
+from ..core.text import sound
 from .annotations import notes_of
 from .conform import conformed
 from .docstrings import described
@@ -66,7 +67,7 @@ class Tool:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(f"tool name {name!r}: 1 to 128 letters, digits and '_.:/-'")
         self.name = name
-        self.description = description
+        self.description = sound(description)
         self.parameters = mended_parameters(parameters, f"tool {name!r}")
         self.strict = strict
         self.cache = cache
@@ -240,7 +241,8 @@ def as_specs(tools: Iterable[Any]) -> list[ToolSpec]:
 def _spec(tool: Any, place: str) -> ToolSpec:
     try:
         if isinstance(tool, ToolSpec) and tool.parameters:
-            return msgspec.structs.replace(tool, parameters=mended_parameters(tool.parameters, f"tool {tool.name!r}"))
+            parameters = mended_parameters(tool.parameters, f"tool {tool.name!r}")
+            return msgspec.structs.replace(tool, description=sound(tool.description), parameters=parameters)
         found = tool if isinstance(tool, ToolSpec) else hosted_tool(tool) or as_tool(tool)
     except ConfigurationError as error:
         error.message = f"{place}: {error.message}"

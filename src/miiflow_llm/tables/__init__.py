@@ -94,6 +94,7 @@ from .request_words import (
 from .response_headers import ResponseHeaders
 from .rows import Rows, with_rows
 from .tool_parts import ARGUMENTS, NO_PARAMETERS, choose_by_tools, functions, runs_none
+from .turns import Turns
 
 __all__ = [
     "ARGUMENTS",
@@ -138,6 +139,7 @@ __all__ = [
     "Signing",
     "Structured",
     "Take",
+    "Turns",
     "UnsignedRequest",
     "Value",
     "When",

@@ -18,6 +18,7 @@ from .noting import Prepare
 from .request_words import Place, PlaceBy
 from .response_headers import ResponseHeaders
 from .template import holes
+from .turns import Turns
 
 Structured = Literal["native", "tool", "prompt"]
 """How a model is made to follow a schema: the wire's own field, a tool it must call, or words in the prompt."""
@@ -60,6 +61,10 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """The pattern of the names that tools may have; others are renamed, and named back in answers."""
     media: Mapping[type, tuple[str, ...]] = {}
     """The media types that a block's own bytes may have; any, if the block is not listed."""
+    turns: Turns = Turns()
+    """What is refused of the turns of a conversation, and so mended."""
+    text_results: bool = False
+    """Whether models are shown the text of a tool's result alone: its media then go into a user message after it."""
     max_media: int | None = None
     """The most that the media of a request may have in all, in bytes of base64."""
 

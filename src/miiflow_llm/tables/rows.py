@@ -18,6 +18,7 @@ from .faults import Fault
 from .noting import Prepare
 from .request_words import Place, PlaceBy
 from .response_headers import ResponseHeaders
+from .turns import Turns
 
 
 class Rows(msgspec.Struct, kw_only=True):
@@ -39,6 +40,8 @@ class Rows(msgspec.Struct, kw_only=True):
     parts: Mapping[type, Place | PlaceBy] = {}
     media: Mapping[type, tuple[str, ...]] = {}
     max_media: int | None = None
+    turns: Turns | None = None
+    text_results: bool | None = None
     roles: Mapping[str, str] = {}
     prepare: tuple[Prepare, ...] = ()
     events: Mapping[str, RuleLike | None] = {}
@@ -63,6 +66,8 @@ _REPLACED = (
     "path",
     "stream_path",
     "max_media",
+    "turns",
+    "text_results",
     "complete",
     "end",
     "response_headers",

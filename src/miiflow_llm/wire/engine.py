@@ -21,6 +21,7 @@ from .decode.decoder import Decoder
 from .decode.fold import Fold
 from .decode.frames import MAX_FRAME, Frame
 from .decode.reader import StreamReader
+from .encode.mending import mended
 from .encode.request import Encoded, Unsupported, encode
 from .encode.writers import Writers
 
@@ -40,8 +41,11 @@ class Engine:
     def encode(self, request: ChatRequest, *, unsupported: Unsupported = "raise") -> Encoded:
         """The request as this provider wants it; see `encode.encode`."""
         try:
-            origin = self.mark(request.model)
-            return encode(self.dialect, self.writers.of, request, origin=origin, unsupported=unsupported)
+            origin, notes = self.mark(request.model), list[str]()
+            request = mended(self.dialect, request, origin=origin, notes=notes)
+            encoded = encode(self.dialect, self.writers.of, request, origin=origin, unsupported=unsupported)
+            encoded.notes[:0] = dict.fromkeys(notes)
+            return encoded
         except MiiflowLLMError as raised:
             raise self._named(raised, request.model) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...tables.dialect import Dialect
-from ...tables.request_words import Place, PlaceBy
+from ...tables.request_words import Own, Place, PlaceBy
 
 
 def place_of(dialect: Dialect, block: Any, role: str) -> Place:
@@ -15,6 +15,15 @@ def place_of(dialect: Dialect, block: Any, role: str) -> Place:
         return place
     value = role if place.name == "role" else getattr(block, place.name, None)
     return place.places.get(value) or place.places.get(...) or elsewhere(place)
+
+
+def is_own(block: Any, own: Own, origin: str) -> bool:
+    """Whether the block was made by who is asked (`origin`: `provider/dialect/model`), as far as `own` asks."""
+    made = getattr(block, "origin", None) or ""
+    house = "/".join(origin.split("/", 2)[:2])
+    if own == "model":
+        return made in (house, origin)
+    return not own or made == house or made.startswith(f"{house}/")
 
 
 def elsewhere(place: PlaceBy) -> Place:

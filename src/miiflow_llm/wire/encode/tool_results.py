@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...core.messages import Block, Message, TextBlock, ToolCall, ToolResult
+from ...core.messages import Block, DocumentBlock, Message, TextBlock, ToolCall, ToolResult
 from ...tables.dialect import Dialect
+from ...tables.media import media
+from ...tables.media_parts import document_text
 from ...tables.request_words import Place
 from ...tables.template import words
 from .places import place_of
@@ -43,9 +45,11 @@ def _split(
     note: Callable[[str], None],
 ) -> Message:
     """The message without what its wire takes in no result, which is put `aside` under its title."""
+    if not _holds_more_than_text(dialect):
+        content = [_as_text(block) for block in content]
     lost = [block for block in content if not _taken(dialect, block)]
     if not lost:
-        return message
+        return message if content == message.content else msgspec.structs.replace(message, content=content)
     for block in lost:
         note(f"moved: {type(block).__name__} of a tool's result, to a user message after it")
     aside += [TextBlock(title), *lost]
@@ -57,7 +61,18 @@ def _taken(dialect: Dialect, block: Block) -> bool:
     """Whether a tool's result can hold the block."""
     if isinstance(block, TextBlock):
         return True
+    return _holds_more_than_text(dialect) and place_of(dialect, block, "tool").where == "inside"
+
+
+def _holds_more_than_text(dialect: Dialect) -> bool:
     result = dialect.parts[ToolResult]
     template = result.template if isinstance(result, Place) else None
-    whole = any(word.name in ("content", "parts") for word, _ in words(template))
-    return whole and place_of(dialect, block, "tool").where == "inside"
+    return not dialect.text_results and any(word.name in ("content", "parts") for word, _ in words(template))
+
+
+def _as_text(block: Block) -> Block:
+    """A text document as the text that it is, where results hold nothing else."""
+    if not isinstance(block, DocumentBlock) or block.document_type not in ("text", "txt"):
+        return block
+    found = media(block)
+    return block if found.data is None else TextBlock(document_text(found))
