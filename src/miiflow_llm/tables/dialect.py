@@ -64,7 +64,7 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     turns: Turns = Turns()
     """What is refused of the turns of a conversation, and so mended."""
     text_results: bool = False
-    """Whether models are shown the text of a tool's result alone: its media then go into a user message after it."""
+    """Whether models are shown only the text of a tool's result: its media then go into a user message after it."""
     max_media: int | None = None
     """The most that the media of a request may have in all, in bytes of base64."""
 

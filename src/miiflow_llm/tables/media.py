@@ -62,8 +62,8 @@ def media(block: Block) -> Media:
     """The parts of a block that holds media.
 
     Raises:
-        ConfigurationError: the URL is neither https, http nor a data URL, its base64 is none, or its bytes are of
-            another kind than the block.
+        ConfigurationError: the URL is neither https, http nor a data URL, its base64 cannot be read, or its bytes are
+            of another kind than the block.
     """
     if getattr(block, "file_id", None):
         return Media("")
@@ -98,7 +98,7 @@ def _from_url(url: str, field: str, default: str, what: str) -> Media:
 
 
 def _clean(data: str, what: str) -> str:
-    """Base64 as every server takes it: in one line, of its first alphabet, filled up.
+    """Clean base64, as every server takes it: one line, the usual alphabet, padded.
 
     Raises:
         ConfigurationError: it is not base64, or holds nothing.

@@ -1,4 +1,4 @@
-"""What a wire wants of the turns of a conversation, as data; what does not follow it is mended before it is written."""
+"""Say, as data, what a wire wants of the turns of a conversation; the engine mends what does not follow it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import msgspec
 
 
 class Turns(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules of turns that a server refuses to see broken.
+    """What a server refuses in the turns of a conversation.
 
-    Everywhere a call has its result right behind it, a result its call, a call an id of its own, an assistant's turn
-    something to say, and arguments are a JSON object. What differs stands here.
+    On every wire a call gets its result right behind it, a result its call, each call an id of its own, an assistant's
+    turn something to say, and arguments are a JSON object. These rows are what differs.
     """
 
     alternate: bool = False
@@ -18,7 +18,7 @@ class Turns(msgspec.Struct, frozen=True, kw_only=True):
     one_system: bool = False
     """Whether all system messages stand as one at the head, for templates that take no other."""
     blank: bool = True
-    """Whether text of white space alone is taken, and a message without any text."""
+    """Whether text of white space is taken, and a message without any text."""
     begins_with_user: bool = False
     """Whether the first message must be the user's."""
     after_results: str | None = None

@@ -383,7 +383,7 @@ def test_white_space_alone(wire: str) -> None:
         one for key in ("text", "content", "system") for one in values(found.body, key) if one in (" ", "  ", "\t")
     ]
     assert '"\\n\\n"' not in text_of(found)
-    assert said(found, "white space alone")
+    assert said(found, "only white space")
     assert said(found, "a user's message that says nothing")
     with pytest.raises(ConfigurationError, match="nothing that could be sent"):
         plan(wire, Message.user(" "))

@@ -1,4 +1,4 @@
-"""Calls and their results, paired: a conversation in, the same out with every result right behind its call.
+"""Pair calls and their results: in a conversation every result stands right behind its call.
 
 A call without a result gets one that says so; a result without its call becomes a text of the user; an id that two
 calls have, or that the wire does not take, is made another, of call and result together.

@@ -1,7 +1,7 @@
-"""Mend a conversation before it is written: a request in, the same out, such that no server refuses it for its turns.
+"""Mend a conversation before it is written, so that no server refuses it for its turns.
 
-What was answered once can so be continued, wherever. Each thing that is mended leaves a note for the plan; a message
-that needs nothing stays the very same object.
+A conversation that was answered once can so be continued, by any provider. Each thing that is mended leaves a note for
+the plan; a message that needs nothing stays the very same object.
 """
 
 from __future__ import annotations

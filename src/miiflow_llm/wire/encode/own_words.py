@@ -1,4 +1,4 @@
-"""What a caller wrote himself and gave no maker: reasoning of a message as a dict, files by their id."""
+"""Take what a caller wrote without a maker: reasoning of a message as a dict, and files by their id."""
 
 from __future__ import annotations
 

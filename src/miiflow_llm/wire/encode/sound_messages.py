@@ -1,7 +1,4 @@
-"""Texts that every server takes: a message in, the same without lone surrogates and NULs out.
-
-The arguments of its calls are an object of JSON then.
-"""
+"""Replace what no server takes in the texts of a message, lone surrogates and NULs; make arguments an object of JSON."""
 
 from __future__ import annotations
 
@@ -72,7 +69,7 @@ def _call(call: ToolCall, note: Note) -> ToolCall:
 def _arguments(call: ToolCall) -> str:
     """The arguments as an object: some servers read them, and refuse the whole conversation if they cannot.
 
-    Text that is no JSON stands in it as `malformed_arguments`, JSON that is no object as `value`.
+    Text that is not JSON stands in it as `malformed_arguments`, any other JSON value as `value`.
     """
     text = call.arguments
     if text.strip() in ("", "null"):

@@ -1,4 +1,4 @@
-"""The turns of a conversation as a server wants them: a conversation and the table's rules in, the same mended out."""
+"""Mend the turns of a conversation by the rules of a dialect's table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .with_blocks import with_blocks
 Note = Callable[[str], None]
 
 GO_ON = "Continue."
-"""What the user says where a conversation may not begin with the model."""
+"""What the user says first if a conversation may not begin with the model."""
 BETWEEN = "I have the results."
 """What the model says between a tool's result and the user, if a server wants something there."""
 
@@ -57,7 +57,7 @@ class _Speech:
             return None
         if len(blocks) == len(before):
             return message
-        self.note(f"left out: what {_a(message.role)} message may not have, thinking at its end or white space alone")
+        self.note(f"left out: what {_a(message.role)} message may not have, thinking at its end or only white space")
         return with_blocks(message, blocks)
 
     def _result(self, message: Message) -> Message:
