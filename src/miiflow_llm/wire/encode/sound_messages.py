@@ -1,4 +1,4 @@
-"""Replace what no server takes in the texts of a message, lone surrogates and NULs; make arguments an object of JSON."""
+"""Replace what no server takes in texts (lone surrogates, NULs), and make the arguments of calls an object of JSON."""
 
 from __future__ import annotations
 
