@@ -154,9 +154,9 @@ async def test_what_no_json_can_say(words: str, parameters: dict[str, Any]) -> N
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as http:
         client = LLMClient.create("openai", "gpt-4.1", "k", http_client=http)
-        with pytest.raises(ConfigurationError, match="no JSON"):
+        with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
             await client.chat(words, **parameters)
-        with pytest.raises(ConfigurationError, match="no JSON"):
+        with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
             async for _ in client.stream_chat(words, **parameters):
                 pass
 
