@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from .routing.sync_router import SyncRouter
     from .routing.target import Target
 
-logging.getLogger("miiflow_llm").addHandler(logging.NullHandler())
 
 __all__ = [
     "AccessKey",

@@ -38,6 +38,9 @@ async def embed(
 ) -> Embeddings:
     """One vector for each text."""
     texts = [texts] if isinstance(texts, str) else texts
+    given: object = texts
+    if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
+        raise ConfigurationError("embed: give a text, or a list of texts")
     if not texts or not all(texts):
         raise ConfigurationError("embed: give one text or more, none of them empty")
     row = setup.target.route(model).engine.dialect.embeddings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..core.exceptions import ConfigurationError
 from ..core.response import RawResponse
 from .event_state import EventState
+from .misuse import NotInLoops, NotPlainStream
 from .players import Player, played
 from .raw_request import RawExchange
 from .reading import Reading
@@ -44,12 +45,14 @@ class _Events(Reading[ServerSentEvent]):
         return self._ready.popleft()
 
 
-class EventStream(_Events, AsyncIterator[ServerSentEvent]):
+class EventStream(_Events, NotPlainStream, AsyncIterator[ServerSentEvent]):
     """The events of one answer as they come, of the type `httpx_sse.ServerSentEvent`.
 
     The request is sent when the first one is asked for, or on entering. Leaving by `async with`, `aclose()`, an error
     or cancellation closes the connection.
     """
+
+    _call, _instead = "stream_events()", "SyncLLMClient"
 
     def __aiter__(self) -> Self:
         return self
@@ -73,8 +76,10 @@ class EventStream(_Events, AsyncIterator[ServerSentEvent]):
         await self._close()
 
 
-class SyncEventStream(_Events, Iterator[ServerSentEvent]):
+class SyncEventStream(_Events, NotInLoops, Iterator[ServerSentEvent]):
     """As `EventStream`, in plain synchronous code."""
+
+    _instead = "LLMClient"
 
     def __iter__(self) -> Self:
         return self

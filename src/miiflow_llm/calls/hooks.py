@@ -30,6 +30,8 @@ def as_hooks(given: Mapping[str, Sequence[Hook]] | None = None, events: Sequence
         ConfigurationError: no such event, or something that is not a plain function.
     """
     hooks: Hooks = {event: [] for event in events}
+    if not isinstance(given, Mapping | None):
+        raise ConfigurationError("event_hooks is a mapping of an event's name to a list of functions, as in httpx")
     for event, functions in (given or {}).items():
         if event not in hooks:
             near = difflib.get_close_matches(str(event), events, n=1)

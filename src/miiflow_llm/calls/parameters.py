@@ -11,6 +11,7 @@ import msgspec
 from ..core.exceptions import ConfigurationError
 from ..core.messages import MessageLike, as_messages
 from ..core.request import OF_A_CALL, ChatRequest, HostedTool, ToolSpec, declared
+from .other_words import NOT_TAKEN
 
 Messages = MessageLike | Sequence[MessageLike]
 
@@ -64,24 +65,6 @@ Parameters.__doc__ = "\n".join(
     + [f"{one.name}: {one.words}" for one in map(declared, OF_A_CALL)]
     + [f"{name}: {words}" for name, words in OF_THE_CLIENT.items()]
 )
-_NOT_TAKEN = {
-    "n": "one call is one answer; make several calls",
-    "stream": "call stream_chat() for a stream, chat() for a whole answer",
-    "messages": "messages is the first argument",
-    "api_key": "the key is given to create()",
-    "max_retries": "max_retries is given to create()",
-    "max_completion_tokens": "it is max_tokens here, whatever the provider's word",
-    "reasoning_effort": "it is reasoning here, whatever the provider's word",
-    "max_output_tokens": "it is max_tokens here, whatever the provider's word",
-    "system": "it is a message here: Message.system(...), first among the messages",
-    "instructions": "it is a message here: Message.system(...), first among the messages",
-    "thinking": "it is reasoning here: an effort, or a budget in tokens",
-    "stop_sequences": "it is stop here, whatever the provider's word",
-    "functions": "they are tools here",
-    "function_call": "it is tool_choice here",
-    "fallbacks": "one call has one target; a Router asks several",
-    "response_format": "it is schema (or json_mode) here, whatever the provider's word",
-}
 
 
 def build_request(
@@ -98,7 +81,9 @@ def build_request(
             raise ConfigurationError(_unknown(name), provider=provider, model=model)
     _check_tries(given.pop("retries_on_parse", 0), given.get("schema"))
     chosen = given.pop("model", None) or model
-    if not chosen or not isinstance(chosen, str):
+    if chosen is not None and not isinstance(chosen, str):
+        raise ConfigurationError(f"model={chosen!r}: the model's name is needed", provider=provider)
+    if not chosen:
         raise ConfigurationError("no model: pass model=... to create() or to the call", provider=provider)
     try:
         return ChatRequest(model=chosen, messages=as_messages(messages), stream=stream, **_converted(given))
@@ -115,8 +100,8 @@ def _check_tries(number: object, schema: object) -> None:
 
 
 def _unknown(name: str) -> str:
-    if name in _NOT_TAKEN:
-        return f"{name} is not a parameter of a call: {_NOT_TAKEN[name]}"
+    if name in NOT_TAKEN:
+        return f"{name} is not a parameter of a call: {NOT_TAKEN[name]}"
     near = difflib.get_close_matches(name, NAMES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{name} is not a parameter of a call: {hint}The provider's own fields go into extra_body={{...}}"

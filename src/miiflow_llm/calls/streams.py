@@ -12,6 +12,7 @@ from typing import Self
 
 from ..core.response import ChatResponse, StreamChunk
 from .call import Call
+from .misuse import NotPlainStream
 from .players import Player
 from .reading import Reading
 from .stream_state import StreamState
@@ -48,13 +49,15 @@ class Stream(Reading[StreamChunk]):
         return self._ready
 
 
-class ChatStream(Stream, AsyncIterator[StreamChunk]):
+class ChatStream(Stream, NotPlainStream, AsyncIterator[StreamChunk]):
     """The chunks of one answer. The request is sent when the first chunk is asked for, or on entering.
 
     `response` is the answer as far as it has come; once the iteration has ended it is what `chat()` would have given.
     Leaving by `async with`, `aclose()`, an error or cancellation closes the connection; a stream that is dropped
     without any of these closes it too, with a ResourceWarning.
     """
+
+    _call, _instead = "stream_chat()", "SyncLLMClient"
 
     def __init__(self, player: Player, call: Call, *, raw: bool = False) -> None:
         super().__init__(player, call, raw=raw)

@@ -7,17 +7,20 @@ from types import TracebackType
 from typing import Self
 
 from ..core.response import StreamChunk
+from .misuse import NotInLoops
 from .players import played
 from .streams import Stream
 
 
-class SyncChatStream(Stream, Iterator[StreamChunk]):
+class SyncChatStream(Stream, NotInLoops, Iterator[StreamChunk]):
     """The chunks of one answer. The request is sent when the first chunk is asked for, or on entering.
 
     `response` is the answer as far as it has come; once the iteration has ended it is what `chat()` would have given.
     Leaving by `with`, `close()` or an error closes the connection; a stream that is dropped without any of these closes
     it too, with a ResourceWarning.
     """
+
+    _instead = "LLMClient"
 
     def __iter__(self) -> Self:
         return self

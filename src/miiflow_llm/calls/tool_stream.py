@@ -10,6 +10,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.messages import Message
 from ..core.response import ChatResponse, StreamChunk
 from .crews import Crew, LoopCrew, ThreadCrew
+from .misuse import NotInLoops, NotPlainStream
 from .players import played
 from .tool_calls import Approve
 from .tool_loop import Answering, Conversation, Ended, ToolEvent, ToolRun, ToolSteps, check_bounds
@@ -139,7 +140,7 @@ class _Events:
             steps.stop()
 
 
-class ToolStream(_Events, AsyncIterator[ToolEvent]):
+class ToolStream(_Events, NotPlainStream, AsyncIterator[ToolEvent]):
     """The chunks of every answer as they come, and a `ToolStarted` and `ToolFinished` for each call between them.
 
     The last chunk of each answer has its `finish_reason`; `run` is the whole transcript at the end. Iterate it, better
@@ -147,6 +148,7 @@ class ToolStream(_Events, AsyncIterator[ToolEvent]):
     """
 
     _USER = "task"
+    _call, _instead = "stream_tools()", "SyncLLMClient"
 
     def __init__(
         self,
@@ -192,10 +194,11 @@ class ToolStream(_Events, AsyncIterator[ToolEvent]):
         self._tell_end(None)
 
 
-class SyncToolStream(_Events, Iterator[ToolEvent]):
+class SyncToolStream(_Events, NotInLoops, Iterator[ToolEvent]):
     """As `ToolStream`, in plain synchronous code: the calls run in threads. Leaving does not end those that run."""
 
     _USER = "thread"
+    _instead = "LLMClient"
 
     def __init__(
         self,

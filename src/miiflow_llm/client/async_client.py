@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Unpack
 import httpx
 
 from ..calls.chatting import chat
+from ..calls.misuse import NotPlain
 from ..calls.parameters import Messages, Parameters
 from ..calls.players import LoopPlayer, Player
 from ..calls.streams import ChatStream
 from ..core.response import ChatResponse, Embeddings, ModelInfo, RawResponse
 from ..core.timeout import Timeout
 from ..http.transport import Transport, TransportName
+from .arguments import checked_client
 from .base import BaseClient, limits_of
 from .from_chat import FromChat
 
@@ -22,16 +24,18 @@ if TYPE_CHECKING:
     from ..calls.raw_request import RawParts
 
 
-class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream]):
+class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream], NotPlain):
     """One provider and, unless a call says otherwise, one model.
 
     Make it with `create`, use it from as many tasks as you like, close it with `aclose` or `async with`. It opens at
     most 1 000 connections in an event loop; a call that needs another waits for it, at most `Timeout.pool` seconds.
     """
 
+    _instead = "SyncLLMClient"
+
     @classmethod
     def _connections(cls, http_client: httpx.AsyncClient | None, kind: TransportName) -> Player:
-        return LoopPlayer(Transport(http_client, kind))
+        return LoopPlayer(Transport(checked_client(http_client, httpx.AsyncClient, "LLMClient"), kind))
 
     async def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack
 import msgspec
 
 from ..calls.call import Call
-from ..calls.exchange import Setup
+from ..calls.exchange import Setup, log
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.parameters import Messages, Parameters, build_request
@@ -17,13 +17,14 @@ from ..calls.players import Player
 from ..calls.retry import Bucket, RetryBudget
 from ..calls.target import Target
 from ..core.access_key import AccessKey
-from ..core.exceptions import ConfigurationError
+from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.request import Plan
 from ..core.timeout import Timeout
 from ..http.transport import Secret, TransportName
 from ..tables import Provider
 from ..wire.decode.frames import MAX_FRAME
 from ..wire.encode.request import Unsupported
+from .arguments import check_defaults, check_policy, check_target, explained
 
 if TYPE_CHECKING:
     from ..calls.raw_request import RawExchange, RawParts
@@ -62,14 +63,24 @@ class BaseClient(Generic[HttpClient]):
     """One provider and, unless a call says otherwise, one model; `create` makes it."""
 
     def __init__(
-        self, setup: Setup, player: Player, model: str | None, defaults: Mapping[str, Any] | None = None
+        self,
+        setup: Setup | None = None,
+        player: Player | None = None,
+        model: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        **_: Any,
     ) -> None:
+        if not isinstance(setup, Setup) or player is None:
+            raise ConfigurationError(f"make a client with {type(self).__name__}.create('openai', model='gpt-5')")
+        check_defaults(defaults)
         self._setup = setup
         self._player = player
         self._defaults = dict(defaults or {})
+        self._told: set[tuple[str, str]] = set()
         self.model = model
 
     @classmethod
+    @explained
     def create(
         cls,
         provider: str | Provider,
@@ -115,7 +126,8 @@ class BaseClient(Generic[HttpClient]):
                 knows no proxies. A server on this machine is reached without one.
             allow_http: send the key over plain http to hosts other than this machine.
             max_frame_bytes: the largest single event of a stream that is taken.
-            defaults: parameters for every call that does not say otherwise.
+            defaults: parameters for every call that does not say otherwise; one that a model does not take is left
+                out, with a note in `plan()` and a warning.
             event_hooks: functions by event (`request`, `attempt`, `first_output`, `finished`, `failed`, `abandoned`),
                 each called with a `CallEvent`, never per chunk. What one raises is logged and never breaks a call.
 
@@ -249,10 +261,30 @@ class BaseClient(Generic[HttpClient]):
     def _call(
         self, messages: Messages, timeout: Timeout | float | None, *, stream: bool, parameters: Parameters
     ) -> Call:
-        given = {**self._defaults, **{name: value for name, value in parameters.items() if value is not None}}
-        request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
-        tries = given.get("retries_on_parse", 0)
-        return Call(self._setup, request, limits_of(timeout), _shape(given.get("schema")), tries)
+        said = {name: value for name, value in parameters.items() if value is not None}
+        given, limits, left_out = {**self._defaults, **said}, limits_of(timeout), dict[str, str]()
+        while True:
+            request = build_request(messages, given, model=self.model, stream=stream, provider=self.provider)
+            tries = given.get("retries_on_parse", 0)
+            try:
+                call = Call(self._setup, request, limits, _shape(given.get("schema")), tries)
+            except UnsupportedParameterError as refused:
+                if refused.parameter not in given or refused.parameter in said:
+                    raise
+                left_out[refused.parameter] = refused.message
+                del given[refused.parameter]
+            else:
+                self._note(call, left_out)
+                return call
+
+    def _note(self, call: Call, left_out: Mapping[str, str]) -> None:
+        """Say which defaults this model does not take: in the plan, and once in the log."""
+        for name, reason in left_out.items():
+            note = f"left out: the default {name}: {reason}"
+            call.plan.notes.append(note)
+            if (call.model, name) not in self._told:
+                self._told.add((call.model, name))
+                log.warning("%s: %s", call.name, note)
 
     def _raw(self, method: str, path: str, timeout: Timeout | float | None, parts: RawParts) -> RawExchange:
         from ..calls.raw_request import RawExchange
@@ -277,10 +309,9 @@ def limits_of(timeout: Timeout | float | None) -> Timeout | None:
 
 def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None, settings: Settings) -> Setup:
     max_retries, unsupported = settings.get("max_retries", 2), settings.get("unsupported", "raise")
-    budget = settings.get("retry_budget", RetryBudget())
-    _check_retries(max_retries, budget)
-    if unsupported not in ("raise", "drop"):
-        raise ConfigurationError(f"unsupported={unsupported!r}: 'raise' or 'drop'")
+    budget, max_frame = settings.get("retry_budget", RetryBudget()), settings.get("max_frame_bytes", MAX_FRAME)
+    check_policy(max_retries, budget, unsupported, max_frame)
+    check_target(provider, key, settings.get("base_url"), settings.get("headers"))
     target = Target.of(
         provider,
         api_key=key,
@@ -297,16 +328,9 @@ def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None
         unsupported,
         Bucket(budget),
         shared.metrics,
-        settings.get("max_frame_bytes", MAX_FRAME),
+        max_frame,
         shared.hooks,
     )
-
-
-def _check_retries(most: object, budget: object) -> None:
-    if not isinstance(most, int) or most < 0:
-        raise ConfigurationError(f"max_retries={most!r}: a whole number, 0 or more")
-    if not isinstance(budget, RetryBudget | None):
-        raise ConfigurationError(f"retry_budget={budget!r}: RetryBudget(most=..., per_call=...), or None for no limit")
 
 
 def _shape(schema: Any) -> Shape | None:

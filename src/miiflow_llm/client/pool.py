@@ -12,9 +12,11 @@ import httpx
 
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
+from ..calls.misuse import NotInLoops, NotPlain
 from ..calls.players import LoopPlayer, Player, ThreadPlayer, played
 from ..http.transport import Transport, TransportName
 from ..http.transport_sync import SyncTransport
+from .arguments import checked_client
 from .async_client import LLMClient
 from .base import BaseClient, Shared
 from .config import Config, load
@@ -78,7 +80,7 @@ class BasePool(Generic[Client]):
         return self._shared.metrics.summary()
 
 
-class ClientPool(BasePool[LLMClient]):
+class ClientPool(BasePool[LLMClient], NotPlain):
     """Clients by provider and model, over shared connections; `async with` closes them all.
 
     `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. Do not close
@@ -86,6 +88,7 @@ class ClientPool(BasePool[LLMClient]):
     """
 
     _kind = LLMClient
+    _instead = "SyncClientPool"
 
     def __init__(
         self,
@@ -95,7 +98,11 @@ class ClientPool(BasePool[LLMClient]):
         transport: TransportName = "auto",
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
-        super().__init__(LoopPlayer(Transport(http_client, transport)), config, event_hooks)
+        super().__init__(
+            LoopPlayer(Transport(checked_client(http_client, httpx.AsyncClient, "ClientPool"), transport)),
+            config,
+            event_hooks,
+        )
 
     async def aclose(self) -> None:
         """Close the connections. Harmless when done twice."""
@@ -110,10 +117,11 @@ class ClientPool(BasePool[LLMClient]):
         await self.aclose()
 
 
-class SyncClientPool(BasePool[SyncLLMClient]):
+class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
     """Synchronous clients by provider and model, over shared connections; `with` closes them all. As `ClientPool`."""
 
     _kind = SyncLLMClient
+    _instead = "ClientPool"
 
     def __init__(
         self,
@@ -122,7 +130,11 @@ class SyncClientPool(BasePool[SyncLLMClient]):
         http_client: httpx.Client | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
-        super().__init__(ThreadPlayer(SyncTransport(http_client)), config, event_hooks)
+        super().__init__(
+            ThreadPlayer(SyncTransport(checked_client(http_client, httpx.Client, "SyncClientPool"))),
+            config,
+            event_hooks,
+        )
 
     def close(self) -> None:
         """Close the connections. Harmless when done twice."""

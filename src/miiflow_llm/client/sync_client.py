@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import httpx
 
 from ..calls.chatting import chat
+from ..calls.misuse import NotInLoops
 from ..calls.parameters import Messages, Parameters
 from ..calls.players import Player, ThreadPlayer, played
 from ..calls.sync_streams import SyncChatStream
@@ -15,6 +16,7 @@ from ..core.response import ChatResponse, Embeddings, ModelInfo, RawResponse
 from ..core.timeout import Timeout
 from ..http.transport import TransportName
 from ..http.transport_sync import SyncTransport
+from .arguments import checked_client
 from .base import BaseClient, limits_of
 from .from_chat import FromSyncChat
 
@@ -23,16 +25,18 @@ if TYPE_CHECKING:
     from ..calls.raw_request import RawParts
 
 
-class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream]):
+class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream], NotInLoops):
     """One provider and, unless a call says otherwise, one model, used with blocking calls.
 
     Make it with `create`, use it from as many threads as you like, close it with `close` or `with`. It has at most
     1 000 connections at once.
     """
 
+    _instead = "LLMClient"
+
     @classmethod
     def _connections(cls, http_client: httpx.Client | None, kind: TransportName) -> Player:
-        return ThreadPlayer(SyncTransport(http_client, kind))
+        return ThreadPlayer(SyncTransport(checked_client(http_client, httpx.Client, "SyncLLMClient"), kind))
 
     def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]

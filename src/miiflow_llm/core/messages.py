@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -392,6 +392,11 @@ def as_messages(messages: MessageLike | Sequence[MessageLike]) -> list[Message]:
     """
     if isinstance(messages, (str, Message, Mapping)):
         messages = [messages]
+    given: object = messages
+    if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable | None):
+        raise ConfigurationError(f"messages is a {type(messages).__name__}: a text, a Message, or a list of them")
+    if isinstance(messages, tuple) and messages[1:] and messages[0] in ROLES:
+        raise ConfigurationError("messages is a pair of role and text: write {'role': ..., 'content': ...}")
     if not messages or messages == [""]:
         raise ConfigurationError("messages is empty: give at least one, e.g. [Message.user('Hello')]")
     return [_as_message(item, place) for place, item in enumerate(messages)]
