@@ -8,8 +8,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-import httpx
-
 from ..calls.parameters import NAMES
 from ..calls.retry import RetryBudget
 from ..core.access_key import AccessKey
@@ -134,13 +132,12 @@ def check_defaults(defaults: Any) -> None:
             raise ConfigurationError(f"defaults: {name!r} is not a parameter of a call; {hint}")
 
 
-def checked_client(http_client: Any, kind: type, owner: str) -> Any:
-    """The caller's own httpx client.
+def checked_client(http_client: Any, wanted: type, other: type, owner: str) -> Any:
+    """The caller's own httpx client, of the kind `wanted` and not the `other`.
 
     Raises:
         ConfigurationError: it is of the other kind, or not a client.
     """
-    other = httpx.Client if kind is httpx.AsyncClient else httpx.AsyncClient
     if http_client is None or (not isinstance(http_client, other) and hasattr(http_client, "build_request")):
         return http_client
-    raise ConfigurationError(f"http_client is a {type(http_client).__name__}: {owner} takes an httpx.{kind.__name__}")
+    raise ConfigurationError(f"http_client is a {type(http_client).__name__}: {owner} takes an httpx.{wanted.__name__}")

@@ -35,7 +35,8 @@ class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream], NotPlain):
 
     @classmethod
     def _connections(cls, http_client: httpx.AsyncClient | None, kind: TransportName) -> Player:
-        return LoopPlayer(Transport(checked_client(http_client, httpx.AsyncClient, "LLMClient"), kind))
+        checked = checked_client(http_client, httpx.AsyncClient, httpx.Client, "LLMClient")
+        return LoopPlayer(Transport(checked, kind))
 
     async def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]

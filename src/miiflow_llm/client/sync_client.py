@@ -36,7 +36,8 @@ class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream], NotI
 
     @classmethod
     def _connections(cls, http_client: httpx.Client | None, kind: TransportName) -> Player:
-        return ThreadPlayer(SyncTransport(checked_client(http_client, httpx.Client, "SyncLLMClient"), kind))
+        checked = checked_client(http_client, httpx.Client, httpx.AsyncClient, "SyncLLMClient")
+        return ThreadPlayer(SyncTransport(checked, kind))
 
     def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
