@@ -99,7 +99,9 @@ class ClientPool(BasePool[LLMClient], NotPlain):
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
         super().__init__(
-            LoopPlayer(Transport(checked_client(http_client, httpx.AsyncClient, "ClientPool"), transport)),
+            LoopPlayer(
+                Transport(checked_client(http_client, httpx.AsyncClient, httpx.Client, "ClientPool"), transport)
+            ),
             config,
             event_hooks,
         )
@@ -131,7 +133,7 @@ class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
         super().__init__(
-            ThreadPlayer(SyncTransport(checked_client(http_client, httpx.Client, "SyncClientPool"))),
+            ThreadPlayer(SyncTransport(checked_client(http_client, httpx.Client, httpx.AsyncClient, "SyncClientPool"))),
             config,
             event_hooks,
         )
