@@ -134,10 +134,8 @@ class Engine:
 
     def _reported(self, fold: Fold, payload: bytes) -> ProviderError:
         """The error that a payload reports."""
-        failure, model = fold.failure, fold.meta.model or ""
-        if failure is None or not failure.message:
-            failure = errors.read_failure(self.dialect, payload) or failure
-        assert failure is not None  # noqa: S101  the caller looked
+        assert fold.failure is not None  # noqa: S101  the caller looked
+        failure, model = errors.completed(fold.failure, payload), fold.meta.model or ""
         return errors.from_failure(self.dialect, failure, status=None, provider=self.provider, model=model)
 
     def _named(self, raised: MiiflowLLMError, model: str) -> MiiflowLLMError:

@@ -91,11 +91,26 @@ def read_failure(dialect: Dialect, body: bytes, *, sure: bool = True) -> Failure
         frame = next((item for item in frame if isinstance(item, dict)), frame)
     own = _by_the_table(dialect, frame) if sure and isinstance(frame, dict) else None
     common = failure_in(frame, sure=sure)
-    if own is None:
-        return common
-    if common is not None and (not own.message or own.message == common.type):
-        own.message = common.message
-    return own
+    return common if own is None else _completed(own, common)
+
+
+def completed(failure: Failure, body: bytes) -> Failure:
+    """The failure that a dialect's rules read, with what they left unread in the body."""
+    try:
+        return _completed(failure, failure_in(decode_leniently(body.strip())))
+    except (msgspec.DecodeError, RecursionError):
+        return failure
+
+
+def _completed(failure: Failure, common: Failure | None) -> Failure:
+    if common is None:
+        return failure
+    if not failure.message or failure.message == common.type:
+        failure.message = common.message
+        failure.type = failure.type or common.type
+    if failure.status is None and _status_in(failure) is None:
+        failure.status = common.status
+    return failure
 
 
 def _by_the_table(dialect: Dialect, frame: dict[str, Any]) -> Failure | None:

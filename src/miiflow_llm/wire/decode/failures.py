@@ -76,15 +76,15 @@ def says_anything(failure: Failure) -> bool:
     return not all(value in ({}, []) or _is_fine(value) for value in said)
 
 
-def _keyed(value: Mapping[str, Any]) -> Failure | None:
+def _keyed(value: Mapping[str, Any], depth: int = 3) -> Failure | None:
     """The error under a key of its own; words beside it count for what it does not say itself."""
-    for key in KEYS:
+    for key in KEYS if depth else ():
         inner = value.get(key)
         if not _is_said(inner):
             continue
         if isinstance(inner, list):
             inner = next((item for item in inner if _is_said(item)), None)
-        failure = _of(inner) if isinstance(inner, dict) else _named(inner, value)
+        failure = _keyed(inner, depth - 1) or _of(inner) if isinstance(inner, dict) else _named(inner, value)
         if says_anything(failure) and not (key == "base_resp" and _is_fine(failure.code)):
             return _joined(failure, _of({name: one for name, one in value.items() if name not in KEYS}))
     return None
@@ -151,12 +151,13 @@ def _text_of(value: Mapping[str, Any]) -> str | None:
         said = value.get(key)
         if isinstance(said, str) and said.strip():
             return said
-        if key == "detail" and isinstance(said, (list, dict)) and said:
-            return _details(said)
-        if key == "message" and isinstance(said, dict):
+        inner = None
+        if key == "detail" and isinstance(said, (list, dict)):
+            inner = _details(said)
+        elif key == "message" and isinstance(said, dict):
             inner = _text_of(said)
-            if inner is not None:
-                return inner
+        if inner:
+            return inner
     return None
 
 

@@ -473,6 +473,11 @@ class Fold:
         return cast("FinishReason", reason or "unknown")
 
     @property
+    def is_unclear(self) -> bool:
+        """Whether no known reason for the end was said, or only that it is a failure."""
+        return self.failure is None or self._inferred if self._unified in (None, "unknown", ERROR) else False
+
+    @property
     def _has_called(self) -> bool:
         return self.transcript.calls > 0 and not self._answer_in_call
 

@@ -20,6 +20,9 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 _CR = ord("\r")
 _STRAY = (b"{", b"[", b"<")
 """How lines begin that are JSON or markup outside the framing."""
+_CLOSING = {b"{": b"}", b"[": b"]"}
+_ODD = (b"\n<", b"{\n", b"[\n", b"{\r", b"[\r")
+"""What is in JSON lines if one of them begins a page, or an object that goes on in the next line."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -245,11 +248,16 @@ def _named(blocks: list[bytes]) -> list[Frame] | None:
 
 
 class NDJSONFramer:
-    """One JSON value a line; empty lines mean nothing, nor does the name of SSE's field before a value."""
+    """One JSON value a line; empty lines mean nothing, nor does the name of SSE's field before a value.
+
+    A page, or an object written over several lines for people, is given as one `stray` frame: errors come so.
+    """
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max = max_frame
         self._held = _Fragments()
+        self._stray = _Fragments()
+        self._until = b""
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that `data` completes.
@@ -263,12 +271,40 @@ class NDJSONFramer:
             return []
         head = self._held.take(head) if self._held.size else head
         self._hold(rest)
+        if self._until or head.startswith(b"<") or head.endswith((b"{", b"[")) or any(odd in head for odd in _ODD):
+            return self._with_stray(head)
         return [Frame(line) for raw in head.split(b"\n") if (line := self._clean(raw))]
 
     def finish(self) -> list[Frame]:
         """A last line without its line end."""
-        line = self._clean(self._held.take(b""))
+        tail = self._held.take(b"")
+        if self._until:
+            self._collect(tail)
+            return [Frame(self._stray.take(b"").rstrip(b"\n"), stray=True)]
+        line = self._clean(tail)
         return [Frame(line)] if line else []
+
+    def _with_stray(self, head: bytes) -> list[Frame]:
+        """The slow way, where some lines are not values."""
+        frames: list[Frame] = []
+        for raw in head.split(b"\n"):
+            line = self._clean(raw)
+            if self._until:
+                self._collect(raw)
+                if line == self._until:
+                    frames.append(Frame(self._stray.take(b"").rstrip(b"\n"), stray=True))
+                    self._until = b""
+            elif line in _CLOSING or line.startswith(b"<"):
+                self._collect(raw)
+                self._until = _CLOSING.get(line, b"</html")
+            elif line:
+                frames.append(Frame(line))
+        return frames
+
+    def _collect(self, raw: bytes) -> None:
+        self._stray.add(raw + b"\n")
+        if self._stray.size > self._max:
+            raise too_large(self._max)
 
     def _clean(self, line: bytes) -> bytes:
         line = line.strip(b" \t\r").removeprefix(_BOM)

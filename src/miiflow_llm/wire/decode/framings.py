@@ -34,10 +34,13 @@ def framing_of(begun: bytes, own: Framing, *, whole: bool) -> Framing | Literal[
     if first == b"{" and own == "ndjson" and not whole:
         inside = begun[1:].lstrip(b" \t\r")[:1]  # an object in a line goes on in it, one made for people does not
         return ("document" if inside == b"\n" else own) if inside else None
-    if first in (b"{", b"[", b"<"):
+    if first in (b"{", b"[", b"<") or (first == b'"' and (whole or own != "ndjson")):
         return "document"
     if own == "sse":
         return own
     if begun.startswith(_FIELDS):
         return "sse"
-    return None if any(field.startswith(begun) for field in _FIELDS) else own
+    if any(field.startswith(begun) for field in _FIELDS):
+        return None
+    # a message that begins with a letter would be longer than 500 MB: these are words of a server in between
+    return "document" if own == "aws_eventstream" and first >= b" " else own

@@ -19,13 +19,13 @@ from ...core.exceptions import (
     StreamInterruptedError,
     StreamProtocolError,
 )
-from ...core.pieces import Failure, Piece
+from ...core.pieces import Failure, Finish, Piece
 from ...core.response import ChatResponse, StreamChunk
 from . import errors
 from .compile import READ_ERRORS
 from .decoder import Decoder
 from .eventstream import BrokenStreamError
-from .failures import failure_in, under_a_key
+from .failures import failure_in, says_anything, under_a_key
 from .fold import BESIDE, Fold
 from .frames import MAX_FRAME, Frame, too_large
 from .framings import FRAMINGS, framing_of
@@ -41,6 +41,7 @@ servers put something else into every frame."""
 FINISH = "finish"
 """The word of the `complete` and `end` rows for a finish reason having been read."""
 
+_ASIDE = BESIDE | {Failure, Finish}
 _BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
 _DONE = b"[DONE]"
 _ERROR_EVENT = re.compile(r"(\w+[._-])?(error|exception)", re.IGNORECASE)
@@ -171,7 +172,7 @@ class StreamReader:
             self._read(self._framer.finish(), out)
         except StreamProtocolError as raised:
             # a last frame that is cut in two is an early end, no breach of the format
-            if not self.complete and not raised.payload.startswith(("{", "[")):
+            if not raised.payload.startswith(("{", "[")):
                 self._fail(raised, out)
         if not self.ended and self.error is None:
             self._end_of_bytes(out)
@@ -209,7 +210,7 @@ class StreamReader:
                 pieces = self._again(frame, event, reason, out)
                 if self.ended or self.error is not None:
                     return
-            if not pieces or frame.stray or type(pieces[-1]) in BESIDE:
+            if not pieces or frame.stray or type(pieces[-1]) in _ASIDE:
                 pieces = self.beyond(frame, event, pieces)
             chunk = fold.push(pieces, data)
             if chunk is not None:
@@ -225,15 +226,16 @@ class StreamReader:
         Raises:
             StreamProtocolError: nothing can be made of it.
         """
-        if frame.data.strip() == (self._done or _DONE):
+        before = _before_done(frame.data)
+        if before == b"":
             self._end_by_done(out)
             return []
         try:
-            return self.decoder.again(event, frame.data, reason)
+            return self.decoder.again(event, frame.data if before is None else before, reason)
         except StreamProtocolError:
-            is_page = frame.data.lstrip().startswith(b"<")
             is_error = frame.event is not None and _ERROR_EVENT.fullmatch(frame.event) is not None
-            if not is_page and (is_error or (frame.stray and not frame.data.startswith((b"{", b"[")))):
+            bare = frame.stray or self.dialect.framing == "ndjson"
+            if (bare and _are_words(frame.data)) or (is_error and not frame.data.startswith(b"<")):
                 return [Failure(message=errors.plain(frame.data))]
             raise
 
@@ -246,15 +248,21 @@ class StreamReader:
 
     def beyond(self, frame: Frame, event: str, pieces: list[Piece]) -> list[Piece]:
         """What a frame says in which the rules find nothing of an answer: an error of any shape, or a whole answer."""
-        if any(type(piece) not in BESIDE for piece in pieces):
+        if any(type(piece) not in _ASIDE for piece in pieces):
             return pieces
-        if event:
+        said = [piece for piece in pieces if not isinstance(piece, Failure) or says_anything(piece)]
+        if any(isinstance(piece, Failure) for piece in said):
+            return pieces
+        return self._beyond(frame, event, said)
+
+    def _beyond(self, frame: Frame, event: str, pieces: list[Piece]) -> list[Piece]:
+        if event and not _ERROR_EVENT.fullmatch(event):
             return pieces
         try:
             value = decode_leniently(frame.data)
         except (msgspec.DecodeError, RecursionError):
             return pieces
-        name = frame.event or self.decoder.name_in(value)
+        name = event or frame.event or self.decoder.name_in(value)
         is_error = name is not None and _ERROR_EVENT.fullmatch(name) is not None
         if name in self.dialect.ignored and not is_error:
             return pieces
@@ -262,9 +270,11 @@ class StreamReader:
         return [failure] if failure is not None else self._answer_in(value) or pieces
 
     def _failure_in(self, value: Any, is_error: bool) -> Failure | None:
-        if isinstance(value, dict) and not is_error and self.decoder.has_an_answer(value):
+        if is_error:
+            return failure_in(value, sure=True) or Failure()
+        if isinstance(value, dict) and self.decoder.has_an_answer(value):
             return under_a_key(value)
-        return failure_in(value, sure=is_error)
+        return failure_in(value)
 
     def _answer_in(self, value: Any) -> list[Piece]:
         """The pieces of a whole answer in one frame, or of a list of frames, from a server that only half streams."""
@@ -277,7 +287,7 @@ class StreamReader:
             pieces = self.decoder.read_whole(msgspec.json.encode(value))
         except StreamProtocolError:
             return []
-        if all(type(piece) in BESIDE for piece in pieces):
+        if all(type(piece) in _ASIDE for piece in pieces):
             return []
         self.complete = True
         return pieces
@@ -292,8 +302,7 @@ class StreamReader:
 
     def _report(self, failure: Failure, data: bytes, out: list[StreamChunk]) -> None:
         """Fail as the provider says; what its rules did not read of it may stand beside."""
-        if not failure.message:
-            failure = errors.read_failure(self.dialect, data) or failure
+        failure = errors.completed(failure, data)
         raised = errors.from_failure(self.dialect, failure, status=None, provider=self.provider, model=self.model)
         self._fail(raised, out, data)
 
@@ -348,8 +357,8 @@ class StreamReader:
             self._read_lines(body, raised, out)
             return
         failure = self.fold.failure
-        if failure is None and not self.fold.finished and not self.fold.output:
-            failure = errors.read_failure(self.dialect, body)
+        if not self.fold.output and self.fold.is_unclear:
+            failure = errors.read_failure(self.dialect, body, sure=not self.fold.finished) or failure
         if failure is not None:
             self._report(failure, body, out)
             return
@@ -377,6 +386,9 @@ class StreamReader:
         if before is not None:
             self._read_document(before, out)
             return
+        if _are_words(body):
+            self._report(Failure(message=errors.plain(body)), body, out)
+            return
         first, _, rest = body.partition(b"\n")
         if not rest.strip() or not _is_json(first):
             self._fail(self._cut_short(raised, body), out)
@@ -400,6 +412,11 @@ def _before_done(body: bytes) -> bytes | None:
     if not body.endswith(_DONE):
         return None
     return body.removesuffix(_DONE).rstrip().removesuffix(b"data:").rstrip()
+
+
+def _are_words(data: bytes) -> bool:
+    """Whether it is neither JSON nor a page, broken or not."""
+    return not data.lstrip().startswith((b"{", b"[", b'"', b"<"))
 
 
 def _is_json(line: bytes) -> bool:
