@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -61,12 +61,13 @@ class Engine:
         keep_raw: bool = False,
         answer_in_call: bool = False,
         names: Mapping[str, str] | None = None,
+        tools: Collection[str] = (),
         max_frame: int = MAX_FRAME,
         whole: bool = False,
     ) -> StreamReader:
         """A reader for one answer; `names` are the caller's for tools that have others on the wire.
 
-        With `whole` no stream was asked for.
+        `tools` are the names of all tools, as the caller has them. With `whole` no stream was asked for.
         """
         fold = Fold(
             self.dialect,
@@ -75,6 +76,7 @@ class Engine:
             salt=salt_of(messages),
             answer_in_call=answer_in_call,
             names=names,
+            tools=tools,
         )
         return StreamReader(self.decoder, self.provider, model, fold, max_frame=max_frame, whole=whole)
 

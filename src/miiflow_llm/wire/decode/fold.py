@@ -21,7 +21,7 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -73,8 +73,9 @@ class Fold:
     `output` counts the pieces that were output or progress, for deadlines; `failure` is the error that the provider
     reported; `finished` says that a finish reason was read, `named` that the model is known and need not be asked for.
     `salt` makes the ids of calls that came without one. With `answer_in_call` the model was made to answer by calling a
-    tool: the arguments are the text of the answer. `names` are the caller's for tools that have others on the wire.
-    `alone` says that one frame is read and no other: what it says once more then counts nowhere.
+    tool: the arguments are the text of the answer. `names` are the caller's for tools that have others on the wire,
+    `tools` the names of all. `alone` says that one frame is read and no other: what it says once more then counts
+    nowhere.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Fold:
         salt: Callable[[], str] = str,
         answer_in_call: bool = False,
         names: Mapping[str, str] | None = None,
+        tools: Collection[str] = (),
         alone: bool = False,
     ) -> None:
         self.dialect = dialect
@@ -104,8 +106,9 @@ class Fold:
         self._answer_in_call = answer_in_call
         self._alone = alone
         self._frame = 0
+        self._pieces: list[Piece] = []
         self._counters = Counters(dialect.usage)
-        self._calls = ToolCalls(self.transcript, salt, names or {}, is_answer=answer_in_call)
+        self._calls = ToolCalls(self.transcript, salt, names or {}, tools, is_answer=answer_in_call)
         self._retelling = Retelling(self.transcript)
         self._alias: dict[str, BlockKey] = {}
         self._block: BlockKey = None
@@ -155,6 +158,7 @@ class Fold:
         chunk = StreamChunk(raw=raw)
         said = False
         self._frame += 1
+        self._pieces = pieces
         self._block, self._in_list = None, False
         if self._listed:
             self._listed.clear()
@@ -447,7 +451,7 @@ class Fold:
             self._alias[piece.item_id] = piece.index
         if self._alone and piece.in_full is not None:
             return False
-        said = self._calls.take(piece, self._frame)
+        said = self._calls.take(piece, self._frame, self._pieces)
         if said is None:
             return False
         if self._answer_in_call:
