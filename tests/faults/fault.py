@@ -40,6 +40,7 @@ class Fault(NamedTuple):
     wires: Sequence[Wire] = WIRES
     retry_after: float | None = None
     options: dict[str, Any] = {}  # noqa: RUF012  a default that nobody changes
+    finish: str = "stop"
     stream: bool = True
     slowest: float = 15.0
     """Seconds after which the call must be over."""

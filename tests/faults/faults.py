@@ -38,7 +38,7 @@ WHOLE = [
         Fault("lone surrogate", always(lambda wire: whole(wire.answer.replace(*LONE))), text="H\ufffdllo"),
         Fault("refusal under 200", always(lambda wire: whole(wire.invalid)), error.ProviderError, ""),
         Fault("page under 200", always(lambda wire: whole(HTML, kind="text/html")), error.StreamProtocolError, ""),
-        Fault("nothing under 200", always(lambda wire: whole(b"")), error.StreamProtocolError, ""),
+        Fault("nothing under 200", always(lambda wire: whole(b"")), error.StreamInterruptedError, "", MAX_REQUESTS),
         Fault("no answer", always(lambda wire: [HANG]), error.TimeoutError, "", phase="first_output", limits=SHORT),
         Fault(
             "body that trickles",
@@ -85,8 +85,9 @@ WHOLE = [
         Fault(
             "body cut in two",
             always(lambda wire: whole(wire.answer[: len(wire.answer) // 2])),
-            error.StreamProtocolError,
+            error.StreamInterruptedError,
             "",
+            MAX_REQUESTS,
         ),
         Fault(
             "no answer within a total",

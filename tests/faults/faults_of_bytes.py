@@ -75,6 +75,7 @@ CUTS = [
         "[DONE] without a finish reason",
         always(lambda wire: wire.streamed(wire.text, wire.end)),
         wires=(OPENAI_CHAT,),
+        finish="unknown",
     ),
 ]
 
@@ -193,9 +194,12 @@ ODD_BYTES = [
     ),
     Fault(
         "NUL in a frame",
-        always(lambda wire: wire.streamed(wire.opening + wire.hel, wire.swapped(wire.lo, b"lo", b"l\x00o"))),
-        error.StreamProtocolError,
-        "Hel",
+        always(
+            lambda wire: wire.streamed(
+                wire.opening, wire.hel, wire.swapped(wire.lo, b'lo"', b'l\x00o"'), wire.finish, wire.end
+            )
+        ),
+        text="Hell\x00o",
     ),
     Fault(
         "invalid UTF-8 in text",

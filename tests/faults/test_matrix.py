@@ -163,7 +163,7 @@ def _check(fault: Fault, ended: Ended, asked: int) -> None:
     if isinstance(result, ChatResponse):
         assert fault.error is None
         assert result.content == fault.text
-        assert result.finish_reason == "stop"
+        assert result.finish_reason == fault.finish
         assert ended.handed == (fault.text if fault.stream else "")
     else:
         assert fault.error is not None

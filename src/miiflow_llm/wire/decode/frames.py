@@ -190,7 +190,7 @@ class SSEFramer:
         elif name == b"error" and colon:
             self._event = "error"
             self._data.append(value)
-        elif b" " in name.strip():  # a field's name is one word
+        elif b" " in name.strip() and is_text(line):  # a field's name is one word
             self._stray.append(line)
 
     def _dispatch(self, frames: list[Frame]) -> None:
@@ -315,6 +315,15 @@ class NDJSONFramer:
             self._held.add(data)
             if self._held.size > self._max:
                 raise too_large(self._max)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether people could read it: UTF-8 without control characters, apart from white space."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def too_large(limit: int) -> StreamProtocolError:

@@ -27,7 +27,7 @@ from .decoder import Decoder
 from .eventstream import BrokenStreamError
 from .failures import failure_in, says_anything, under_a_key
 from .fold import BESIDE, Fold
-from .frames import MAX_FRAME, Frame, too_large
+from .frames import MAX_FRAME, Frame, is_text, too_large
 from .framings import FRAMINGS, framing_of
 from .tolerant import decode_leniently
 
@@ -415,8 +415,8 @@ def _before_done(body: bytes) -> bytes | None:
 
 
 def _are_words(data: bytes) -> bool:
-    """Whether it is neither JSON nor a page, broken or not."""
-    return not data.lstrip().startswith((b"{", b"[", b'"', b"<"))
+    """Whether it is text that is neither JSON nor a page, broken or not."""
+    return not data.lstrip().startswith((b"{", b"[", b'"', b"<")) and is_text(data)
 
 
 def _is_json(line: bytes) -> bool:
