@@ -285,7 +285,7 @@ class NDJSONFramer:
         return [Frame(line)] if line else []
 
     def _with_stray(self, head: bytes) -> list[Frame]:
-        """The slow way, where some lines are not values."""
+        """The slow way, for lines that are not all values."""
         frames: list[Frame] = []
         for raw in head.split(b"\n"):
             line = self._clean(raw)
