@@ -12,7 +12,7 @@ The law
        are the same; two of them in one frame are two calls.
     2. Otherwise the piece is of the call with its id; else of the call under its index; else, if the list that it is in
        has several elements, of the call at its place in the list; else of the call last open, or if several were begun
-       by one list, of the first of them that is not whole. An index that two elements of one list share is none.
+       by one list, of the first of them that is not whole. Two elements of one list with the same index have none.
     3. It begins another call all the same
        a. if it has a name, and in the same frame the call was named already: elements of one list are calls;
        b. if it has a name and an id, and the call has another id (some servers number all calls 0), unless it repeats
@@ -23,7 +23,7 @@ The law
     4. A new id alone does not make a call: some servers send another one with every piece, or the first one late.
     5. The name counts when it comes. Until then the call is held back; a call that is never named, though it has
        arguments, is an error, unless the answer was cut short there. A name may be repeated with every piece, grow from
-       piece to piece, or come in fragments: if the tools are known, where that makes the name of one; else if an index,
+       piece to piece, or come in fragments: if the tools are known and that makes the name of one; else if an index,
        or the lack of another id, says that this is the same call.
     6. Arguments that begin with `{}` and then begin anew had a place holder there. Any other arguments that begin anew,
        with nothing to tell that this is another call, are an error: calls are never glued together.
