@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import ssl
 import threading
 import time
@@ -15,16 +16,18 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import httpx
 import msgspec
 import pytest
 
-from miiflow_llm import SyncClientPool, SyncLLMClient, Timeout
+from miiflow_llm import ClientPool, LLMClient, SyncClientPool, SyncLLMClient, Timeout
 from miiflow_llm.calls.players import played
 from miiflow_llm.core import exceptions as error
 from miiflow_llm.http import trust
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.faults import CutAt, Fault, Stall, StatusFirst
 from miiflow_llm.replay.server import ReplayServer
+from miiflow_llm.routing import Router, SyncRouter
 
 from ..captured import facts, line, own, read, sample
 from ..wire.test_captures import name
@@ -267,6 +270,40 @@ def test_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
         pool.close()
         with pytest.raises(error.ConfigurationError, match="closed"):
             pool.get().chat("x")
+
+
+def test_closing_ends_the_wait_for_another_attempt() -> None:
+    """However long a provider asks to wait, a stream that another thread closes is over at once, and asks no more."""
+    asked: list[httpx.Request] = []
+
+    def limited(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(429, headers={"retry-after": "60"})
+
+    with httpx.Client(transport=httpx.MockTransport(limited)) as http:
+        stream = SyncLLMClient.create("openai", "m", "k", http_client=http).stream_chat("x")
+        closing = threading.Timer(0.3, stream.close)
+        closing.start()
+        began = time.monotonic()
+        assert list(stream) == []
+        assert time.monotonic() - began < 30
+        closing.join()
+    assert len(asked) == 1
+
+
+def test_both_clients_can_do_the_same() -> None:
+    """Each public method of one is a method of the other, with the same parameters."""
+    names = {"aclose": "close"}
+
+    def surface(kind: type) -> dict[str, list[str]]:
+        return {
+            names.get(name, name): list(inspect.signature(getattr(kind, name)).parameters)
+            for name in dir(kind)
+            if not name.startswith("_") and callable(getattr(kind, name))
+        }
+
+    for one, other in ((LLMClient, SyncLLMClient), (ClientPool, SyncClientPool), (Router, SyncRouter)):
+        assert surface(one) == surface(other)
 
 
 def test_warm_up() -> None:

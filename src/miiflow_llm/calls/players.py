@@ -7,7 +7,6 @@ single step.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypedDict, TypeVar
@@ -19,6 +18,7 @@ from ..core.timeout import Timeout
 from ..http.answer_body import LoopBody, ThreadBody
 from ..http.transport import Answer, Credential, Transport
 from ..http.transport_sync import SyncTransport
+from . import thread_scope
 
 T = TypeVar("T")
 
@@ -125,28 +125,19 @@ class ThreadPlayer:
         self.transport.warm(url, timeout)
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251  it blocks on purpose
+        thread_scope.sleep(seconds)
 
     async def checkpoint(self) -> None:
         """Threads take their turns by themselves."""
 
     def scope(self) -> AbstractContextManager[Scope]:
-        return nullcontext(_Endless())
+        return thread_scope.ThreadScope()
 
     def at_most(self, seconds: float) -> AbstractContextManager[Scope]:
-        return nullcontext(_Endless())
+        return nullcontext(thread_scope.ThreadScope())
 
     async def aclose(self) -> None:
         self.transport.close()
-
-
-class _Endless:
-    """The scope of waits that nothing ends but themselves."""
-
-    cancelled_caught = False
-
-    def cancel(self) -> None:
-        """A thread that blocks cannot be cancelled; closing its connection ends its read."""
 
 
 def played(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -130,10 +130,13 @@ class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
         config: Mapping[str, Any] | str | Path | None = None,
         *,
         http_client: httpx.Client | None = None,
+        transport: TransportName = "auto",
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
         super().__init__(
-            ThreadPlayer(SyncTransport(checked_client(http_client, httpx.Client, httpx.AsyncClient, "SyncClientPool"))),
+            ThreadPlayer(
+                SyncTransport(checked_client(http_client, httpx.Client, httpx.AsyncClient, "SyncClientPool"), transport)
+            ),
             config,
             event_hooks,
         )
