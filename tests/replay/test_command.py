@@ -101,7 +101,7 @@ def test_capture_keeps_an_error(key: str, tmp_path: Path, capsys: pytest.Capture
     assert load(tmp_path / "openai" / "limit").status == 429
     assert main(command) == 1
     assert main([*command, "--parameters", "[]"]) == 1
-    assert "no JSON object" in capsys.readouterr().err
+    assert "not a JSON object" in capsys.readouterr().err
 
 
 def test_import_takes_what_a_cassette_does_not_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from miiflow_llm.replay.capture import Capture
-from miiflow_llm.replay.looking import problems
+from miiflow_llm.replay.inspecting import problems
 from miiflow_llm.replay.secrets import find_secret
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.replay.store import load_folder, load_shared, save

@@ -14,7 +14,7 @@ import pytest
 from miiflow_llm.client.async_client import LLMClient
 from miiflow_llm.replay.errors import CaptureError
 from miiflow_llm.replay.fake import fake_body
-from miiflow_llm.replay.looking import problems
+from miiflow_llm.replay.inspecting import problems
 from miiflow_llm.replay.reading import read
 from miiflow_llm.replay.store import load, load_folder
 from miiflow_llm.replay.transport import ReplayTransport
@@ -170,9 +170,9 @@ def test_names_and_what_is_there_already(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: [", "no YAML"),
-        ("!!python/object/apply:os.getcwd []", "no YAML"),
-        ("[1]", "no VCR cassette"),
+        ("a: [", "not YAML"),
+        ("!!python/object/apply:os.getcwd []", "not YAML"),
+        ("[1]", "not a VCR cassette"),
         ("interactions: [{}]", "interaction 1 does not fit"),
         ("interactions: [3]", "interaction 1 does not fit"),
     ],

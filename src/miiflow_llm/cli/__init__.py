@@ -1,4 +1,4 @@
-"""The command `miiflow-llm` (extra `[cli]`): arguments in, text and an exit code out.
+"""The command `miiflow-llm` (extra `[cli]`).
 
 Exit codes: 0 done; 1 the provider or the network failed; 2 the command or the configuration is wrong; 130 interrupted.
 """

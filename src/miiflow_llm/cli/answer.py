@@ -65,7 +65,7 @@ def show_whole(response: ChatResponse) -> None:
 
 
 def _say_rest(response: ChatResponse) -> None:
-    """The calls, a line each; and beside the output what the text alone does not say."""
+    """The calls, a line each; and beside the output what the text does not say."""
     for call in response.tool_calls:
         write(f"{call.name}({call.arguments})\n")
     if response.message.refusal:
@@ -176,7 +176,7 @@ def _live(drawing: _Drawing, screen: Console) -> Iterator[None]:
 
 
 def say_facts(response: ChatResponse, screen: Console) -> None:
-    """A dim line under the answer: model, tokens, times, and why it ended where it was not of itself."""
+    """A dim line under the answer: model, tokens, times, and why it ended if not of itself."""
     usage = response.usage
     said = [response.model]
     if usage:

@@ -230,7 +230,7 @@ def captures(context: typer.Context) -> int:
 @app.command("serve", epilog=EPILOG)
 @command
 def serve(
-    host: Annotated[str, typer.Option("--host", help="127.0.0.1 is seen from this machine alone.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", help="127.0.0.1 is seen only from this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
     models: Annotated[
         list[str] | None, typer.Option("-m", "--model", metavar="PROVIDER:MODEL", help="What to offer; repeatable.")

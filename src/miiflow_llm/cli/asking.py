@@ -1,4 +1,4 @@
-"""What the commands that ask a model have in common: options in, a client and the call's parameters out."""
+"""What the commands that ask a model share: options become a client and the call's parameters."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Ask(msgspec.Struct, kw_only=True):
         """The parameters of the call.
 
         Raises:
-            ConfigurationError: `--parameters` or the schema's file is no JSON object.
+            ConfigurationError: `--parameters` or the schema's file is not a JSON object.
         """
         found = {
             **_object(self.parameters.encode(), "--parameters"),
@@ -155,7 +155,7 @@ def asynchronous(spec: str, base_url: str | None) -> LLMClient:
 
 
 def key_variable(provider: Provider) -> str | None:
-    """The variable of the key that is set, of a key of several parts the first; `None` where none is."""
+    """The variable of the key that is set, of a key of several parts the first; `None` if none is."""
     found = next((name for name in provider.env if os.environ.get(name)), None)
     if found is None and provider.sign is not None and all(map(os.environ.get, provider.sign.env[:2])):
         return provider.sign.env[0]

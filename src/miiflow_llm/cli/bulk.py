@@ -1,4 +1,4 @@
-"""The command `bulk`: a file of prompts in, a file of answers out, and a journal that survives what breaks it off."""
+"""The command `bulk`: ask every prompt of a file, with a journal that survives what breaks it off."""
 
 from __future__ import annotations
 

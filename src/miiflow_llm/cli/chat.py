@@ -14,7 +14,7 @@ from .output import write, write_json
 
 
 def chat(ask: Ask, prompt: str | None, *, as_json: bool, stream: bool) -> None:
-    """Ask once, or converse where there is neither a prompt nor a pipe.
+    """Ask once, or converse if there is neither a prompt nor a pipe.
 
     Raises:
         ConfigurationError: nothing to ask, or it cannot be said.

@@ -1,4 +1,4 @@
-"""The command `check`: an OpenAI-compatible server's address in, a report and the rows to paste out."""
+"""The command `check`: report on an OpenAI-compatible server, and print the rows to paste for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check(base_url: str, model: str | None, key_env: str, timeout: float, env_fi
     """Try the server, print what was found; the exit code.
 
     Raises:
-        ConfigurationError: the address is none.
+        ConfigurationError: the address is not a URL.
         NetworkError: nobody answers there.
     """
     load_env(env_file)
@@ -67,7 +67,7 @@ def findings(asker: Asker, model: str | None) -> Iterator[Finding]:
 
 
 def _streamed(asker: Asker, say: dict[str, Any]) -> Iterator[Finding]:
-    """A stream, with usage asked for as the format has it; without where that is refused."""
+    """A stream, with usage asked for as the format has it; without if that is refused."""
     recorded = asker.chat({**say, "stream": True, "stream_options": {"include_usage": True}})
     if 400 <= recorded.status < 500:
         seen = f"refused with {recorded.status}"

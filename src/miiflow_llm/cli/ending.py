@@ -1,4 +1,4 @@
-"""How a command ends: what it raised in, one line on stderr and an exit code out."""
+"""End a command: one line on stderr for what it raised, and an exit code."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _address(found: Row) -> str:
 
 
 def _drawn(found: Row) -> list[str]:
-    """A row for eyes: one variable, marked where it is set, so that 80 columns are enough."""
+    """A row for eyes: one variable, marked if it is set, so that 80 columns are enough."""
     provider = known.get(found.name)
     variable = key_variable(provider)
     mark = "●" if variable else "○"

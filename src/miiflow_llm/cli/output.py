@@ -1,4 +1,4 @@
-"""Where a command's output goes: a terminal, a pipe or JSON lines; rows and answers in, text out."""
+"""Write a command's rows and answers as text: to a terminal, a pipe or as JSON lines."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def allowed(order: Order) -> dict[str, list[str]]:
     """The models to offer by provider: those named, those of the configuration, or one of each provider with a key.
 
     Raises:
-        ConfigurationError: a name is no `provider:model`, or the configuration is wrong.
+        ConfigurationError: a name is not `provider:model`, or the configuration is wrong.
     """
     if order.models:
         return _named(order.models)

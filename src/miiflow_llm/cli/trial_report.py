@@ -1,4 +1,4 @@
-"""The command `trial report`: a trial's log in, a table, JSON or a picture out."""
+"""The command `trial report`: show a trial's log as a table, as JSON or as a picture."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import msgspec
 
 
 class AccessKey(msgspec.Struct, frozen=True):
-    """A key that signs requests and is not sent itself: its id, the secret, and the token of a session where it is one
+    """A key that signs requests and is not sent itself: its id, the secret, and the token of a session if it is one
     of a session.
 
     For `api_key=` at providers that take signed requests. It shows in no repr.

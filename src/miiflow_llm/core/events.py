@@ -75,7 +75,7 @@ class RouteEvent(CallEvent, kw_only=True, frozen=True):
 
     `routed`: a target was chosen (`ranked` are the labels in their order, `skipped` those left out, with the reason).
     `hedged`: a second attempt starts beside a slow first. `moved`: another attempt follows a failure. `attempt_ended`:
-    `ended` says how. `target_opened`: a target is left alone for a while, since it failed too often; `target_closed`:
+    `ended` says how. `target_opened`: a target is passed over for a while, since it failed too often; `target_closed`:
     it is back; `target_out`: it cannot be used as it is set up (a wrong key, no such model, no credit). `over_budget`:
     a call was refused, or not made dearer, for a budget.
 

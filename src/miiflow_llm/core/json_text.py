@@ -84,7 +84,7 @@ def _repaired(found: re.Match[str]) -> str:
 
 
 def path_text(path: tuple[str | int, ...]) -> str:
-    """A path as text: `$.items[3].price`, and `$["a b"]` where a name is no plain word."""
+    """A path as text: `$.items[3].price`, and `$["a b"]` if a name is not a plain word."""
     return "$" + "".join(_segment(key) for key in path)
 
 

@@ -1,4 +1,4 @@
-"""The keys of a dict that a user wrote: a dict and the legal keys in, an error with the nearest legal key out.
+"""Check the keys of a dict that a user wrote; an error names the nearest legal key.
 
 So nothing that is given is dropped without a word.
 """

@@ -1,4 +1,4 @@
-"""What kind of media some bytes are: bytes in, their media type out, told by how the formats begin."""
+"""Tell the media type of bytes by how the formats begin."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _ADDRESS = re.compile(r"(https?|gs|s3|data):", re.IGNORECASE)
 
 
 def media_type(data: bytes) -> str | None:
-    """The media type that the bytes begin like, `text/plain` for UTF-8 text, `None` for what is none of them."""
+    """The media type that the bytes begin like, `text/plain` for UTF-8 text, `None` if they are neither."""
     for place, beginning, kind in _BEGINNINGS:
         if data.startswith(beginning, place):
             return kind
@@ -99,10 +99,10 @@ def _is_text(start: bytes) -> bool:
 
 
 def checked_bytes(data: Any, what: str) -> bytes:
-    """The bytes themselves.
+    """Return the bytes.
 
     Raises:
-        ConfigurationError: they are none; the message says what to write.
+        ConfigurationError: they are not bytes; the message says what to write.
     """
     if isinstance(data, (bytearray, memoryview)):
         return bytes(data)
@@ -116,10 +116,10 @@ def checked_bytes(data: Any, what: str) -> bytes:
 
 
 def checked_url(url: Any, what: str) -> str:
-    """The address itself.
+    """Return the address.
 
     Raises:
-        ConfigurationError: it is none; the message says what to write.
+        ConfigurationError: it is not an https or data URL; the message says what to write.
     """
     if isinstance(url, str) and _ADDRESS.match(url):
         return url

@@ -1,5 +1,4 @@
-"""Parts of messages in the forms that users have, OpenAI's Chat and Responses, Anthropic's: a dict in, the same as ours
-out.
+"""Read parts of messages in the forms that users have: those of OpenAI's Chat and Responses, and Anthropic's.
 
 Every key is looked at: one that the form does not have is an error. A value of the wrong type is left to whoever reads
 the result as a block.
@@ -35,7 +34,7 @@ def content_of(content: Any, keys: Keys, place: str) -> Any:
 
 
 def part_of(part: Any, keys: Keys, place: str) -> Any:
-    """A part as ours; a bare string is text, and what is no dict stays as it is.
+    """A part as ours; a bare string is text, and anything else but a dict stays as it is.
 
     Raises:
         ConfigurationError: it has a key, or a type, that there is not; the error names the place.

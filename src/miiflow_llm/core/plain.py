@@ -1,4 +1,4 @@
-"""Our values as plain ones that JSON has, for logs and stores: structs and exceptions in, dicts out.
+"""Turn structs and exceptions into plain values that JSON has, for logs and stores.
 
 What is private (`_…`) is left out, and so are raw bytes unless they are asked for; then they are a text.
 """
@@ -16,7 +16,7 @@ _RAW = ("raw", "body")
 
 
 def plain_struct(struct: msgspec.Struct, *, raw: bool = False, defaults: bool = True) -> dict[str, Any]:
-    """The public fields of a struct; without `defaults` those alone that say something."""
+    """The public fields of a struct; without `defaults` only those that say something."""
     fields = msgspec.structs.fields(struct)
     values = {field.name: getattr(struct, field.name) for field in fields}
     if not defaults:

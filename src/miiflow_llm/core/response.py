@@ -125,7 +125,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
 class ChatResponse(msgspec.Struct, kw_only=True):
     """One whole answer.
 
-    `message.content` is its text. `usage` is always there, its fields `None` where nothing was reported.
+    `message.content` is its text. `usage` is always there, its fields `None` if nothing was reported.
     `latency_ms` runs from the call to its end, `time_to_first_token_ms` to the first output (`None` when not
     streamed). `attempts` are the requests made, in order. `raw` is the body of a non-streamed answer.
 

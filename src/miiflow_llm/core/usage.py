@@ -11,7 +11,7 @@ LARGEST = 2**53
 
 
 def as_count(value: Any) -> int | None:
-    """`value` as a number of tokens; `None` for what is none: negative, beyond `LARGEST`, no number."""
+    """`value` as a number of tokens; `None` if it is negative, above `LARGEST` or not a number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST:
         return None
     return int(value)

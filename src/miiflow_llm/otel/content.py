@@ -1,4 +1,4 @@
-"""Messages as OpenTelemetry's GenAI conventions write them: ours in, the JSON text of a span's attribute out.
+"""Write messages as OpenTelemetry's GenAI conventions have them: the JSON text of a span's attribute.
 
 The forms are those of `gen-ai-input-messages.json`, `gen-ai-output-messages.json` and `gen-ai-tool-definitions.json` in
 the conventions' repository.

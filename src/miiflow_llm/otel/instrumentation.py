@@ -1,6 +1,6 @@
-"""OpenTelemetry for a client: its events in, spans and metrics in the GenAI conventions out (extra `[otel]`).
+"""OpenTelemetry for a client: its events become spans and metrics in the GenAI conventions (extra `[otel]`).
 
-It stands on the event hooks alone: nothing happens per chunk, and the client knows nothing of it. The conventions are
+It stands only on the event hooks: nothing happens per chunk, and the client knows nothing of it. The conventions are
 those of https://github.com/open-telemetry/semantic-conventions-genai (status: development). Names that released
 versions of them spell otherwise are written in both spellings (`cache_write` and `cache_creation`). Their metric
 `gen_ai.client.operation.time_per_output_chunk` is left out: it wants a point for each chunk.
@@ -162,7 +162,7 @@ class Telemetry:
         self._record({**_common(event), **ending}, event)
 
     def _tell(self, span: Span, event: CallEvent) -> None:
-        """Status and, where asked for, content."""
+        """Status and, if asked for, content."""
         if event.error is not None:
             span.set_status(Status(StatusCode.ERROR, event.error.message if self._content else None))
         answer = event.response or (event.error.partial if event.error is not None else None)
@@ -231,7 +231,7 @@ def settings(request: ChatRequest | None) -> dict[str, Any]:
 
 
 def _ending(event: CallEvent) -> dict[str, Any]:
-    """How the call ended, for spans and metrics: the error's type, `abandoned` where the caller left."""
+    """How the call ended, for spans and metrics: the error's type, `abandoned` if the caller left."""
     found: dict[str, Any] = {}
     answer = event.response or event.embeddings
     if answer is not None and answer.model:
@@ -244,7 +244,7 @@ def _ending(event: CallEvent) -> dict[str, Any]:
 
 
 def _answered(event: CallEvent) -> dict[str, Any]:
-    """The answer's facts, for the span alone."""
+    """The answer's facts, only for the span."""
     found: dict[str, Any] = {}
     if event.usage is not None:
         found = {name: getattr(event.usage, field) for name, field in _USAGE.items()}

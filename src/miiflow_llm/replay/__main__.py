@@ -1,6 +1,6 @@
 """`python -m miiflow_llm.replay`: serve captures or fakes, capture a live answer, look at captures, import cassettes.
 
-Arguments in; a running server, captures' files or text out; it knows no formats. Exit status: 0 done; 1 it failed, two
+It knows no formats. Exit status: 0 done; 1 it failed, two
 captures differ, or a check found something; 2 wrong arguments; 130 interrupted.
 """
 
@@ -24,7 +24,7 @@ from .capture_live import Order, capture_live
 from .cuts import CUTS, Cut
 from .errors import CaptureError, ReplayError
 from .fake import FakeError, fake_all
-from .looking import WIDTH, compare, problems, show
+from .inspecting import WIDTH, compare, problems, show
 from .match import ASPECTS
 from .printing import put
 from .reading import is_spoken
@@ -52,11 +52,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("replay"))
     _add_fake(commands.add_parser("fake", help="serve an answer of your own in every dialect; base URLs are printed"))
     _add_capture(commands.add_parser("capture", help="record a live answer as a capture; the key is read as always"))
-    _add_looking(commands)
+    _add_inspecting(commands)
     return parser
 
 
-def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_inspecting(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = commands.add_parser("show", help="a capture's frames with their times, and the chunks that each completes")
     show.set_defaults(run=_show)
     show.add_argument("capture", help="one of its files, or the two without their suffix")

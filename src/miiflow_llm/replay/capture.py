@@ -12,7 +12,7 @@ from ..wire.decode.framings import MEDIA_TYPES
 Origin = Literal["recorded", "constructed"]
 
 _STREAMS = {"ollama_chat": MEDIA_TYPES["ndjson"], "bedrock_converse": MEDIA_TYPES["aws_eventstream"]}
-"""What the streams of a dialect are sent as, where they are no server-sent events."""
+"""What the streams of a dialect are sent as, if not as server-sent events."""
 
 
 class Capture(msgspec.Struct, kw_only=True):
@@ -20,11 +20,11 @@ class Capture(msgspec.Struct, kw_only=True):
 
     `name` is unique within `provider`. `dialect` is the wire format's name as everywhere in this package. `path` is
     the request's path and query as sent, without host and credentials. `request` is the JSON body that was sent,
-    `None` where it is not known (such a capture answers any body). `headers` are the response headers that matter,
+    `None` if it is not known (such a capture answers any body). `headers` are the response headers that matter,
     names in lower case, without credentials and without what describes the transfer (content-length, ...).
     `origin` says whether a live server sent the body ("recorded", `source` names it) or it was written from the
     provider's documentation ("constructed"). `reads` are the read boundaries of a recorded one: for each read, the
-    milliseconds since the response's head and the number of bytes, counted after content decoding; `None` where
+    milliseconds since the response's head and the number of bytes, counted after content decoding; `None` if
     they are not known. `head_ms` is how long the head took to come, in milliseconds. `partial` means that the
     recording stopped before the body ended. `expected` is what a reader should find in it, for tests.
     `file` is the body's file, `None` for a capture that was made in memory.

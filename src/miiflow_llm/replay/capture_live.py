@@ -1,4 +1,4 @@
-"""Record one live answer through the library's own client: what to ask in, a capture's file out."""
+"""Record one live answer through the library's own client, in a capture's file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .recorder import RecordingTransport, record
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """What is asked of whom, and where it is kept.
+    """What to ask, whom, and the folder to keep the answer in.
 
     `parameters` is more of the request as JSON. `base_url` and `dialect` replace the provider's own. `redact` are texts
     that must not be written. `whole` asks for the answer in one piece.
@@ -76,4 +76,4 @@ def _parameters(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:
-        raise ConfigurationError(f"--parameters is no JSON object: {error}") from None
+        raise ConfigurationError(f"--parameters is not a JSON object: {error}") from None

@@ -1,4 +1,4 @@
-"""Replay what is recorded, record what is not: the transport behind a test, by the mode that the run was asked for."""
+"""The transport behind a test: it replays or records, by the mode that the run was asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cassette(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """A folder of captures as a transport.
 
     In mode "none" requests are only replayed, and nothing goes out; "once" records where the folder is missing or
-    empty and replays where it is not; "new" replays what matches and records what does not; "all" records everything.
+    empty and replays if it is not; "new" replays what matches and records what does not; "all" records everything.
     `options` are those of `ReplayTransport` and `RecordingTransport`. `misses` tell what matched nothing. With
     `virtual` it refuses to answer in real time, for a test that would otherwise wait as long as the recording.
 
@@ -123,5 +123,5 @@ def _recorded(folder: Path) -> list[Capture]:
 
 
 def without_recording(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that are not for recording alone."""
+    """The options that are not only for recording."""
     return {key: value for key, value in options.items() if key not in _RECORDING}

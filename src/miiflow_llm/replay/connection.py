@@ -117,7 +117,7 @@ class Connection:
         # Lingering for no time makes the close a reset.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport = getattr(self._stream, "_transport", None)
-        if transport is not None:  # anyio up to 4.13 ends asyncio's streams in good order first, which is no reset
+        if transport is not None:  # anyio up to 4.13 ends asyncio's streams in good order first, which is not a reset
             transport.abort()
         await anyio.aclose_forcefully(self._stream)
 
@@ -143,7 +143,7 @@ def _size(capture: Capture, playback: Playback) -> int:
 
 
 def _head(status: int, headers: dict[str, str], size: int | None) -> bytes:
-    """The head of an answer: of `size` body bytes, or chunked where that is `None`."""
+    """The head of an answer: of `size` body bytes, or chunked if that is `None`."""
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
     length = ("transfer-encoding", "chunked") if size is None else ("content-length", str(size))
     lines = "".join(f"{name}: {value}\r\n" for name, value in [*headers.items(), length])

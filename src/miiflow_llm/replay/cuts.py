@@ -13,7 +13,7 @@ from .eventstream import ends, is_event_stream
 
 Cut = Literal["whole", "frames", "bytes", "recorded", "random"] | int
 """A way of cutting: the whole body at once, after each event or line, byte by byte, as it was read when recorded
-(after each event where that is not known), into odd random sizes, or into pieces of a number of bytes."""
+(after each event if that is not known), into odd random sizes, or into pieces of a number of bytes."""
 
 CUTS = ("whole", "frames", "bytes", "recorded", "random")
 

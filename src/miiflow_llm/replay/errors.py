@@ -29,7 +29,7 @@ class SecretFoundError(ReplayError):
 class NoMatchError(ReplayError, LookupError):
     """No capture answers a request.
 
-    `request` is the request in a line, `nearest` the name of the capture that comes closest (`None` where there are
+    `request` is the request in a line, `nearest` the name of the capture that comes closest (`None` if there are
     none), `differs` the aspects in which that one differs, and `diff` a unified diff of the two bodies (`""` where
     they agree). `recorded` is what the nearest was asked with, in a line that begins with its name.
     """

@@ -1,4 +1,4 @@
-"""Messages of AWS's binary event stream: payloads in, bytes out; and bytes that were changed, sealed anew.
+"""Write messages of AWS's binary event stream, and seal bytes that were changed anew.
 
 It is written apart from the framing that reads them, so that one can be tested by the other.
 """

@@ -19,7 +19,7 @@ from ..wire.decode.more_text import allowed
 from ..wire.engine import Engine
 from .capture import Capture
 from .errors import CaptureError
-from .looking import show
+from .inspecting import show
 from .printing import put
 from .reading import engine_named
 

@@ -44,7 +44,7 @@ class RequestReader:
         """Take the next bytes.
 
         Raises:
-            ValueError: they are no HTTP request, or it is too large.
+            ValueError: they are not an HTTP request, or it is too large.
         """
         self._size += len(data)
         if self._size > MAX_REQUEST:
@@ -52,7 +52,7 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            raise ValueError(f"this is no HTTP request: {error}") from None
+            raise ValueError(f"this is not an HTTP request: {error}") from None
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
@@ -86,7 +86,7 @@ class RequestReader:
 
 
 def json_of(body: bytes) -> Any:
-    """The body as a JSON value, `None` where it is none."""
+    """The body as a JSON value, `None` if it is not JSON."""
     try:
         return msgspec.json.decode(body) if body else None
     except msgspec.DecodeError:

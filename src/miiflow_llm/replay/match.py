@@ -1,4 +1,4 @@
-"""Which capture answers a request: captures and a request in, the capture, or an error that shows the nearest, out.
+"""Find the capture that answers a request; if there is none, the error shows the nearest.
 
 It knows where each dialect says "stream" and "model", and no socket.
 """
@@ -39,7 +39,7 @@ _LINE_WIDTH = 200
 class Received(msgspec.Struct, kw_only=True):
     """A request as it came: `path` and `query` as sent, without the part of the URL that named the capture.
 
-    `headers` are by lower-case name, credentials hidden. `body` is the JSON value, `None` where it was none.
+    `headers` are by lower-case name, credentials hidden. `body` is the JSON value, `None` if it was not JSON.
     `provider` and `name` are what the URL or the caller named. `capture` is the `provider/name` of what answered it,
     `None` for an error of the replay's own. `connection` numbers the connections from 1, `sent` counts the body bytes
     handed out, and `outcome` is "open" until the answer was "sent" as planned, or the client "left" before.
@@ -145,7 +145,7 @@ class CaptureIndex:
     def find(self, request: Received) -> Capture:
         """The capture that answers, counted as handed out.
 
-        A named capture is given as it is asked for: `text` also stands for `whole_text` where no stream is wanted.
+        A named capture is given as it is asked for: `text` also stands for `whole_text` if no stream is wanted.
 
         Raises:
             NoMatchError: none does; it shows the nearest and how it differs.
@@ -211,7 +211,7 @@ def _path(request: Received, capture: Capture) -> bool:
 
 @lru_cache(maxsize=8192)
 def _endpoint(path: str) -> str:
-    """The end of a path from the dialect's own part on, its model left out; the whole path where no dialect's is."""
+    """The end of a path from the dialect's own part on, its model left out; the whole path if it is not a dialect's."""
     plain = "/" + _MODEL_IN_PATH.sub("/models/-", path).strip("/")
     found = _ENDPOINT.search(plain)
     return found.group() if found else plain

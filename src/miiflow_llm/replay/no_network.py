@@ -22,7 +22,7 @@ class NetworkBlockedError(ReplayError, OSError):
 
 @contextmanager
 def no_network() -> Iterator[None]:
-    """Only loopback and local sockets while it holds; else `NetworkBlockedError` is raised where it is tried."""
+    """Only loopback and local sockets while it holds; any other raises `NetworkBlockedError` when it is tried."""
     resolve, connect, connect_ex = socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex
 
     def resolve_here(host: Any, *rest: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whose request is this: a URL in; the provider's name and the dialect out, by the tables' own addresses and paths."""
+"""Tell whose request a URL is: the provider and the dialect, by the tables' own addresses and paths."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..core.exceptions import ConfigurationError
 from ..tables import Dialect, Regions
 
 UNKNOWN_DIALECT = "unknown"
-"""What a capture says where no dialect has this path; it can be replayed, but not read."""
+"""What a capture says if no dialect has this path; it can be replayed, but not read."""
 
 
 def provider_of(host: str) -> str:
-    """The provider whose address is at `host`; the host itself, as a capture's name, where there is none."""
+    """The provider whose address is at `host`; the host itself, as a capture's name, if there is none."""
     return _hosts().get(host) or _regional(host) or re.sub(r"[^A-Za-z0-9.-]", "-", host).strip(".-") or "unknown"
 
 

@@ -1,4 +1,4 @@
-"""When which bytes of a capture are handed out: capture, cut, pace and faults in, a list of timed steps out.
+"""Plan when which bytes of a capture are handed out: a list of timed steps, by its cut, pace and faults.
 
 It does no I/O and does not sleep: the server and the transport walk the steps.
 """

@@ -4,7 +4,7 @@
     async def test_tides(replay):
         client = LLMClient.create("openai", model, api_key="any", http_client=httpx.AsyncClient(transport=replay))
 
-It is imported by pytest alone, and imports what it needs when a test asks for it.
+Only pytest imports it, and it imports what it needs when a test asks for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         "--record-mode",
         default="none",
         choices=["none", "once", "new", "all"],
-        help="none: replay only, no network (default); once: record what has no captures yet; "
+        help="none: replay only, no network (default); once: record tests that have no captures yet; "
         "new: also record requests that match nothing; all: record everything again",
     )
 

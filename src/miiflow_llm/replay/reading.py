@@ -1,4 +1,4 @@
-"""What a capture says: a capture in; its frames beside their chunks, its times, its answer or its error out. No I/O."""
+"""Read a capture: its frames beside their chunks, its times, its answer or its error. No I/O."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def engine_of(capture: Capture) -> Engine:
 
 
 def engine_named(dialect: str, speakers: Iterable[str]) -> Engine | None:
-    """The engine of `dialect` as the first of these providers that speaks it does; `None` where none of them does."""
+    """The engine of `dialect` as the first of these providers that speaks it does; `None` if none of them does."""
     for name in speakers:
         found = providers.get(name)
         for rows in found.options:

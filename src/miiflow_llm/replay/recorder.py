@@ -1,4 +1,4 @@
-"""Write every exchange of an httpx client as a capture: a transport in, the same transport with an ear out.
+"""Write every exchange of an httpx client as a capture: wrap a transport in one that listens.
 
 What the caller sees is what came: nothing is changed, delayed until its end, or raised because of the recording. A body
 is kept as the bytes after content decoding (the coding's header is left out), so that a capture is readable and its
@@ -44,9 +44,9 @@ class RecordOptions(TypedDict, total=False):
 class RecordingTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """Records what goes through `inner` (httpx's own transport where `None`) into `folder/<provider>/`.
 
-    `provider` and `dialect` are told by the address and path where not given. A second exchange under the same name
+    `provider` and `dialect` are told by the address and path if not given. A second exchange under the same name
     gets `_2` added. `redact` are values that must not be written, beside credentials: those are known by their headers
-    and formats. `body_hook` (bytes in, as many bytes out) blots out more. `source` is the server's
+    and formats. `body_hook` (it gives as many bytes as it gets) blots out more. `source` is the server's
     name and version, its host and the date where `None`.
 
     `written` are the captures' files. What could not be written is in `failures` and logged. Closing the transport

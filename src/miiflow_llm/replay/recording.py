@@ -1,4 +1,4 @@
-"""One exchange while it is recorded: a request, a head and reads in; a redacted capture out. It does no I/O."""
+"""One exchange while it is recorded: its request, head and reads become a redacted capture. It does no I/O."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Recording:
         self._reads.append(((clock.monotonic() - self._head_at) * 1000, data))
 
     def capture(self) -> Capture | None:
-        """The exchange, redacted, named after its model, kind and request; `None` where no answer came.
+        """The exchange, redacted, named after its model, kind and request; `None` if no answer came.
 
         Raises:
             CaptureError: the body's coding cannot be undone, or the body hook changed its size.

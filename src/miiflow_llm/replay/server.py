@@ -1,4 +1,4 @@
-"""A provider that is none: captures served over a real loopback socket, each in its provider's own dialect.
+"""A fake provider: captures served over a real loopback socket, each in its provider's own dialect.
 
 `ReplayServer` says what is served and how; what happens on one connection is in `connection`.
 """

@@ -1,4 +1,4 @@
-"""Captures on disk: folders of them in, `Capture`s out, and back; it does not know who records or replays them.
+"""Load and save captures on disk; it does not know who records or replays them.
 
 A capture is two files: `<name>.sse`, `.ndjson`, `.json` or `.bin` (the body, byte for byte) and `<name>.meta.json`
 (everything else), in a folder named after the provider. `load_shared` reads a second layout (`.body`, `.json`,
@@ -113,7 +113,7 @@ def save(capture: Capture, folder: Path | str) -> Path:
 
     Each file appears whole or not at all. A capture of that name is replaced.
     Raises `CaptureError` where provider or name would not stay a plain file name inside `folder`, and
-    `SecretFoundError`, with nothing written, where a credential is still in it.
+    `SecretFoundError`, with nothing written, if a credential is still in it.
     """
     _check_names(capture)
     meta = _encode_meta(capture)

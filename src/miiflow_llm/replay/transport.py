@@ -1,4 +1,4 @@
-"""Captures served to an httpx client without a socket: an httpx request in, a capture's timed pieces out.
+"""Serve captures to an httpx client without a socket: the body comes in the capture's timed pieces.
 
 The same matching, cuts, times and faults as `ReplayServer`; a fault shows as the exception that httpx raises for it.
 """

@@ -1,4 +1,4 @@
-"""Import VCR.py cassettes: a YAML file of exchanges in, redacted captures out; it does not know who recorded them.
+"""Import VCR.py cassettes: the exchanges of a YAML file become redacted captures, whoever recorded them.
 
 The layout is VCR.py's version 1 (`vcr/serialize.py`, https://vcrpy.readthedocs.io): `interactions`, each a `request`
 (`method`, `uri`, `headers`, `body`) and a `response` (`status`, `headers`, `body: {string}`); its older httpx stub
@@ -38,7 +38,7 @@ def read_cassette(
     The options are those of `RecordingTransport`; credentials are blotted out in the same way.
 
     Raises:
-        CaptureError: PyYAML is not installed, or the file is no cassette; the message says where it does not fit.
+        CaptureError: PyYAML is not installed, or the file is not a cassette; the message says where it does not fit.
     """
     path = Path(cassette)
     settings = Settings(Redactor(redact), provider, dialect, body_hook, f"VCR cassette {path.name}")
@@ -92,10 +92,10 @@ def _interactions(path: Path) -> Iterator[Mapping[str, Any]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise CaptureError(f"{path} is no YAML that can be read safely{where}") from None
+        raise CaptureError(f"{path} is not YAML that can be read safely{where}") from None
     listed = found.get("interactions") if isinstance(found, dict) else None
     if not isinstance(listed, list):
-        raise CaptureError(f"{path} is no VCR cassette: it has no list `interactions`")
+        raise CaptureError(f"{path} is not a VCR cassette: it has no list `interactions`")
     yield from listed
 
 

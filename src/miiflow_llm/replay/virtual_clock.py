@@ -23,7 +23,7 @@ def virtual_time(backend: str = "asyncio", *, autojump_threshold: float = 0.0) -
     """The backend's name and its options for `anyio.run` and for a fixture `anyio_backend`, with a clock of its own.
 
     `backend` is "asyncio" or "trio". `autojump_threshold` is how many seconds of real time nothing must happen before
-    time jumps: 0.0 where a test does no I/O, some hundredths for sockets and threads, which time does not wait for.
+    time jumps: 0.0 if a test does no I/O, some hundredths for sockets and threads, which time does not wait for.
     The client's timeouts, its retries' waits and its latencies are counted in virtual time too.
     """
     follow_virtual_time()
@@ -114,12 +114,12 @@ def _virtual_now() -> float | None:
 
 
 def _mock_clock() -> trio.testing.MockClock | None:
-    """The clock of the trio run that this is, where it is one of trio's for tests."""
+    """The clock of the trio run under way, if it is one of trio's for tests."""
     lowlevel, testing = sys.modules.get("trio.lowlevel"), sys.modules.get("trio.testing")
     if lowlevel is None or testing is None:  # not imported: there is no such clock
         return None
     try:
         running = lowlevel.current_clock()
-    except RuntimeError:  # this is no trio run
+    except RuntimeError:  # not in a trio run
         return None
     return running if isinstance(running, testing.MockClock) else None

@@ -1,4 +1,4 @@
-"""The chat service as an ASGI application, without a framework: a scope and two functions in, HTTP answers out.
+"""The chat service as an ASGI application, without a framework.
 
 Whoever goes away is noticed by `http.disconnect`, upon which the provider's request is cancelled.
 """
@@ -216,7 +216,7 @@ def create_app(
 
     Args:
         clients: one client, a pool, clients by provider, or a function of provider and model.
-        models: the models that may be asked for, by provider; without it a client's own model alone, and of a pool
+        models: the models that may be asked for, by provider; without it only a client's own model, and of a pool
             those that its configuration lists.
         schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names
             one, and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.

@@ -1,4 +1,4 @@
-"""The page and the JavaScript module: a path in, the file as an answer out."""
+"""Serve the page and the JavaScript module, by their paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INLINE = re.compile(rb"<(script|style)[^>]*>(.*?)</\1>", re.DOTALL)
 
 @cache
 def asset(path: str) -> Reply | None:
-    """The file that is served at `path`, `None` where there is none."""
+    """The file that is served at `path`, `None` if there is none."""
     if path not in _FILES:
         return None
     name, kind = _FILES[path]

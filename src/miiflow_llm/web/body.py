@@ -1,4 +1,4 @@
-"""What a browser asks for: the bytes of a request in, checked messages and parameters out.
+"""Read what a browser asks for: the bytes of a request become checked messages and parameters.
 
 Every refusal is a `Rejected` with status 422 and the place (`$.messages[2].role`), 413 for what is too large.
 """
@@ -89,7 +89,7 @@ def read_body(data: bytes, limits: Limits) -> ChatOrder:
     """The request's JSON as a checked order.
 
     Raises:
-        Rejected: 413 where it is larger than `limits.max_body`, 422 with the place where it is wrong.
+        Rejected: 413 if it is larger than `limits.max_body`, 422 with the place where it is wrong.
     """
     if len(data) > limits.max_body:
         raise too_large(limits)

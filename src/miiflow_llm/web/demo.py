@@ -1,4 +1,4 @@
-"""The page without a key or a network: replayed answers of every kind in, an ASGI application out.
+"""The page without a key or a network: an ASGI application over replayed answers of every kind.
 
 `uvicorn miiflow_llm.web.demo:app` serves it. Each "model" of the provider `replay` is one scene, paced like a model.
 """

@@ -1,4 +1,4 @@
-"""The chat service as Django views, for Django under ASGI: what `create_app` takes in, URL patterns out."""
+"""The chat service as Django views, for Django under ASGI, made of what `create_app` takes."""
 
 from __future__ import annotations
 

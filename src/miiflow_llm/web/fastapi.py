@@ -1,4 +1,4 @@
-"""The chat service as a FastAPI router: what `create_app` takes in, an `APIRouter` out."""
+"""The chat service as a FastAPI router, made of what `create_app` takes."""
 
 from __future__ import annotations
 

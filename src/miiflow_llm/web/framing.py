@@ -84,7 +84,7 @@ class Frames:
         self._growth = Growth()
 
     def pieces(self, chunks: Sequence[ToolEvent]) -> bytes:
-        """The frames of chunks and events that came together; empty where none says anything."""
+        """The frames of chunks and events that came together; empty if none says anything."""
         before, after = self._framing.before, self._framing.after
         found = [b"%b%b%b" % (before, encode(piece), after) for chunk in chunks if (piece := self._piece(chunk))]
         return found[0] if len(found) == 1 else b"".join(found)

@@ -1,6 +1,6 @@
-"""What has grown in a value that is still being written: the value so far in, the changes since the last time out.
+"""Tell what has grown in a value that is still being written, since the last look.
 
-A value grows at its end alone: in its last member, in the last member of that, and so on down. So a look costs the
+A value grows only at its end: in its last member, in the last member of that, and so on down. So a look costs the
 depth of the value and what is new, however long it is. It knows nothing of frames.
 """
 

@@ -1,4 +1,4 @@
-"""Reads a stream in a task of its own: an async iterator in, its items by the batch out, with a limit on each wait.
+"""Read a stream in a task of its own, and give its items by the batch, with a limit on each wait.
 
 Waiting can then give up without breaking off the read in flight. One slow clock stands beside the reading, not a timer
 around each wait. It does not know what the items are.
@@ -63,7 +63,7 @@ class Pump(Generic[T]):
         self._shared: _Shared[T] | None = None
 
     async def take(self) -> list[T] | None:
-        """What has come since, at least one item; `[]` at the end; `None` where nothing came in time.
+        """What has come since, at least one item; `[]` at the end; `None` if nothing came in time.
 
         Raises:
             Exception: what the source raised, once everything before it has been taken.
@@ -152,7 +152,7 @@ async def _watch(shared: _Shared[Any], seconds: float) -> None:
 
 
 async def close(source: AsyncIterator[Any]) -> None:
-    """Let the source go, where it can be."""
+    """Let the source go, if it can be closed."""
     leave: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
     if leave is not None:
         with suppress(Exception):  # what closing meets changes nothing for who has left

@@ -1,4 +1,4 @@
-"""A stream as bytes for a browser: an async iterator of chunks in; SSE or NDJSON frames, numbered, out.
+"""Relay a stream to a browser: chunks become SSE or NDJSON frames, numbered.
 
 Laws: each frame is one JSON object; frames carry `seq` from 0 without gaps; the last frame, and only the last, has
 `"type"` `finished` or `error`, so that a reader can tell an answer that was cut short; while the model is silent a
@@ -107,7 +107,7 @@ class Relay(AsyncIterator[bytes]):
             return
 
     async def _batch(self) -> tuple[list[ToolEvent], Exception | None]:
-        """What can be had at once, and what ended the stream where it has ended."""
+        """What can be had at once, and what ended the stream if it has ended."""
         chunks: list[ToolEvent] = []
         try:
             chunks.append(await self._stream.__anext__())
@@ -148,7 +148,7 @@ class _Gone(Exception):
 
 
 class _Writer:
-    """Writes pieces, and heartbeats where nothing was written for long, never two at a time."""
+    """Writes pieces, and heartbeats if nothing was written for long, never two at a time."""
 
     def __init__(self, write: Callable[[bytes], Awaitable[None]], seconds: float | None) -> None:
         self._write = write

@@ -1,4 +1,4 @@
-"""What a browser may know of a failure: an exception in, a type, a fixed sentence and an HTTP status out.
+"""Tell a browser of a failure what it may know: a type, a fixed sentence and an HTTP status.
 
 Nothing that a provider wrote goes out: its messages name accounts, organisations and pieces of keys.
 """
@@ -70,7 +70,7 @@ _OURS = ("upstream_refused", "misconfigured")
 
 
 def safe_error(error: BaseException) -> tuple[int, SafeError]:
-    """The HTTP status and the error as a browser may see it. What is none of the library's is logged."""
+    """The HTTP status and the error as a browser may see it. An error that is not the library's is logged."""
     if isinstance(error, Rejected):
         return error.status, error.safe
     for kind, status, name, message in _TYPES:

@@ -1,4 +1,4 @@
-"""The chat service without a web framework: headers and body in; an answer, or a stream of frames, out.
+"""The chat service without a web framework: headers and a body become an answer, or a stream of frames.
 
 It chooses the client, and says every failure safely. It does not know how a request is read or an answer sent.
 """
@@ -61,8 +61,8 @@ class Reply(msgspec.Struct):
 class ChatService:
     """What the routes share.
 
-    `models` says which models of which provider may be asked for; without it a client answers for its own model
-    alone, a pool for those that its configuration lists, and a function decides itself (what it refuses with
+    `models` says which models of which provider may be asked for; without it a client answers only for its own
+    model, a pool for those that its configuration lists, and a function decides itself (what it refuses with
     `ConfigurationError` is a 422). `schemas` are the types
     that an answer may be asked for in, by name; with them a browser's own JSON Schema is refused.
     `heartbeat` is in seconds.
@@ -124,7 +124,7 @@ class ChatService:
         """The client to ask, and what.
 
         Raises:
-            Rejected: 413; 415 for what is not sent as JSON, so that no foreign page's form can send it; 422.
+            Rejected: 413; 415 if it is not sent as JSON, so that no foreign page's form can send it; 422.
         """
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Rejected(415, "not_json", "The body must be sent as application/json.")
@@ -138,11 +138,11 @@ class ChatService:
         return client, order
 
     def _schema(self, asked: dict[str, Any] | str) -> Any:
-        """The type of that name, or the browser's own JSON Schema where it may bring one."""
+        """The type of that name, or the browser's own JSON Schema if it may bring one."""
         if self.schemas is None and isinstance(asked, dict):
             return asked
         if isinstance(asked, dict) or asked not in (self.schemas or {}):
-            raise wrong(f"The schema is none of {', '.join(self.schemas or ()) or 'those known here'}.", "$.schema")
+            raise wrong(f"The schema is not one of {', '.join(self.schemas or ()) or 'those known here'}.", "$.schema")
         return (self.schemas or {})[asked]
 
     def _client(self, order: ChatOrder) -> Chat:
@@ -160,11 +160,11 @@ class ChatService:
     def _choose(self, order: ChatOrder, models: Mapping[str, Sequence[str]]) -> None:
         order.provider = order.provider or next(iter(models), None)
         if order.provider is None or order.provider not in models:
-            raise wrong(f"The provider is none of {', '.join(models)}.", "$.provider")
+            raise wrong(f"The provider is not one of {', '.join(models)}.", "$.provider")
         allowed = models[order.provider]
         order.model = order.model or next(iter(allowed), None)
         if order.model not in allowed and (order.model is not None or allowed):
-            raise wrong(f"The model is none of {', '.join(allowed)}.", "$.model")
+            raise wrong(f"The model is not one of {', '.join(allowed)}.", "$.model")
 
     async def chat(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Reply:
         """The whole answer as JSON; failures as errors."""
@@ -177,7 +177,7 @@ class ChatService:
             return failed(error)
 
     def stream(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Relay:
-        """The answer's frames, of the kind that `Accept` asks for; SSE where it does not say.
+        """The answer's frames, of the kind that `Accept` asks for; SSE if it does not say.
 
         Raises:
             Exception: the request cannot be said; see `failed`.

@@ -1,1 +1,1 @@
-"""What `check` tries on an OpenAI-compatible server, judged from the recorded bytes alone."""
+"""What `check` tries on an OpenAI-compatible server, judged only from the recorded bytes."""

@@ -20,7 +20,7 @@ def judge(behaviour: str, recorded: Recorded, expected: tuple[type[MiiflowLLMErr
     error = engine().error(recorded.status, {k.lower(): v for k, v in recorded.headers.items()}, recorded.body, model)
     seen = f"{recorded.status}, read as {type(error).__name__}: {error.message}"[:160]
     if not isinstance(recorded.json, dict):
-        return Finding(behaviour, "differs", f"{seen} (the body is no JSON object)")
+        return Finding(behaviour, "differs", f"{seen} (the body is not a JSON object)")
     if isinstance(error, expected):
         return Finding(behaviour, "ok", seen)
     return Finding(behaviour, "row", f"{seen}; {expected[0].__name__} was due", (_row(error, recorded, expected[0]),))

@@ -1,4 +1,4 @@
-"""Ask the server and keep everything: a request's body in; status, headers, bytes and when they came, out."""
+"""Ask the server and keep everything: status, headers, bytes and when they came."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST = 8 * 1024 * 1024
 class Recorded(msgspec.Struct, frozen=True):
     """One exchange. `reads` are (milliseconds since the request, bytes); `broken` says how the body broke off.
 
-    A status of 0 is none: the connection broke before it came.
+    A status of 0 means that the connection broke before it came.
     """
 
     status: int
@@ -30,7 +30,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
     @property
     def json(self) -> Any:
-        """The body's value; `None` where it is no JSON."""
+        """The body's value; `None` if it is not JSON."""
         try:
             return msgspec.json.decode(self.body)
         except msgspec.DecodeError:
@@ -45,7 +45,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
     @property
     def content_type(self) -> str:
-        """The media type alone, in lower case."""
+        """The media type without parameters, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -83,7 +83,7 @@ def _content_type(recorded: Recorded) -> Finding:
 
 def _framing(stream: Stream, recorded: Recorded) -> Finding:
     if stream.unread:
-        return Finding("frames", "differs", f"{len(stream.unread)} are no JSON objects: {stream.unread[0][:80]!r}")
+        return Finding("frames", "differs", f"{len(stream.unread)} are not JSON objects: {stream.unread[0][:80]!r}")
     if recorded.body and not recorded.body.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
         return Finding("frames", "ok", f"{len(stream.frames)}; the last has no blank line after it (read all the same)")
     return Finding("frames", "ok" if stream.frames else "differs", f"{len(stream.frames)} JSON objects")
@@ -130,7 +130,7 @@ def _end(stream: Stream) -> Finding:
     if reasons:
         return Finding("end", "ok", f"finish_reason {reasons[-1]!r}, no [DONE]: the end of the bytes is waited for")
     if stream.done:
-        return Finding("end", "absent", "[DONE] alone, no finish_reason: it will read `unknown`")
+        return Finding("end", "absent", "only [DONE], no finish_reason: it will read `unknown`")
     return Finding("end", "differs", "no finish_reason and no [DONE]: a cut answer cannot be told from a whole one")
 
 

@@ -13,7 +13,7 @@ from .recording import Recorded
 from .streams import engine
 
 MAX_TOKENS = (Row("body", '"max_completion_tokens": None'), Row("body", '"max_tokens": take("max_tokens")'))
-"""The rows of a server that knows the older name alone."""
+"""The rows of a server that knows only the older name."""
 
 
 def read(recorded: Recorded) -> ChatResponse | MiiflowLLMError:

@@ -1,4 +1,4 @@
-"""Answers that no provider gave: text, reasoning, calls or an error in, a capture in any dialect's format out.
+"""Make answers that no provider gave: a capture in any dialect's format, of text, reasoning, calls or an error.
 
 For tests that need no recording. A fake answers whatever is asked: it has no request of its own.
 """
@@ -77,7 +77,7 @@ def fake_body(
 ) -> Capture:
     """An answer in the dialect's format, streamed or whole.
 
-    A stream brings a word at a time. `finish_reason` is "tool_calls" where there are calls and else "stop", if not
+    A stream brings a word at a time. `finish_reason` is "tool_calls" if there are calls and otherwise "stop", if not
     given. `usage` is counted in words where `None`; `TokenCount()` reports none. An `error` (a text is one with
     status 500) replaces the answer, or with `midstream` follows it in the stream. `provider` is the dialect's own
     if not given.

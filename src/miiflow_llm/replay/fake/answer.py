@@ -46,7 +46,7 @@ def words(text: str) -> list[str]:
 
 
 def arguments_of(call: ToolCall) -> Any:
-    """The call's arguments as a value, for the formats that send them so; what is no JSON stays text."""
+    """The call's arguments as a value, for the formats that send them so; text that is not JSON stays text."""
     try:
         return msgspec.json.decode(call.arguments) if call.arguments else {}
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Fake answers in Bedrock's Converse format: binary messages that fill blocks, and open those of calls alone."""
+"""Fake answers in Bedrock's Converse format: binary messages that fill blocks, and open only those of calls."""
 
 from __future__ import annotations
 

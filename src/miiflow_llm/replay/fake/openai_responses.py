@@ -12,7 +12,7 @@ NAME = "openai_responses"
 PROVIDER = "openai"
 PATH = "/v1/responses"
 FINISH = {"stop": "", "tool_calls": "", "length": "max_output_tokens", "content_filter": "content_filter"}
-"""Why a response is incomplete; the empty text where it is complete."""
+"""Why a response is incomplete; the empty text if it is complete."""
 
 
 def stream(answer: FakeAnswer) -> Iterator[bytes]:

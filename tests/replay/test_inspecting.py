@@ -12,7 +12,7 @@ from miiflow_llm.replay.__main__ import main
 from miiflow_llm.replay.capture import Capture
 from miiflow_llm.replay.explain import main as explain
 from miiflow_llm.replay.fake import FakeError, fake_body
-from miiflow_llm.replay.looking import compare, problems, show
+from miiflow_llm.replay.inspecting import compare, problems, show
 from miiflow_llm.replay.reading import read
 from miiflow_llm.replay.server import serving
 from miiflow_llm.replay.store import load_folder, save
@@ -93,7 +93,7 @@ def test_compare_ignores_cuts_and_times() -> None:
         ({"partial": True}, ["partial"]),
         ({"reads": [(1.0, 5)]}, ["5 of"]),
         ({"dialect": "klingon"}, []),
-        ({"dialect": "klingon", "streaming": False, "body": b"{", "reads": None}, ["no whole JSON"]),
+        ({"dialect": "klingon", "streaming": False, "body": b"{", "reads": None}, ["not whole JSON"]),
         ({"reads": None, "body": BODY[:60], "expected": {"error": True}}, []),
         ({"request": {"user": SECRET}}, ["request holds what looks like a Groq key"]),
         ({"headers": {"x-a": SECRET}}, ["headers holds"]),

@@ -1,6 +1,6 @@
 """Captures as text for people: one beside its chunks, the difference of two, and what is wrong with one.
 
-Captures in, lines out; it prints nothing.
+It gives lines, and prints nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ WIDTH = 160
 def show(capture: Capture, *, width: int | None = WIDTH) -> Iterator[str]:
     """The capture's head, each frame with its time, under it the chunks that it completes, and the outcome.
 
-    `width` cuts long lines, `None` does not. Times are milliseconds since the head, `-` where they are not known.
-    Of a capture whose dialect nobody speaks the frames alone are shown.
+    `width` cuts long lines, `None` does not. Times are milliseconds since the head, `-` if they are not known.
+    Of a capture whose dialect nobody speaks only the frames are shown.
     """
     if is_spoken(capture):
         reading = read(capture)
@@ -93,7 +93,7 @@ def _text(data: bytes) -> str:
 
 
 def _message_text(data: bytes) -> str:
-    """A binary message as its event's name and its payload; as it stands, where it is broken or cut."""
+    """A binary message as its event's name and its payload; as it stands, if it is broken or cut."""
     try:
         messages = EventStreamFramer().feed(data)
     except BrokenStreamError:
@@ -116,7 +116,7 @@ def _secrets(capture: Capture) -> Iterator[tuple[str, str]]:
 
 def _broken_json(capture: Capture) -> Iterator[str]:
     if capture.content_type.partition(";")[0].endswith("json") and json_of(capture.body) is None:
-        yield "its body is no whole JSON"
+        yield "its body is not whole JSON"
 
 
 def _is_expected(capture: Capture) -> bool:
