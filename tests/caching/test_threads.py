@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -79,9 +80,20 @@ def read(cache: SyncCache) -> str:
 
 def test_threads_make_one_call() -> None:
     """A hundred equal streams of threads make one upstream call, and each has the whole answer."""
-    upstream = Blocking(soon, lambda place: None)
+    begun, all_begun = itertools.count(1), threading.Event()
+
+    def wait() -> None:
+        all_begun.wait(30)
+        soon()
+
+    def one(_: int) -> str:
+        if next(begun) == 100:
+            threading.Timer(0.5, all_begun.set).start()
+        return read(cache)
+
+    upstream = Blocking(wait, lambda place: None)
     with SyncCache(upstream) as cache, ThreadPoolExecutor(100) as threads:
-        texts = list(threads.map(lambda _: read(cache), range(100)))
+        texts = list(threads.map(one, range(100)))
     assert texts == [TEXT] * 100
     assert upstream.calls == 1
 

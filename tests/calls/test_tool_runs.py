@@ -547,6 +547,9 @@ async def test_a_generator_may_hold_it() -> None:
         seen: list[Any] = []
         source = events()
 
+        async def close(events: Any) -> None:
+            await events.aclose()
+
         async def take(until: type) -> None:
             async for event in source:
                 seen.append(event)
@@ -558,7 +561,7 @@ async def test_a_generator_may_hold_it() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(take, ToolFinished)
         async with anyio.create_task_group() as group:
-            group.start_soon(source.aclose)
+            group.start_soon(close, source)
     assert isinstance(seen[-1], ToolFinished)
 
 

@@ -74,7 +74,7 @@ def test_a_right_stream_has_nothing_to_say_against_it() -> None:
         (sse(said({"content": ["x"]}), STOP), "deltas", "differs", "not always a string"),
         (sse(STOP), "deltas", "differs", "no text"),
         (sse(*TEXT, {**STOP, "id": "c2"}), "id", "absent", "2 different"),
-        (b"data: {broken\n\n" + GOOD, "frames", "differs", "no JSON"),
+        (b"data: {broken\n\n" + GOOD, "frames", "differs", "not JSON objects"),
     ],
 )
 def test_what_a_stream_does_otherwise_is_named(body: bytes, behaviour: str, verdict: str, words: str) -> None:
@@ -130,7 +130,7 @@ def failed(status: int, message: str = "the model nope is missing", kind: str = 
         (failed(404), "ok", "ModelNotFoundError"),
         (failed(400), "ok", "InvalidRequestError"),
         (failed(500), "row", "ServiceUnavailableError"),
-        (recorded(b"<html>", 500, "text/html"), "differs", "no JSON object"),
+        (recorded(b"<html>", 500, "text/html"), "differs", "not a JSON object"),
         (recorded(b"{}", 200, JSON), "absent", "answered 200"),
         (recorded(GOOD), "absent", "answered 200"),
         (recorded(sse({"error": {"message": "no such model", "code": "model_not_found"}})), "ok", "inside the stream"),

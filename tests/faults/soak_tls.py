@@ -119,11 +119,22 @@ def soak_tls(arguments: argparse.Namespace) -> Row:
             ended = TlsSoak(client, arguments.threads, arguments.each, arguments.seconds).run(arguments.seed + 1000)
             seconds = time.monotonic() - began
             made = sum(ended.values())
-            after = Count.now(server)
+            after = _at_rest(server, before)
             after.sockets, after.fds = min(after.sockets, before.sockets), min(after.fds, before.fds)  # those at rest
         for reason in server.broken_tls:
             ended[f"! not TLS: {reason}"] += 1
     return Row("threads, TLS", "lean", made, round(seconds, 1), ended, before, after)
+
+
+def _at_rest(server: FaultServer, before: Count) -> Count:
+    """The count once threads that end have ended; each connection that was opened since has a thread of the server."""
+    until = time.monotonic() + 10
+    while True:
+        after = Count.now(server)
+        after.tasks -= max(0, after.sockets - before.sockets)
+        if after.tasks <= before.tasks or time.monotonic() > until:
+            return after
+        time.sleep(0.05)
 
 
 def _trust(client: SyncLLMClient, roots: str) -> None:

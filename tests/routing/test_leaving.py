@@ -56,6 +56,11 @@ async def test_closed_by_another_task() -> None:
         assert left_behind(router, chats, known) == []
 
 
+async def begin(stream: Any) -> None:
+    """Ask for the first chunk."""
+    await anext(stream, None)
+
+
 async def test_closed_during_a_pause() -> None:
     """A call that waits for a target to return is closed at once."""
     from miiflow_llm.core.exceptions import RateLimitError
@@ -63,7 +68,7 @@ async def test_closed_during_a_pause() -> None:
     chat = FakeChat("only", [RateLimitError("429", retryable=True, retry_after=30.0)])
     stream = Router([chat]).stream_chat("Hello")
     async with anyio.create_task_group() as group:
-        group.start_soon(anext, stream, None)
+        group.start_soon(begin, stream)
         await anyio.sleep(5)
         await stream.aclose()
     assert chat.calls == 1
@@ -74,7 +79,7 @@ async def test_two_readers() -> None:
     router, _ = made(([1.0, "a"], ["b"]))
     stream = router.stream_chat("Hello")
     async with anyio.create_task_group() as group:
-        group.start_soon(anext, stream, None)
+        group.start_soon(begin, stream)
         await anyio.sleep(0.05)
         with pytest.raises(ConfigurationError, match="two tasks"):
             await anext(stream)

@@ -22,12 +22,12 @@ TimeoutPhase = Literal["connect", "pool", "write", "first_output", "idle", "tota
 class MiiflowLLMError(Exception):
     """Base of all errors of this library.
 
-        `provider` and `model` are the names the client was made with, `None` if no request was being made.
-            `retry_after` is the provider's own hint in seconds, `None` if it gave none.
-            `partial` is the answer so far if a stream had begun, otherwise `None`; it has no `finish_reason`.
-        `attempts` are the requests made for this call, in order, the failed one last.
-        `messages` and `usage` are set if a conversation with tools broke off: everything said until then, from which one
-        can go on, and the tokens of all its answers.
+    `provider` and `model` are the names the client was made with, `None` if no request was being made.
+    `retry_after` is the provider's own hint in seconds, `None` if it gave none.
+    `partial` is the answer so far if a stream had begun, otherwise `None`; it has no `finish_reason`.
+    `attempts` are the requests made for this call, in order, the failed one last.
+    `messages` and `usage` are set if a conversation with tools broke off: everything said until then, from which one
+    can go on, and the tokens of all its answers.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class ModelNotFoundError(InvalidRequestError):
 class ContentFilterError(ProviderError):
     """The provider's safety system refused the request itself.
 
-    An answer that was refused or stopped is not an exception: it is a response with `finish_reason="content_filter"`.
+    An answer that was refused or stopped is no exception: it is a response with `finish_reason="content_filter"`.
     """
 
 

@@ -38,9 +38,9 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, value: Timeout | float | None) -> Timeout:
         """A `Timeout` from what users write: one, a number (each single wait, as in httpx) or `None` (no limit).
 
-                Raises:
-                            ConfigurationError: it is something else, or a number that is not above 0.
-                """
+        Raises:
+            ConfigurationError: it is something else, or a number that is not above 0.
+        """
         if isinstance(value, Timeout):
             return value
         if value is not None and not _is_limit(value):
