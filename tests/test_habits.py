@@ -81,7 +81,7 @@ ENGLISH = {
     "choosing": 6,
     "cli": 0,
     "client": 2,
-    "core": 7,
+    "core": 9,
     "dialects": 2,
     "docs": 8,
     "http": 26,
