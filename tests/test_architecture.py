@@ -67,7 +67,6 @@ FOR_TYPES_ALONE = {
             "core.transcript",
         }
     ),
-    frozenset({"replay.connection", "replay.server"}),
 }
 """Circles that type checkers alone see."""
 

@@ -58,13 +58,8 @@ class Cassette(httpx.AsyncBaseTransport, httpx.BaseTransport):
         self._record = RecordingTransport(self.folder, inner, **recording) if records else None
 
     @property
-    def replayed(self) -> ReplayTransport:
-        """The transport that replays, with the `requests` it was asked."""
-        return self._replay
-
-    @property
     def recorded(self) -> RecordingTransport | None:
-        """The transport that records, `None` where this mode does not."""
+        """The transport that records, `None` if this mode does not."""
         return self._record
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -9,7 +9,7 @@ import math
 import socket
 import struct
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import anyio
 import anyio.abc
@@ -17,20 +17,31 @@ import msgspec
 
 from .capture import Capture
 from .errors import NoMatchError
+from .faults import FaultPlan
 from .http_reader import HttpRequest, RequestReader
-from .match import Received
+from .match import CaptureIndex, Received
 from .playback import Playback, answer_headers, timed
 
-if TYPE_CHECKING:
-    from .server import ReplayServer
-
 _LEFT = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
+
+
+class Answers(Protocol):
+    """What a connection asks of its server: what is served, and how."""
+
+    index: CaptureIndex
+    faults: FaultPlan
+
+    def received(self, request: HttpRequest, connection: int) -> Received:
+        """The request as captures are matched with it, written down."""
+
+    def playback(self, capture: Capture) -> Playback:
+        """When which bytes of the capture are sent."""
 
 
 class Connection:
     """Answers the requests of one connection, one after the other, until either side closes it."""
 
-    def __init__(self, server: ReplayServer, stream: anyio.abc.SocketStream, number: int) -> None:
+    def __init__(self, server: Answers, stream: anyio.abc.SocketStream, number: int) -> None:
         self._server = server
         self._stream = stream
         self._number = number

@@ -10,6 +10,7 @@ import httpx
 
 from miiflow_llm.http.lean import LeanTransport, ResponseStream
 from miiflow_llm.http.lean.pool import Pool
+from miiflow_llm.http.lean.response import ResponseReader
 
 
 class Body:
@@ -30,6 +31,13 @@ class Body:
 def books(transport: LeanTransport) -> Pool:
     """The running loop's pool."""
     return transport._pools.current().pool
+
+
+def taken(reader: ResponseReader) -> bytes:
+    """All body bytes since the last call."""
+    data = b"".join(reader.pieces)
+    reader.pieces.clear()
+    return data
 
 
 def seam(response: httpx.Response) -> ResponseStream:

@@ -13,6 +13,7 @@ from miiflow_llm.http.lean.response import ResponseReader
 
 from .cases import CASES
 from .fuzz import Malformed, cases
+from .helpers import taken
 from .server import Server
 from .test_framing import play
 
@@ -68,7 +69,7 @@ def ours(case: Malformed) -> tuple[object, ...] | None:
     """What we make of a response, sans-I/O; None when it is refused."""
     reader = ResponseReader(case.method)
     reader.feed(b"".join(case.parts))
-    body = reader.take()
+    body = taken(reader)
     reader.feed_eof()
     if reader.error is not None:
         return None

@@ -10,6 +10,7 @@ import pytest
 from miiflow_llm.http.lean.response import ResponseReader
 
 from .fuzz import Malformed, cases, run
+from .helpers import taken
 
 
 def descriptors() -> int:
@@ -35,7 +36,7 @@ def read(case: Malformed, parts: tuple[bytes, ...]) -> tuple[object, ...]:
     body = b""
     for part in parts:
         reader.feed(part)
-        body += reader.take()
+        body += taken(reader)
     reader.feed_eof()
     head = (reader.status, reader.reason, tuple(reader.headers)) if reader.head_done else None
     return head, body if reader.error is None else None, type(reader.error)

@@ -11,6 +11,7 @@ import pytest
 from miiflow_llm.http.lean.response import MAX_HEAD_BYTES, ResponseReader
 
 from .cases import CASES, CHUNKED, HEAD, Case
+from .helpers import taken
 
 SHORT = {name: case for name, case in CASES.items() if len(case.sent) < 400 and case.end != "reset"}
 
@@ -20,7 +21,7 @@ def read(case: Case, parts: list[bytes]) -> tuple[object, ...]:
     body = b""
     for part in parts:
         reader.feed(part)
-        body += reader.take()
+        body += taken(reader)
     if not reader.ended:
         reader.feed_eof()
     head = (reader.status, reader.reason, tuple(reader.headers)) if reader.head_done else None
@@ -54,7 +55,7 @@ def test_body_pieces_are_parsed_from_a_shared_buffer() -> None:
     reader = ResponseReader("GET")
     reader.feed(memoryview(buffer))
     buffer[:] = b"x" * len(buffer)
-    assert reader.take() == b"abc"
+    assert taken(reader) == b"abc"
 
 
 def test_long_chunked_body_is_not_mistaken_for_overhead() -> None:
@@ -65,7 +66,7 @@ def test_long_chunked_body_is_not_mistaken_for_overhead() -> None:
         reader.feed(b"1\r\n")
         reader.feed(b"a")
         reader.feed(b"\r\n")
-        reader.take()
+        taken(reader)
     assert not reader.ended
 
 

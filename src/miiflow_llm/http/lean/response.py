@@ -103,13 +103,6 @@ class ResponseReader:
             self.ended = True
             self._parser = None
 
-    def take(self) -> bytes:
-        """All body bytes since the last call."""
-        pieces = self.pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        return data
-
     def _begins(self, data: bytes | memoryview) -> bool:
         self.started = bool(data)
         if self.started and data[0] != _FIRST_BYTE:  # llhttp would skip line ends before the status line
