@@ -12,7 +12,7 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.core.exceptions import ConfigurationError, UnsupportedParameterError
 from miiflow_llm.core.media_types import media_type
-from miiflow_llm.core.messages import AudioBlock, Block, DocumentBlock, ImageBlock, Message, TextBlock
+from miiflow_llm.core.messages import AudioBlock, Block, DocumentBlock, ImageBlock, Message, TextBlock, ToolResult
 from miiflow_llm.dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from miiflow_llm.tables import Provider
 from miiflow_llm.tables.media import media
@@ -289,3 +289,26 @@ def test_files_by_their_id(wire: str, block: Block, wires: dict[str, str]) -> No
     else:
         with pytest.raises(UnsupportedParameterError, match=r"by its id|takes no|as text|only in Responses"):
             sent(wire, block)
+
+
+GOOD, LARGE = ImageBlock.from_bytes(PIXEL), ImageBlock(data_url("image/bmp", KINDS["image/bmp"]))
+
+
+@pytest.mark.parametrize(
+    ("messages", "place"),
+    [
+        ([Message.user([TextBlock("x"), GOOD, ImageBlock("x.png")])], "messages[0].content[2]"),
+        ([Message.user("x"), Message.assistant("y"), Message.user([GOOD, LARGE])], "messages[2].content[1]"),
+        ([Message.user([GOOD]), Message.user([AudioBlock("T2dnUw==", "ogg")])], "messages[1].content[0]"),
+        ([Message.user([GOOD]), Message.assistant([GOOD])], "messages[1].content[0]"),
+        ([Message.user([DocumentBlock(data_url("application/pdf", PIXEL))])], "messages[0].content[0]"),
+        ([Message.user([ImageBlock("", file_id="f")])], "messages[0].content[0]"),
+        ([Message("user", [ToolResult("c", [TextBlock("x"), ImageBlock("y")])])], "messages[0].content[0].content[1]"),
+    ],
+    ids=range(7),
+)
+def test_which_part_is_wrong(messages: list[Message], place: str) -> None:
+    """An error over media says in which message, and where in it, they stand."""
+    with pytest.raises(ConfigurationError) as caught:
+        LLMClient.create("openai", "gpt-4.1", "k").plan(messages)
+    assert caught.value.message.startswith(f"{place}: ")

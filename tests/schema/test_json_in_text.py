@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from miiflow_llm import LLMClient, Message
 from miiflow_llm.calls.structured import Shape, ShapeReader, decode_shape
 from miiflow_llm.core.exceptions import ParsingError
-from miiflow_llm.core.messages import ReasoningBlock
+from miiflow_llm.core.messages import ReasoningBlock, ToolCall
 from miiflow_llm.core.response import ChatResponse, FinishReason, StreamChunk
 from miiflow_llm.replay.fake import DIALECTS, fake_pair
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.schema.json_in_text import DraftFilter, answers_in, without_draft
+from miiflow_llm.schema.tools import Tool
 
 
 @dataclass
@@ -215,3 +216,33 @@ async def test_in_every_dialect(dialect: str, name: str) -> None:
             chunks = [chunk async for chunk in client.stream_with_schema("x", Tide)]
     assert whole.structured_output == OBAN
     assert chunks[-1].structured_output == OBAN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"port":"O\nb\tan","high":6.0}',
+        'Here:\n```json\n{\n  "port": "O\nb\tan",\n  "high": 6\n}\n```',
+        '{"po\x01rt":1,"port":"O\nb\tan","high":6}',
+    ],
+)
+@pytest.mark.parametrize("size", [1, 5])
+def test_raw_control_characters(text: str, size: int) -> None:
+    """A raw newline or tab in a string, as models write them, is that character, whole and while it grows."""
+    found, partial = read(text, Tide, size)
+    assert found == Tide("O\nb\tan", 6)
+    assert partial["port"] == "O\nb\tan"
+
+
+def test_raw_control_characters_of_arguments() -> None:
+    """The same of a call's arguments, by `parsed` and by a tool."""
+
+    def put(port: str, high: int) -> str:
+        """Write it down."""
+        return port
+
+    arguments = '{"port":"O\nban","high":6.0}'
+    assert ToolCall("c", "put", arguments).parsed() == {"port": "O\nban", "high": 6.0}
+    assert Tool.from_function(put).arguments(arguments) == {"port": "O\nban", "high": 6}
+    with pytest.raises(ParsingError):
+        ToolCall("c", "put", '{"port":"O\\\n"}').parsed()

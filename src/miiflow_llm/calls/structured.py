@@ -204,7 +204,7 @@ def _candidates(shape: Shape, text: str) -> list[str]:
     required = shape.schema.get("required", ())
 
     def lacks(one: str) -> bool:
-        value = msgspec.json.decode(repair_surrogates(one))
+        value = decode_as({}, one)
         return not all(name in value for name in required)
 
     return sorted(found, key=lacks)

@@ -71,6 +71,21 @@ def repair_json(text: str) -> str:
     return _TOKENS.sub(_repaired_token, text)
 
 
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_IN_STRING = re.compile(r"\\.|[\x00-\x1f]", re.DOTALL)
+
+
+def escape_controls(text: str) -> str:
+    """JSON text with raw control characters inside strings escaped, as models write them; all else as it was."""
+    return _STRING.sub(_escaped, text) if _CONTROL.search(text) else text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return _IN_STRING.sub(
+        lambda one: one.group() if len(one.group()) > 1 else f"\\u{ord(one.group()):04x}", found.group()
+    )
+
+
 def _repaired_token(found: re.Match[str]) -> str:
     token = found.group()
     if not token.startswith('"'):
@@ -94,4 +109,13 @@ def _segment(key: str | int) -> str:
     return f".{key}" if key.isidentifier() else f"[{msgspec.json.encode(key).decode()}]"
 
 
-__all__ = ["ESCAPE", "REPLACEMENT", "is_half_escape", "path_text", "repair_json", "repair_surrogates", "unescaped"]
+__all__ = [
+    "ESCAPE",
+    "REPLACEMENT",
+    "escape_controls",
+    "is_half_escape",
+    "path_text",
+    "repair_json",
+    "repair_surrogates",
+    "unescaped",
+]

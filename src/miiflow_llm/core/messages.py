@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 
 from .exceptions import ConfigurationError, ParsingError
-from .json_text import repair_surrogates
+from .json_text import escape_controls, repair_surrogates
 from .media_types import checked_bytes, checked_type, checked_url, media_type, read_file, type_of_url
 from .openai_style import calls_of, from_openai
 from .part_styles import content_of
@@ -243,7 +243,7 @@ class ToolCall(msgspec.Struct, tag="tool_call", omit_defaults=True):
         if self.arguments.strip() in ("", "null"):
             return {}
         try:
-            return msgspec.json.decode(repair_surrogates(self.arguments))
+            return msgspec.json.decode(escape_controls(repair_surrogates(self.arguments)))
         except (msgspec.DecodeError, RecursionError) as reason:
             raise ParsingError(
                 f"arguments of tool call {self.name!r} are not JSON: {reason}",

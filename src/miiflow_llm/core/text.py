@@ -31,7 +31,7 @@ _UNSOUND = re.compile("[\x00\ud800-\udfff]")
 
 def sound(text: str) -> str:
     """`text` as every server takes it: halves of surrogate pairs joined; lone ones and NULs become U+FFFD."""
-    if not _UNSOUND.search(text):
+    if (text.isascii() and "\x00" not in text) or not _UNSOUND.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..core.json_text import escape_controls
 from .refs import target
 
 _FLOAT = re.compile(r"\d\.0+(?!\d)|\d[eE]")
@@ -21,6 +22,7 @@ _LARGEST: Final = 2.0**63
 
 def conformed(text: str, schema: dict[str, Any]) -> str:
     """The JSON as its schema wants it; what is wrong with it otherwise is said when it is decoded."""
+    text = escape_controls(text)
     if "null" not in text and _FLOAT.search(text) is None:
         return text
     try:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from ..core.exceptions import ParsingError
-from ..core.json_text import repair_surrogates
+from ..core.json_text import escape_controls, repair_surrogates
 from .partial_json import PartialJSON
 
 _WORDS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|draft"
@@ -53,7 +53,7 @@ def answers_in(text: str, openers: str = "{[") -> list[str]:
 def is_json(text: str) -> bool:
     """Whether the whole text is one JSON value."""
     try:
-        msgspec.json.decode(repair_surrogates(text.lstrip("\ufeff")), type=msgspec.Raw)
+        msgspec.json.decode(escape_controls(repair_surrogates(text.lstrip("\ufeff"))), type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
         return False
     return True

@@ -46,8 +46,8 @@ class PartialJSON(GrowingValue):
     Strings grow; lists and objects fill; a member stands in its object only when its value has begun and can
     be shown: a number, `true`, `false` and `null` when they are finished, a string from its opening quote on,
     never with half an escape or half a surrogate pair. Of duplicate keys the last wins. A lone surrogate,
-    escaped or raw, becomes U+FFFD, as in `json_decode.decode_as`. Numbers out of a double's range, and integers
-    longer than Python converts, are errors, as they are to msgspec.
+    escaped or raw, becomes U+FFFD, and a raw control character in a string is taken, as by `to_type.decode_as`.
+    Numbers out of a double's range, and integers longer than Python converts, are errors, as they are to msgspec.
 
     `lenient` looks for the first object or array in a text that has prose or Markdown fences around it, and
     stops reading at its end; an opening bracket that no key, element or end follows was prose. `openers` limits
@@ -277,9 +277,8 @@ class PartialJSON(GrowingValue):
 
     def _read_escape(self, text: str, at: int, pieces: list[str]) -> int:
         if text[at] != "\\":
-            if text[at] < " ":
-                return self._fail(f"control character {text[at]!r} in a string", at, len(text))
-            pieces.append(REPLACEMENT)
+            # a raw control character, as models write them, or half of a surrogate pair
+            pieces.append(text[at] if text[at] < " " else REPLACEMENT)
             return at + 1
         if is_half_escape(text, at):
             return self._hold(text, at)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..core.exceptions import MiiflowLLMError, ParsingError
-from ..core.json_text import repair_surrogates
+from ..core.json_text import escape_controls, repair_surrogates
 from .pydantic_types import first_error, read
 from .readable import readable
 from .stand_ins import is_foreign, pydantics, read_value, words_of
@@ -24,7 +24,7 @@ def decode_as(type_: Any, text: str | bytes) -> Any:
         ConfigurationError: no JSON can be read as the type.
     """
     shown = text if isinstance(text, str) else _utf8(text)
-    data = repair_surrogates(shown)
+    data = escape_controls(repair_surrogates(shown))
     if isinstance(type_, dict):
         return _plain(data, shown)
     type_ = readable(type_)

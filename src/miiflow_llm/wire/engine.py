@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-from ..core.exceptions import MiiflowLLMError, ProviderError
+from ..core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError
 from ..core.messages import Message
 from ..core.request import ChatRequest
 from ..core.response import ChatResponse, StreamChunk
@@ -23,6 +23,7 @@ from .decode.frames import MAX_FRAME, Frame
 from .decode.reader import StreamReader
 from .encode.mending import mended
 from .encode.request import Encoded, Unsupported, encode
+from .encode.where import with_place
 from .encode.writers import Writers
 
 __all__ = ["Engine", "StreamReader", "salt_of"]
@@ -40,12 +41,15 @@ class Engine:
 
     def encode(self, request: ChatRequest, *, unsupported: Unsupported = "raise") -> Encoded:
         """The request as this provider wants it; see `encode.encode`."""
+        given = request.messages
         try:
             origin, notes = self.mark(request.model), list[str]()
             request = mended(self.dialect, request, origin=origin, notes=notes)
             encoded = encode(self.dialect, self.writers.of, request, origin=origin, unsupported=unsupported)
             encoded.notes[:0] = dict.fromkeys(notes)
             return encoded
+        except ConfigurationError as raised:
+            raise self._named(with_place(raised, self.dialect, given), request.model) from None
         except MiiflowLLMError as raised:
             raise self._named(raised, request.model) from None
 

@@ -39,6 +39,13 @@ def _holds_tools(message: Message) -> bool:
     return any(isinstance(block, (ToolCall, ToolResult)) for block in blocks)
 
 
+def _calls(message: Message) -> list[ToolCall]:
+    """The calls of a message, in their order."""
+    listed = message.parts or message.content
+    inside = [] if isinstance(listed, str) else [block for block in listed if isinstance(block, ToolCall)]
+    return inside if message.parts else [*inside, *message.tool_calls]
+
+
 def _apart(message: Message) -> list[Message]:
     """The message with each of its tool results as a message of its own, which come first."""
     if message.role == "tool" and not message.parts:
@@ -79,7 +86,7 @@ class _Pairing:
                 if found is not None:
                     found.result, answered[place] = place, found
                 continue
-            calls = [block for block in message.blocks() if isinstance(block, ToolCall)]
+            calls = _calls(message)
             if calls:
                 self.calls[place] = [_Call(call, place, self._id(call)) for call in calls]
         return self._written(messages, answered)
@@ -148,9 +155,10 @@ class _Pairing:
 
     def _with_ids(self, message: Message, place: int) -> Message:
         """The message, its calls under the ids that they go out with."""
-        calls = iter(self.calls.get(place, ()))
-        if all(one.id == one.call.id for one in self.calls.get(place, ())):
+        made = self.calls.get(place)
+        if made is None or all(one.id == one.call.id for one in made):
             return message
+        calls = iter(made)
         blocks: list[Block] = [
             msgspec.structs.replace(block, id=next(calls).id) if isinstance(block, ToolCall) else block
             for block in message.blocks()

@@ -3,62 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from operator import is_
+from typing import Any
 
 import msgspec
 
 from ...core.exceptions import ParsingError
-from ...core.messages import Block, Message, OpaqueBlock, ToolCall, ToolResult
+from ...core.messages import DocumentBlock, Message, ReasoningBlock, TextBlock, ToolCall, ToolResult
 from ...core.text import sound, sound_json
 
 Note = Callable[[str], None]
-One = TypeVar("One", bound=msgspec.Struct)
 
 _OF_MESSAGES = ("content", "tool_call_id", "name", "refusal")
-_OF_BLOCKS = ("text", "id", "name", "filename", "signature", "data", "item_id")
+_OF_BLOCKS: dict[type, tuple[str, ...]] = {
+    TextBlock: ("text",),
+    ReasoningBlock: ("text",),
+    DocumentBlock: ("filename",),
+    ToolCall: ("id", "name"),
+    ToolResult: ("id", "name"),
+}
+"""The fields of a message, and of each block, that hold somebody's words; a provider's proofs and media are not."""
 
 
 def sounded(message: Message, note: Note) -> Message:
     """The message as every server takes it; the message itself if it is so."""
-    message = _with_sound_texts(message, _OF_MESSAGES, note)
-    lists = {
-        name: found for name in ("content", "parts", "tool_calls") if isinstance(found := getattr(message, name), list)
-    }
-    changed = {name: new for name, found in lists.items() if (new := _blocks(found, note)) is not found}
+    changed: dict[str, Any] = _sound_texts(message, _OF_MESSAGES, note)
+    for name in ("content", "parts", "tool_calls"):
+        found = getattr(message, name)
+        if found and type(found) is not str and (new := _blocks(found, note)) is not found:
+            changed[name] = new
     return msgspec.structs.replace(message, **changed) if changed else message
 
 
-def _with_sound_texts(struct: One, names: tuple[str, ...], note: Note) -> One:
+def _sound_texts(struct: Any, names: tuple[str, ...], note: Note) -> dict[str, Any]:
+    """Those of the texts that no server takes, as they are sent."""
     changed = {}
     for name in names:
-        text = getattr(struct, name, None)
-        if isinstance(text, str) and (found := sound(text)) is not text:
+        text = getattr(struct, name)
+        if type(text) is str and (found := sound(text)) is not text:
             changed[name] = found
-    if not changed:
-        return struct
-    note("mended: lone surrogates and NULs in a text, which are U+FFFD now")
-    return msgspec.structs.replace(struct, **changed)
+    if changed:
+        note("mended: lone surrogates and NULs in a text, which are U+FFFD now")
+    return changed
 
 
 def _blocks(blocks: list[Any], note: Note) -> list[Any]:
     found = [_block(block, note) for block in blocks]
-    return blocks if all(new is old for new, old in zip(found, blocks, strict=True)) else found
+    return blocks if all(map(is_, found, blocks)) else found
 
 
-def _block(block: Block, note: Note) -> Block:
-    if isinstance(block, OpaqueBlock):
+def _block(block: Any, note: Note) -> Any:
+    names = _OF_BLOCKS.get(type(block))
+    if names is None:
         return block
-    block = _with_sound_texts(block, _OF_BLOCKS, note)
-    if isinstance(block, ToolCall):
+    if changed := _sound_texts(block, names, note):
+        block = msgspec.structs.replace(block, **changed)
+    if type(block) is ToolCall:
         return _call(block, note)
-    if isinstance(block, ToolResult) and (content := _blocks(block.content, note)) is not block.content:
+    if type(block) is ToolResult and (content := _blocks(block.content, note)) is not block.content:
         return msgspec.structs.replace(block, content=content)
     return block
 
 
 def _call(call: ToolCall, note: Note) -> ToolCall:
     if call.custom:
-        return _with_sound_texts(call, ("arguments",), note)
+        changed = _sound_texts(call, ("arguments",), note)
+        return msgspec.structs.replace(call, **changed) if changed else call
     arguments = _arguments(call)
     if arguments == call.arguments:
         return call

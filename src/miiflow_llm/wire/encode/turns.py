@@ -48,6 +48,8 @@ class _Speech:
         """The message with what it says; `None` if that is nothing."""
         if message.role == "tool":
             return message if self.dialect.turns.blank else self._result(message)
+        if _is_text(message) and message.content and not str(message.content).isspace():
+            return message  # as most are
         before = message.blocks()
         blocks = before if self.dialect.turns.blank else [block for block in before if not _is_blank(block)]
         if message.role == "assistant":
