@@ -54,7 +54,7 @@ def run(player: str, use: Callable[[Any], Any], handler: Handler | None = None, 
         http = httpx.AsyncClient(transport=transport) if handler else None
         async with LLMClient.create(provider, http_client=http, **given) as client:
             found = use(client)
-            if inspect.isawaitable(found):
+            if inspect.iscoroutine(found):
                 return await found
             async with found as stream:
                 return [event async for event in stream]
