@@ -204,6 +204,26 @@ def test_embed(texts: Any) -> None:
         plain().embed(texts)
 
 
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: plain().embed(["a", ""]), r"texts\[1\]: it is empty"),
+        (lambda: plain().embed(["a", "b", 5]), r"texts\[2\]: it is a int"),
+        (lambda: plain().run_tools("x", [tool, 5]), r"tools\[1\]: 5 is not a tool"),
+        (lambda: plain().stream_tools("x", [tool, {"name": "f"}]), r"tools\[1\]: f has no function"),
+        (lambda: plain().run_tools("x", tool), r"a list of functions"),
+        (lambda: plain().run_tools("x", 5), r"tools=5: a list"),
+        (lambda: looped().plan("x", tools=[tool, 5]), r"tools\[1\]"),
+        (lambda: LLMClient.create("openai", "m", "k", event_hooks={"request": [print, 5]}), r"\['request'\]\[1\]: 5"),
+        (lambda: LLMClient.create("openai", "m", "k", event_hooks={"request": 5}), "list of functions"),
+    ],
+)  # fmt: skip
+def test_errors_of_a_list_say_which(ask: Callable[[], Any], words: str) -> None:
+    """The element that is wrong is named by its place."""
+    with pytest.raises(ConfigurationError, match=words):
+        ask()
+
+
 def test_a_model_is_a_name() -> None:
     """A model of another kind is named."""
     with pytest.raises(ConfigurationError, match="model=5"):

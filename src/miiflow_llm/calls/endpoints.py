@@ -37,16 +37,25 @@ async def embed(
     timeout: Timeout | None,
 ) -> Embeddings:
     """One vector for each text."""
-    texts = [texts] if isinstance(texts, str) else texts
-    given: object = texts
-    if not isinstance(given, Sequence) or not all(isinstance(text, str) for text in given):
-        raise ConfigurationError("embed: give a text, or a list of texts")
-    if not texts or not all(texts):
-        raise ConfigurationError("embed: give one text or more, none of them empty")
+    try:
+        texts = _texts([texts] if isinstance(texts, str) else texts)
+    except ConfigurationError as error:
+        error.provider, error.model = setup.target.name, model
+        raise
     row = setup.target.route(model).engine.dialect.embeddings
-    exchange = _exchange(setup, row, "embeddings", model, {"texts": list(texts), "dimensions": dimensions}, timeout)
+    exchange = _exchange(setup, row, "embeddings", model, {"texts": texts, "dimensions": dimensions}, timeout)
     found = await _ask(player, exchange, lambda body: endpoints.read_embeddings(row, body, model, texts))
     return _of_size(setup, found, dimensions)
+
+
+def _texts(given: object) -> list[str]:
+    if not isinstance(given, Sequence) or isinstance(given, (bytes, bytearray)) or not given:
+        raise ConfigurationError("embed: give a text, or a list of one text or more")
+    for place, text in enumerate(given):
+        if not isinstance(text, str) or not text:
+            what = "it is empty" if isinstance(text, str) else f"it is a {type(text).__name__}"
+            raise ConfigurationError(f"embed: give a text for texts[{place}]: {what}")
+    return list(given)
 
 
 def _of_size(setup: Setup, found: Embeddings, dimensions: int | None) -> Embeddings:

@@ -37,17 +37,17 @@ def as_hooks(given: Mapping[str, Sequence[Hook]] | None = None, events: Sequence
             near = difflib.get_close_matches(str(event), events, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(events)}"
             raise ConfigurationError(f"event_hooks: no event {event!r}; {hint}")
-        if callable(functions):
+        if callable(functions) or isinstance(functions, str) or not isinstance(functions, Sequence):
             raise ConfigurationError(f"event_hooks[{event!r}] is a list of functions, as in httpx")
-        hooks[event] = [_checked(event, function) for function in functions]
+        hooks[event] = [_checked(f"{event!r}][{place}", function) for place, function in enumerate(functions)]
     return hooks
 
 
-def _checked(event: str, function: Any) -> Hook:
+def _checked(place: str, function: Any) -> Hook:
     if not callable(function):
-        raise ConfigurationError(f"event_hooks[{event!r}]: {function!r} cannot be called")
+        raise ConfigurationError(f"event_hooks[{place}]: {function!r} cannot be called")
     if inspect.iscoroutinefunction(function):
-        raise ConfigurationError(f"event_hooks[{event!r}]: hooks are plain functions, not async ones, for both clients")
+        raise ConfigurationError(f"event_hooks[{place}]: hooks are plain functions, not async ones, for both clients")
     result: Hook = function
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from ..core.exceptions import ConfigurationError
@@ -18,16 +18,26 @@ Approve: TypeAlias = Callable[[ToolCall], Verdict | Awaitable[Verdict]]
 REFUSED = "the user did not allow this call"
 
 
-def by_name(tools: Sequence[Any]) -> dict[str, Tool]:
+def by_name(tools: Any) -> dict[str, Tool]:
     """The tools that have a function to run, by their names; a provider's own are left to it.
 
     Raises:
         ConfigurationError: one has no function.
     """
-    known = {tool.name: tool for tool in map(as_tool, (one for one in tools if hosted_tool(one) is None))}
-    missing = [name for name, tool in known.items() if tool.function is None]
-    if missing:
-        raise ConfigurationError(f"{', '.join(missing)} has no function to run; give a function or a @tool")
+    if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
+        raise ConfigurationError(f"tools={tools!r}: a list of functions is needed")
+    known: dict[str, Tool] = {}
+    for place, one in enumerate(tools):
+        try:
+            found = None if hosted_tool(one) is not None else as_tool(one)
+        except ConfigurationError as error:
+            error.message = f"tools[{place}]: {error.message}"
+            error.args = (error.message,)
+            raise
+        if found is not None and found.function is None:
+            raise ConfigurationError(f"tools[{place}]: {found.name} has no function to run; give a function or a @tool")
+        if found is not None:
+            known[found.name] = found
     return known
 
 
