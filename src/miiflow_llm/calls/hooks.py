@@ -37,7 +37,8 @@ def as_hooks(given: Mapping[str, Sequence[Hook]] | None = None, events: Sequence
             near = difflib.get_close_matches(str(event), events, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(events)}"
             raise ConfigurationError(f"event_hooks: no event {event!r}; {hint}")
-        if callable(functions) or isinstance(functions, str) or not isinstance(functions, Sequence):
+        listed: object = functions
+        if callable(listed) or isinstance(listed, str) or not isinstance(listed, Sequence):
             raise ConfigurationError(f"event_hooks[{event!r}] is a list of functions, as in httpx")
         hooks[event] = [_checked(f"{event!r}][{place}", function) for place, function in enumerate(functions)]
     return hooks
