@@ -405,5 +405,5 @@ def test_a_part_of_ones_own() -> None:
 @pytest.mark.parametrize("model", [".", ".."])
 def test_a_model_is_no_place(model: str) -> None:
     """A name that would lead elsewhere in the address is refused."""
-    with pytest.raises(ConfigurationError, match="is no name"):
+    with pytest.raises(ConfigurationError, match="is not a name"):
         client(model).plan("Hi")

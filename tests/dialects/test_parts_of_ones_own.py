@@ -49,7 +49,7 @@ def test_verbatim(provider: str, dialect: str, model: str, part: dict[str, Any])
 @pytest.mark.parametrize("value", [object(), "\ud800"], ids=["object", "surrogate"])
 def test_no_json(value: Any) -> None:
     """A value that is no JSON is an error at once."""
-    with pytest.raises(ConfigurationError, match="no JSON"):
+    with pytest.raises(ConfigurationError, match="not JSON"):
         OpaqueBlock.of(value, "openai/openai_chat")
 
 

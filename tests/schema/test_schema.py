@@ -134,7 +134,7 @@ def test_mismatch(text: str, path: str) -> None:
 def test_bytes_that_are_no_utf8(data: bytes) -> None:
     """Bytes that are no UTF-8 are an error that says from where, not a value with holes."""
     for type_ in (str, Row, {"type": "string"}):
-        with pytest.raises(ParsingError, match=r"no UTF-8 from byte \d"):
+        with pytest.raises(ParsingError, match=r"not UTF-8 from byte \d"):
             decode_as(type_, data)
 
 

@@ -97,7 +97,7 @@ def test_every_bit_is_covered_by_a_checksum() -> None:
         found = broken(TEXT + bytes(changed) + TEXT)
         assert found.frames == frames(TEXT)
         assert isinstance(found.error, StreamProtocolError)
-        assert "no AWS event stream" in found.error.message
+        assert "not an AWS event stream" in found.error.message
 
 
 def lying(total: int, headers: int, size: int = 64) -> bytes:

@@ -1,4 +1,4 @@
-"""What is to be asked: prompts from an iterable, an async iterator or a file in; requests with a digest each out.
+"""What is to be asked: read prompts of an iterable, an async iterator or a file, and give requests with a digest each.
 
 Input is pulled one by one and never listed, so that memory does not grow with it.
 """

@@ -20,7 +20,7 @@ class BulkError(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str | None = None
 
     def raised(self) -> MiiflowLLMError:
-        """The error as an exception of its type, without what belonged to its call alone."""
+        """The error as an exception of its type, without what belonged only to its call."""
         kind = getattr(exceptions, self.type, MiiflowLLMError)
         error: MiiflowLLMError = kind.__new__(kind)
         Exception.__init__(error, self.message)

@@ -1,6 +1,6 @@
 """How the cache asks its store: every wait has a limit, and nothing that goes wrong there reaches a call.
 
-After three failures in a row the store is left alone for five seconds, as if it held nothing.
+After three failures in a row the store is not asked for five seconds, as if it held nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Breaker(Generic[T]):
 
     @property
     def rests(self) -> bool:
-        """Whether the store is left alone just now."""
+        """Whether the store is not asked just now."""
         return clock.monotonic() < self._rests_until
 
     def worked(self) -> None:
@@ -58,7 +58,7 @@ class _Breaker(Generic[T]):
         if self._in_a_row >= _FAILURES:
             self._in_a_row = 0
             self._rests_until = clock.monotonic() + _REST
-            log.warning("the cache's store failed %d times (%s: %s) and is left alone for %g s; calls go on without it",
+            log.warning("the cache's store failed %d times (%s: %s) and is not asked for %g s; calls go on without it",
                         _FAILURES, what, reason, _REST)  # fmt: skip
         else:
             log.debug("the cache's store failed: %s: %s", what, reason)

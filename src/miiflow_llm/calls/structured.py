@@ -243,7 +243,7 @@ def _malformed(text: str) -> ParsingError:
     said = without_draft(text)
     if not said.strip():
         words = "it ends within a draft" if text.strip() else "it is empty"
-        return ParsingError(f"the answer is no JSON: {words}", text=text, reason=words)
+        return ParsingError(f"the answer is not JSON: {words}", text=text, reason=words)
     try:
         decode_as({}, said)
     except ParsingError as error:

@@ -1,1 +1,1 @@
-"""Choosing among targets: a table of their health in, an order and moves out. No await, no clock, no chance."""
+"""Choose among targets: an order and moves, by a table of their health. No await, no clock, no chance."""

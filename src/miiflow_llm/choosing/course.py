@@ -1,4 +1,4 @@
-"""The course of one call: its attempts and their ends in, the next move out. It asks nobody and waits for nothing.
+"""The course of one call: say the next move, by its attempts and their ends. It asks nobody and waits for nothing.
 
 Laws: no target is asked twice while another may be asked; attempts are at most twice the targets and two; waits end
 before the call's deadline; further attempts are taken out of the table's allowances.

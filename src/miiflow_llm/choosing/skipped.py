@@ -46,7 +46,7 @@ def _failed_words(table: Table, target: int, now: float) -> str | None:
 
 
 def earliest_return(table: Table, ask: Ask, now: float, but: Collection[int] = ()) -> float | None:
-    """In how many seconds the first target that time alone keeps away may be asked; `None` if there is none.
+    """In how many seconds the first target that only time keeps away may be asked; `None` if there is none.
 
     Those in `but` are not looked at.
     """

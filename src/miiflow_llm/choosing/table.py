@@ -53,7 +53,7 @@ class Ask(msgspec.Struct, frozen=True):
 
     `affinity` is a number that stands for its conversation, `None` for none. `tokens` is the estimated length of its
     prompt. `unsayable` says of targets that cannot be asked this why. `costs` are the estimated costs by target, in one
-    currency, `None` for what is not known; empty if nobody asked for them. `hedge` says whether a second attempt may
+    currency, `None` if it is not known; empty if nobody asked for them. `hedge` says whether a second attempt may
     run beside the first.
     """
 

@@ -1,4 +1,4 @@
-"""Tables of a configuration for rooms above the client: a table and a struct in, the struct filled and checked out."""
+"""Tables of a configuration for rooms above the client: a struct, filled from a table and checked."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class ModelNotFoundError(InvalidRequestError):
 class ContentFilterError(ProviderError):
     """The provider's safety system refused the request itself.
 
-    An answer that was refused or stopped is no exception: it is a response with `finish_reason="content_filter"`.
+    An answer that was refused or stopped is not an exception: it is a response with `finish_reason="content_filter"`.
     """
 
 

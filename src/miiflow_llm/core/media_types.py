@@ -35,7 +35,7 @@ _PATTERNS = (
     (re.compile(rb"BM(?:.{4}\x00{4}|[^A-Za-z\s])", re.DOTALL), "image/bmp"),
     (re.compile(rb"ID3(?![A-Za-z ])"), "audio/mp3"),
 )
-"""Those that a few letters alone do not tell from a text."""
+"""Those that a few letters do not tell from a text."""
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "image/heic"),
     **dict.fromkeys((b"mif1", b"msf1"), "image/heif"),
@@ -131,7 +131,7 @@ def checked_url(url: Any, what: str) -> str:
 
 
 def as_sound(kind: str | None) -> str | None:
-    """The type of what is said to be sound: a container of videos holds sound alone then."""
+    """The type of what is said to be sound: a container of videos holds only sound then."""
     return {"video/mp4": "audio/m4a", "video/webm": "audio/webm"}.get(kind or "", kind)
 
 

@@ -64,7 +64,7 @@ class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
         """An image from a file.
 
         Raises:
-            ConfigurationError: it cannot be read, or is no image.
+            ConfigurationError: it cannot be read, or is not an image.
         """
         return cls.from_bytes(read_file(path), detail=detail)
 
@@ -151,7 +151,7 @@ class AudioBlock(msgspec.Struct, tag="audio", omit_defaults=True):
         """Sound from its bytes; its format is told from them.
 
         Raises:
-            ConfigurationError: they are no sound.
+            ConfigurationError: they are not sound.
         """
         kind = checked_type(data, "audio/", "AudioBlock")
         return cls(base64.b64encode(data).decode(), kind.removeprefix("audio/"))
@@ -161,7 +161,7 @@ class AudioBlock(msgspec.Struct, tag="audio", omit_defaults=True):
         """Sound from a file.
 
         Raises:
-            ConfigurationError: it cannot be read, or is no sound.
+            ConfigurationError: it cannot be read, or is not sound.
         """
         return cls.from_bytes(read_file(path))
 
@@ -197,12 +197,12 @@ class OpaqueBlock(msgspec.Struct, tag="opaque", omit_defaults=True, eq=False):
         """A part of your own, for a user message to one provider: a video, a file by its id.
 
         Raises:
-            ConfigurationError: the value is no JSON.
+            ConfigurationError: the value is not JSON.
         """
         try:
             return cls(msgspec.Raw(msgspec.json.encode(value)), origin)
         except (TypeError, RecursionError, UnicodeEncodeError) as reason:
-            raise ConfigurationError(f"OpaqueBlock: the value is no JSON: {reason}") from None
+            raise ConfigurationError(f"OpaqueBlock: the value is not JSON: {reason}") from None
 
     def parsed(self) -> Any:
         """The provider's JSON as Python values."""
@@ -275,7 +275,7 @@ Block: TypeAlias = (
 class Message(msgspec.Struct, omit_defaults=True):
     """One turn of a conversation.
 
-    `content` is the text, or a list of blocks. On an answer it is always the text (`""` where there is none), and
+    `content` is the text, or a list of blocks. On an answer it is always the text (`""` if there is none), and
     `parts` holds everything in wire order (text, reasoning with signatures, calls), which is what the next request
     sends back. `tool_call_id` names the call that a `tool` message answers. `refusal` is what the model said instead
     of an answer. `cache` asks for the prompt up to the end of this message to be cached, as its last block's would.

@@ -1,6 +1,6 @@
 """AWS Bedrock's Converse and ConverseStream: one format for the models of many makers.
 
-Content is blocks of one key each; a stream opens those of calls alone, text and reasoning begin with their first piece.
+Content is blocks of one key each; a stream opens only those of calls; text and reasoning begin with their first piece.
 Usage comes after the reason for the end, so a stream is read to its last byte.
 """
 

@@ -84,7 +84,7 @@ def left_out(aims: Sequence[Aim], tags: Collection[str], model: str | None) -> d
     if len(out) == len(aims):
         labels = ", ".join(aim.label for aim in aims)
         wanted = f"model={model!r}" if model is not None else f"tags={sorted(tags)}"
-        raise ConfigurationError(f"{wanted} is none of the router's targets: {labels}")
+        raise ConfigurationError(f"{wanted} is not one of the router's targets: {labels}")
     return out
 
 

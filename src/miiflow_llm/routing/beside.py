@@ -28,7 +28,7 @@ class _Whole:
 
     @property
     def response(self) -> ChatResponse:
-        raise ConfigurationError("it is no chat")
+        raise ConfigurationError("it is not a chat")
 
     async def more(self) -> bool:
         return False

@@ -284,7 +284,7 @@ class PartialJSON(GrowingValue):
             return self._hold(text, at)
         found = ESCAPE.match(text, at)
         if found is None:
-            return self._fail(f"{text[at : at + 6]!r} is no escape", at, len(text))
+            return self._fail(f"{text[at : at + 6]!r} is not an escape", at, len(text))
         pieces.append(unescaped(found))
         return found.end()
 

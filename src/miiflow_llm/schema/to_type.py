@@ -47,7 +47,7 @@ def _utf8(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as reason:
-        words = f"the bytes are no UTF-8 from byte {reason.start} on"
+        words = f"the bytes are not UTF-8 from byte {reason.start} on"
         raise _mismatch(data.decode("utf-8", "replace"), words) from None
 
 

@@ -144,7 +144,7 @@ class Tool:
                 return values_of(found)
         value = decode_as({}, text)
         if not isinstance(value, dict):
-            raise ParsingError(f"arguments of {self.name} are no object", text=text, reason="not an object")
+            raise ParsingError(f"arguments of {self.name} are not an object", text=text, reason="not an object")
         return value
 
     async def run(self, text: str) -> Any:

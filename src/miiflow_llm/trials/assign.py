@@ -1,4 +1,4 @@
-"""A unit in, its arm out: the same unit always has the same arm, and nothing is remembered for it.
+"""Assign a unit to its arm: the same unit always has the same arm, and nothing is remembered for it.
 
 Each arm draws a number for the unit from a keyed hash, and the arm whose number is best for its weight has it (weighted
 rendezvous hashing: `-ln(u) / weight`, the smallest wins). So growing an arm's weight, or adding an arm, moves units

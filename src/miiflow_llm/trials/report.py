@@ -1,4 +1,4 @@
-"""What a trial has shown so far: tallies in, intervals, comparisons and a verdict out. It may be asked at any time."""
+"""Report what a trial has shown so far: intervals, comparisons and a verdict. It may be asked at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics that hold at every look: counts in, intervals out.
+"""Intervals of counts that hold at every look.
 
 A test of fixed size is right once; whoever looks after every unit and stops at the first "significant" is wrong far
 more often than 5 %. What stands here is right at all looks together, however often one looks:

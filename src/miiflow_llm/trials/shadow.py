@@ -144,13 +144,13 @@ class Shadow:
         return self.stream_chat(messages, schema=schema, **parameters)
 
     async def run_tools(self, messages: Messages, tools: Sequence[Any], **parameters: Any) -> ToolRun:
-        """Run tools with the primary alone: a copy's tools would act a second time."""
+        """Run tools only with the primary: a copy's tools would act a second time."""
         self._counts["skipped"] += 1
         run: ToolRun = await self.primary.run_tools(messages, tools, **parameters)
         return run
 
     def stream_tools(self, messages: Messages, tools: Sequence[Any], **parameters: Any) -> ToolStream:
-        """Run tools with the primary alone, as it comes."""
+        """Run tools only with the primary, as it comes."""
         self._counts["skipped"] += 1
         stream: ToolStream = self.primary.stream_tools(messages, tools, **parameters)
         return stream

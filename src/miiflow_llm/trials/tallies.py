@@ -1,4 +1,4 @@
-"""A trial's records added up: one record after the other in, a tally of every arm out.
+"""Add up a trial's records, one after the other, to a tally of every arm.
 
 The running trial and the report of a log use the same sums, so that they agree.
 """

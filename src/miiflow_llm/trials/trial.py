@@ -149,7 +149,7 @@ def _client(target: Any, kind: type[LLMClient | SyncLLMClient]) -> Any:
     """What serves an arm: a client, whatever has its face, a router's target, or `provider:model`.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: it is something else.
     """
     if isinstance(target, str):
         provider, colon, model = target.partition(":")

@@ -164,5 +164,5 @@ def _with_type(payload: bytes, failure: dict[str, str]) -> bytes:
 
 def _broken(why: str, data: bytes) -> StreamProtocolError:
     return StreamProtocolError(
-        f"the bytes are no AWS event stream: {why}. Does a proxy change or cut them?", payload=repr(data[:50])
+        f"the bytes are not an AWS event stream: {why}. Does a proxy change or cut them?", payload=repr(data[:50])
     )

@@ -111,7 +111,7 @@ def _filled(
 def _path(dialect: Dialect, request: ChatRequest) -> str:
     path = dialect.stream_path if request.stream and dialect.stream_path else dialect.path
     if "/{model}/" in path and request.model in (".", ".."):
-        raise ConfigurationError(f"model={request.model!r} is no name: in the address it would mean another place")
+        raise ConfigurationError(f"model={request.model!r} is not a name: in the address it would lead elsewhere")
     return path.replace("{model}", quote(request.model, safe=""))
 
 
