@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Iterator
@@ -119,6 +120,24 @@ def test_a_slow_call_holds_no_result_back(player: str) -> None:
     finished = [event.call.name for event in played.events if isinstance(event, ToolFinished)]
     assert finished == ["quick", "slow"]
     assert played.told == ["slow", "quick"]
+
+
+CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="nobody")
+
+
+@EVERY
+def test_tools_see_the_callers_context(player: str, *, streaming: bool) -> None:
+    """Context variables (a tracer's span, say) are those of who asked, in sync and async tools."""
+
+    def whose() -> str:
+        return CALLER.get()
+
+    async def whose_later() -> str:
+        return CALLER.get()
+
+    CALLER.set("caller")
+    turns = [{"tool_calls": [("whose", {}), ("whose_later", {})]}, DONE]
+    assert play(turns, [whose, whose_later], player=player, streaming=streaming).told == ["caller", "caller"]
 
 
 @pytest.mark.parametrize("player", PLAYERS)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_type
 
+from httpx_sse import ServerSentEvent
+
 from miiflow_llm import (
     ChatResponse,
     ClientPool,
     LLMClient,
     Message,
     ProviderStreamNormalizer,
+    RetryBudget,
     StreamChunk,
     SyncClientPool,
     SyncLLMClient,
@@ -20,7 +23,17 @@ from miiflow_llm import (
 )
 from miiflow_llm.calls.streams import ChatStream
 from miiflow_llm.client.chat import AnswerStream, Chat, SyncAnswerStream, SyncChat
-from miiflow_llm.core import DocumentBlock, Embeddings, ImageBlock, ModelInfo, OpaqueBlock, TextBlock, ToolCall
+from miiflow_llm.core import (
+    DocumentBlock,
+    Embeddings,
+    ImageBlock,
+    ModelInfo,
+    OpaqueBlock,
+    TextBlock,
+    ToolCall,
+    ToolFinished,
+    ToolStarted,
+)
 from miiflow_llm.core.exceptions import ProviderError, RateLimitError, StreamInterruptedError
 from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
 from miiflow_llm.schema.tools import Tool, tool
@@ -94,6 +107,12 @@ async def anything_to_chat_with(one: Chat, other: SyncChat) -> None:
             assert_type(chunk, StreamChunk)
     assert_type(await one.count_tokens("x", timeout=1, tools=[get_tide]), int)
     assert_type(other.chat("x"), ChatResponse)
+    async for event in one.stream_tools("x", [get_tide], approve=lambda call: call.name == "get_tide"):
+        if isinstance(event, ToolStarted | ToolFinished):
+            assert_type(event.call, ToolCall)
+        else:
+            assert_type(event, StreamChunk)
+    assert_type((await one.run_tools("x", [get_tide], retries_on_parse=1)).messages, list[Message])
     assert_type(other.stream_with_schema("x", Analysis), SyncAnswerStream)
 
 
@@ -105,6 +124,14 @@ async def clients_have_the_face() -> None:
     assert_type(await client.embed("x", timeout=2), Embeddings)
     assert_type(blocking.models(timeout=Timeout(total=2)), list[ModelInfo])
     assert_type(SyncClientPool({}).get(), SyncLLMClient)
+    assert_type((await client.request("GET", "/files", params={"limit": 1})).status, int)
+    async for raw in client.stream_events("POST", "/x", json={}):
+        assert_type(raw, ServerSentEvent)
+    for raw in blocking.stream_events("POST", "/x", json={}):
+        assert_type(raw.data, str)
+    LLMClient.create("openai", "m", retry_budget=RetryBudget(most=3))
+    LLMClient.create("openai", "m", temperature=1)  # type: ignore[call-arg]
+    client.request("GET", "/x", data={})  # type: ignore[call-arg, unused-coroutine]
 
 
 def errors(error: Exception) -> None:

@@ -15,6 +15,7 @@ from .messages import (
 from .price import Cost, Price
 from .response import Attempt, ChatResponse, Embeddings, ModelInfo, RateLimit, RawResponse, StreamChunk, ToolCallDelta
 from .timeout import Timeout
+from .tool_events import ToolFinished, ToolStarted
 from .usage import TokenCount
 
 __all__ = [
@@ -39,5 +40,7 @@ __all__ = [
     "TokenCount",
     "ToolCall",
     "ToolCallDelta",
+    "ToolFinished",
     "ToolResult",
+    "ToolStarted",
 ]
