@@ -90,7 +90,7 @@ ENGLISH = {
     "providers": 0,
     "replay": 1,
     "routing": 5,
-    "schema": 47,
+    "schema": 0,
     "tables": 0,
     "trials": 2,
     "web": 1,

@@ -275,7 +275,7 @@ def test_lenient_looks_for_an_object_where_only_that_will_do() -> None:
     assert read('See [1]: {"a":2}', lenient=True, openers="{") == {"a": 2}
 
 
-@pytest.mark.parametrize(("text", "words"), [("no JSON here", "no JSON object"), ('x {"a":1, b}', "key should begin")])
+@pytest.mark.parametrize(("text", "words"), [("no JSON here", "no JSON object"), ('x {"a":1, b}', "next key begins")])
 def test_lenient_without_json(text: str, words: str) -> None:
     """Prose alone is an error, and so is JSON that breaks after it began to show."""
     with pytest.raises(ParsingError, match=words):

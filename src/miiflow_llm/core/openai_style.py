@@ -1,5 +1,4 @@
-"""Messages as the dicts that users have: of OpenAI's Chat and Responses APIs, of Anthropic's, or ours; the same as ours
-out.
+"""Turn messages as dicts, of OpenAI's Chat and Responses APIs, of Anthropic's, or ours, into ours.
 
 Every key is looked at: one that no form has is an error. A value of the wrong type is left to whoever reads the result
 as a message.

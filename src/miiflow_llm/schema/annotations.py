@@ -1,5 +1,6 @@
-"""What `Annotated` says beside a type: pydantic's `Field`, `annotated_types`, bare words and `Doc` in, msgspec's `Meta`
-out, or word that only pydantic can read it.
+"""Turn what `Annotated` says beside a type (pydantic's `Field`, `annotated_types`, words, `Doc`) into msgspec's `Meta`.
+
+What msgspec has no words for is left to pydantic.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Notes(msgspec.Struct, frozen=True):
         return self.words or next((meta.description for meta in reversed(self.metas) if meta.description), None)
 
     def on(self, hint: Any, *, all_of_it: bool = True) -> Any:
-        """The type with msgspec's metadata on it; without `all_of_it` with the bare words alone."""
+        """The type with msgspec's metadata on it; without `all_of_it` only with the bare words."""
         for meta in self.metas if all_of_it else ():
             hint = Annotated[hint, meta]
         return Annotated[hint, msgspec.Meta(description=self.words)] if self.words else hint

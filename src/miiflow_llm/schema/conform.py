@@ -1,4 +1,4 @@
-"""JSON that says the same as its schema wants, in other words, made to say it so: a text and a schema in, a text out.
+"""Say JSON as its schema wants it, if it says the same in other words.
 
 A null for an optional member is a member left out (providers whose strict mode makes every member required say so), and
 `5.0` is an integer, as JSON Schema says.

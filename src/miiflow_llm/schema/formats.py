@@ -1,7 +1,7 @@
 """Formats that msgspec leaves out of its schemas: types and their schemas in, the same schemas saying `date-time` and
 `time` where the type is one.
 
-msgspec says so of times with a zone alone; unsaid, a model writes "tomorrow at noon".
+msgspec says so only of times with a zone; unsaid, a model writes "tomorrow at noon".
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ NOTHING: Final = Nothing()
 
 
 class Shape(Protocol):
-    """What a reader asks about the place where a value stands."""
+    """What a reader asks about the place of a value."""
 
     @property
     def whole(self) -> bool:
@@ -35,7 +35,7 @@ class Shape(Protocol):
         ...
 
     def child(self, key: str | int) -> Shape | None:
-        """The shape of a member or element; None where nothing is known."""
+        """The shape of a member or element; None if nothing is known."""
         ...
 
 

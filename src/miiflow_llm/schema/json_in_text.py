@@ -1,4 +1,4 @@
-"""JSON in what a model wrote: a text in, the JSON values that may be its answer out, the likeliest first.
+"""Find the JSON values in a model's text that may be its answer, the likeliest first.
 
 A draft (`<think>…</think>`, or all before a lone `</think>`) holds no answer. Of several values one in a Markdown fence
 comes before one among words, and of those the last: models reason first and answer then.

@@ -1,5 +1,6 @@
-"""The members of the classes that users answer in: a dataclass, attrs class, Struct, TypedDict or NamedTuple in, its
-fields with their annotations and defaults out, and how one of it is made.
+"""Read the members of the classes that users answer in, with annotations and defaults, and how one is made.
+
+Dataclasses, attrs classes, Structs, TypedDicts and NamedTuples are such classes.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Made(msgspec.Struct):
 
 
 def made_of(type_: Any) -> Made | None:
-    """The class, generic or not, as its members; `None` for what has none.
+    """The class, generic or not, as its members; `None` if it has no members.
 
     Raises:
         NameError: an annotation names what cannot be found.

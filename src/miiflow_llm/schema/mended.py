@@ -1,7 +1,7 @@
-"""A JSON Schema that servers refuse for a trifle, mended: a schema in, the same with what they miss out.
+"""Mend a JSON Schema that servers refuse for a trifle.
 
 Objects without `properties` and lists without `items` are refused; so are members that are required and not there, and
-a `required` that stands on the member itself. A type that is none, as `str`, is an error here and not at the server.
+a `required` that stands on the member itself. An unknown type, as `str`, is an error here and not at the server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def mended(schema: Mapping[str, Any], what: str) -> dict[str, Any]:
     """The schema as servers take it; `what` names it in errors.
 
     Raises:
-        ConfigurationError: it is not a schema, is too large, or has a type that is none.
+        ConfigurationError: it is not a schema, is too large, or has an unknown type.
     """
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"{what}: a JSON Schema is a dict, not a {type(schema).__name__}")

@@ -1,4 +1,4 @@
-"""`allOf` as one schema: a schema in, the same without `allOf` out, for wires that do not know it or that close every
+"""Write a schema without `allOf`, its parts as one schema, for wires that do not know it or that close every
 object, where one part would forbid the members of the next.
 """
 

@@ -1,4 +1,4 @@
-"""A Python type as JSON Schema: types in, schemas out.
+"""Make the JSON Schema of a Python type.
 
 msgspec makes them for dataclasses, Structs, TypedDicts, enums, unions and all they are made of; a pydantic model makes
 its own. How a value is read back is `to_type`'s.
@@ -21,7 +21,7 @@ from .refs import check_size, free_name, map_parts, references, tidy, with_refer
 from .stand_ins import Built, OneOf, is_foreign, is_stand_in, pydantics
 
 WRAPPED = "value"
-"""The key under which a value that is no object stands, where providers demand an object at the root."""
+"""The key of a value that is not an object, for providers that demand an object at the root."""
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -110,7 +110,7 @@ def _inside(type_: Any) -> Sequence[Any]:
 
 
 class _Substitution:
-    """Puts the schemas of `places` where they are referred to; `known` are those of types, by identity."""
+    """Puts the schemas of `places` in place of references to them; `known` are those of types, by identity."""
 
     def __init__(self, places: list[Any], known: Mapping[int, dict[str, Any]]) -> None:
         self.places = places

@@ -1,4 +1,4 @@
-"""Objects whose members may have any name (`dict[str, int]`): a schema in, the place of the first one out.
+"""Find an object whose members may have any name (`dict[str, int]`) in a schema.
 
 Strict modes close every object, and an open one that is closed can only be empty.
 """

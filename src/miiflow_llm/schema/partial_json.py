@@ -1,8 +1,7 @@
-"""JSON that is still being written, read as far as it goes.
+"""Read JSON that is still being written, as far as it goes.
 
-In comes text in pieces cut anywhere; out comes the value so far. Each character is read once, whatever came
-before it, so that the cost of a delta depends on the delta alone. It knows JSON; of types,
-schemas (`schema_shape`) and providers it knows nothing.
+The text comes in pieces cut anywhere. Each character is read once, whatever came before it, so that the cost of a delta
+depends only on the delta. The reader knows JSON; of types, schemas (`shape`) and providers it knows nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _LITERALS: Final[dict[str, tuple[str, bool | None]]] = {
 
 
 class _Prose(Exception):
-    """What looked like the beginning of JSON was none; go on looking from `position`."""
+    """What looked like the beginning of JSON was not; go on looking from `position`."""
 
     def __init__(self, position: int) -> None:
         self.position = position
@@ -88,7 +87,7 @@ class PartialJSON(GrowingValue):
         """Read the next piece of text.
 
         Raises:
-            ParsingError: the text is no JSON, or is nested too deeply; `path` and the position in `reason` say
+            ParsingError: the text is not JSON, or is nested too deeply; `path` and the position in `reason` say
                 where. What `value` held stays. Every later call raises the same.
         """
         if self._failure is not None:
@@ -129,7 +128,7 @@ class PartialJSON(GrowingValue):
         return "there is no JSON object or array in the text"
 
     def _fail(self, reason: str, at: int, length: int) -> int:
-        """Note the failure and stop reading; with `lenient`, what has not begun was prose."""
+        """Note the failure and stop reading; with `lenient`, a value that has not begun was prose."""
         if self._lenient and not (self._root and self._root[0]):
             raise _Prose(at)
         self._failure = (reason, self._base + at)
@@ -141,7 +140,7 @@ class PartialJSON(GrowingValue):
         reason = f"{reason} (character {position})"
         raise ParsingError(f"not JSON at {path}: {reason}", text=text[:200], path=path, reason=reason)
 
-    # What may come next is a step: text and position in, the position read up to out.
+    # Each step takes what may come next: it is given text and position, and returns the position that it read up to.
 
     def _on_prose(self, text: str, at: int) -> int:
         found = self._opener.search(text, at)
@@ -165,7 +164,7 @@ class PartialJSON(GrowingValue):
         if char in _LITERALS:
             self._step = PartialJSON._on_literal
             return at
-        return self._fail(f"{char!r} where a value should begin", at, len(text))
+        return self._fail(f"{char!r} stands where the next value begins", at, len(text))
 
     def _on_first_item(self, text: str, at: int) -> int:
         at = _past_space(text, at).end()
@@ -188,7 +187,7 @@ class PartialJSON(GrowingValue):
         if at == len(text):
             return at
         if text[at] != '"':
-            return self._fail(f"{text[at]!r} where a key should begin", at, len(text))
+            return self._fail(f"{text[at]!r} stands where the next key begins", at, len(text))
         at += 1
         end = _past_plain(text, at).end()
         if end < len(text) and text[end] == '"':
@@ -205,7 +204,7 @@ class PartialJSON(GrowingValue):
         if at == len(text):
             return at
         if text[at] != ":":
-            return self._fail(f"{text[at]!r} where a colon should stand", at, len(text))
+            return self._fail(f"{text[at]!r} in place of a colon", at, len(text))
         self._step = PartialJSON._on_value
         return at + 1
 

@@ -20,7 +20,7 @@ def is_pydantic(type_: Any) -> bool:
 
 
 def is_pydantics_own(type_: Any) -> bool:
-    """Whether the type, no model, has checks that pydantic alone makes: its dataclass, an e-mail address, a secret."""
+    """Whether the type is not a model and has checks that only pydantic makes: its dataclass, an address, a secret."""
     own = hasattr(type_, "__get_pydantic_core_schema__") or hasattr(type_, "__pydantic_validator__")
     return own and isinstance(type_, type) and not is_pydantic(type_)
 
@@ -67,7 +67,7 @@ def first_error(reason: ValueError, value: Any) -> tuple[str, str]:
         if inside:
             steps.append(step)
             value = value[step]
-    # A step that is no place in the JSON names an alternative of a union, unless it is what is missing.
+    # A step that is not a place in the JSON names an alternative of a union, unless it is what is missing.
     if first["type"] == "missing":
         steps.append(first["loc"][-1])
     return first["msg"], path_text(tuple(steps))

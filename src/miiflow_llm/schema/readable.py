@@ -1,4 +1,4 @@
-"""Types of users as types that msgspec reads: a type in, the same out, with a `StandIn` for each part of which msgspec
+"""Turn the types of users into types that msgspec reads, with a `StandIn` for each part of which msgspec
 would lose words, limits, defaults or checks, or which it refuses.
 """
 

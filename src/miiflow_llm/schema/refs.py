@@ -1,4 +1,4 @@
-"""The parts of a JSON Schema and the references between them: where a schema holds schemas, and what a `$ref` names.
+"""The parts of a JSON Schema and the references between them: which keywords hold schemas, and what a `$ref` names.
 
 In come schemas as dicts, out come schemas as new dicts. Which keywords mean what to whom it does not know.
 """
@@ -100,7 +100,7 @@ def references(schema: Any) -> list[str]:
 
 
 def tidy(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema in today's spelling: `definitions` under `$defs`, and a root that is no reference to one of them."""
+    """The schema in today's spelling: `definitions` under `$defs`, and a root that does not refer to one of them."""
     out = dict(schema)
     if isinstance(out.get("definitions"), Mapping):
         out = with_references(out, lambda ref: ref.replace("#/definitions/", "#/$defs/", 1))
@@ -116,7 +116,7 @@ def tidy(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """The name, with a number behind it where it is taken."""
+    """The name, with a number behind it if it is taken."""
     free, number = name, 2
     while free in taken:
         free, number = f"{name}_{number}", number + 1

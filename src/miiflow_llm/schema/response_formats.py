@@ -1,6 +1,4 @@
-"""The forms in which OpenAI's users ask for JSON (`response_format`, `text.format`): such a dict in, the schema that it
-asks for out.
-"""
+"""Read the schema that OpenAI's users ask for in their own form: `response_format`, `text.format`."""
 
 from __future__ import annotations
 

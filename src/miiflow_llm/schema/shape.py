@@ -1,5 +1,6 @@
-"""A JSON Schema as the `Shape` that `PartialJSON` asks: a schema in, and out, for each place, whether its strings are
-shown only when they are finished. It reads no text, and of Python types it knows nothing.
+"""Tell `PartialJSON` by a JSON Schema which strings of a value are shown only when they are finished.
+
+It reads no text, and of Python types it knows nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rewrite a JSON Schema to the part of it that a wire takes: a schema and a table of keywords in, a schema out.
+"""Rewrite a JSON Schema to the part of it that a wire takes, by a table of keywords.
 
 One walker for all; what differs is a `SchemaSubset`. What a keyword said and the wire cannot is moved into the
 description, where the model still reads it.
@@ -18,7 +18,7 @@ from .open_objects import is_object, open_object
 from .refs import MAX_LEVELS, check_size, map_parts, target, tidy
 
 MAX_INLINED: Final = 10_000
-"""Schemas in a schema whose definitions stand where they are used: about half a megabyte."""
+"""The most schemas in a schema with its definitions written out: about half a megabyte."""
 
 _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number"}
 _LOOK_AROUND = re.compile(r"\(\?<?[=!]")
@@ -29,14 +29,14 @@ _TYPED = frozenset(("type", "anyOf", "$ref", "enum", "const"))
 class SchemaSubset(msgspec.Struct, frozen=True, kw_only=True):
     """What a wire takes of JSON Schema.
 
-    `keep` are its keywords (`None` for all); of those left out, the ones in `told` go into the description, the others
-    vanish. `formats` are the values of `format` that it knows. `closed` puts `additionalProperties: false` on every
-    object; `all_required` lists every member as required, an optional one as nullable. `any_of` writes `oneOf` as
-    `anyOf`, `enum_for_const` a `const` as an enum of one; an `allOf` is always written as one schema. `inline` puts
-    definitions where they are used, within themselves no more than their type. With `lone_refs` nothing stands beside a
-    `$ref`. With `typed` every schema has a type: what says nothing takes any scalar. With `no_look_around` a pattern
-    that looks around is lost. `max_optional` and `max_unions` are the most members that need not be there, and places
-    of several types, that it takes in all.
+    `keep` are its keywords (`None` for all); of those left out, the ones in `told` go into the description, the
+    others vanish. `formats` are the values of `format` that it knows. `closed` puts `additionalProperties: false` on
+    every object; `all_required` lists every member as required, an optional one as nullable. `any_of` writes `oneOf`
+    as `anyOf`, `enum_for_const` a `const` as an enum of one; an `allOf` is always written as one schema. `inline`
+    puts definitions in place of references, within themselves no more than their type. With `lone_refs` nothing
+    stands beside a `$ref`. With `typed` every schema has a type: what says nothing takes any scalar. With
+    `no_look_around` a pattern that looks around is lost. `max_optional` and `max_unions` are the most members that
+    need not be there, and places of several types, that it takes in all.
     """
 
     keep: frozenset[str] | None = None
@@ -132,8 +132,8 @@ class _Walker:
         self.count += 1
         if self.count > MAX_INLINED and self.subset.inline:
             raise ConfigurationError(
-                f"{self.of} has more than {MAX_INLINED} parts when its definitions are written out where they are "
-                "used, as this provider needs them: use them in fewer places"
+                f"{self.of} has more than {MAX_INLINED} parts when its definitions are written out at each "
+                "use, as this provider needs them: use them in fewer places"
             )
         if level > MAX_LEVELS // 2:
             raise ConfigurationError(f"{self.of} is nested more than {MAX_LEVELS // 2} schemas deep")

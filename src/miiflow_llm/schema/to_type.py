@@ -1,4 +1,4 @@
-"""JSON back as a Python type: text and a type in, a checked value out, or an error that says where it does not fit."""
+"""Read JSON as a value of a Python type, or raise an error that says where it does not fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def decode_as(type_: Any, text: str | bytes) -> Any:
     """The JSON in `text` as a value of the type; for a schema given as a dict, the plain JSON value.
 
     Raises:
-        ParsingError: it is no UTF-8, no JSON, or not of the type; the error says where.
+        ParsingError: it is not UTF-8, not JSON, or not of the type; the error says where.
         ConfigurationError: no JSON can be read as the type.
     """
     shown = text if isinstance(text, str) else _utf8(text)

@@ -1,4 +1,4 @@
-"""Functions as tools: a typed Python function in, its name, description and JSON Schema out, and calls checked and run.
+"""Make tools of typed Python functions, and check and run the calls that models make of them.
 
 The schema comes from the annotations through msgspec, the descriptions from the docstring or `Annotated[T, "words"]`.
 """
@@ -49,7 +49,7 @@ class Tool:
 
     `parameters` is JSON Schema. `strict` asks the provider to hold the model to it exactly, `cache` to cache the tools
     up to this one. A tool that was made of a function is called like it; one made of a method in its class is bound,
-    like the method, where an instance has it. `arguments_type` is the type that the arguments are checked against; of a
+    like the method, if an instance has it. `arguments_type` is the type that the arguments are checked against; of a
     function, a Struct of its parameters.
     """
 
@@ -120,9 +120,9 @@ class Tool:
         return f"Tool({self.name!r})"
 
     def arguments(self, text: str) -> dict[str, Any]:
-        """The model's arguments, checked, as keyword arguments; nothing at all, `""` and `null` are none.
+        """The model's arguments, checked, as keyword arguments; `""`, `null` and white space mean that there are none.
 
-        They have the types of the function's parameters; where there is no function they are plain JSON.
+        They have the types of the function's parameters; without a function they are plain JSON.
 
         Raises:
             ParsingError: they do not fit; the error says where.
@@ -179,18 +179,18 @@ def tool(name: Any = None, description: str | None = None, *, strict: bool = Fal
         ConfigurationError: as for `Tool.from_function`.
     """
     if isinstance(name, classmethod):
-        raise ConfigurationError("a class method becomes a tool where it is bound: as_tool(Class.method)")
+        raise ConfigurationError("a class method becomes a tool only when it is bound: as_tool(Class.method)")
     if callable(name):
         return Tool.from_function(name)
     return lambda function: Tool.from_function(function, name=name, description=description, strict=strict)
 
 
 def as_tool(value: Any) -> Tool:
-    """A tool of what users write: a `Tool`, a typed function, a type as a schema alone, or a dict as OpenAI's,
+    """A tool of what users write: a `Tool`, a typed function, a type as a mere schema, or a dict as OpenAI's,
     Anthropic's or MCP's APIs have it; of MCP's the name, the description and `inputSchema` are what models are told.
 
     Raises:
-        ConfigurationError: it is none of these, or a dict with a key that is not known.
+        ConfigurationError: it is something else, or a dict with a key that is not known.
     """
     if isinstance(value, Tool):
         return value
@@ -209,7 +209,7 @@ def as_tool(value: Any) -> Tool:
 def hosted_tool(value: Any) -> HostedTool | None:
     """A tool that the provider runs itself, where `value` is one as the provider's dict; `None` for all else.
 
-    Such a dict has a `type` that is no function's (`{"type": "web_search"}`), or nothing but a key for it
+    Such a dict has a `type` that is not a function's (`{"type": "web_search"}`), or nothing but a key for it
     (`{"googleSearch": {}}`).
     """
     if isinstance(value, HostedTool):
