@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from miiflow_llm.core.exceptions import MiiflowLLMError
 from miiflow_llm.core.request import ChatRequest
 from miiflow_llm.tables import Dialect
@@ -46,7 +44,7 @@ def shown(found: Encoded | MiiflowLLMError) -> Any:
 def written(found: Encoded) -> Any:
     """The request as it goes out, with the notes on it."""
     try:
-        return found.path, msgspec.json.encode(found.body), found.notes
+        return found.path, b"".join(found.parts), found.notes
     except (UnicodeEncodeError, TypeError, RecursionError) as reason:
         return found.path, str(reason), found.notes
 

@@ -115,7 +115,6 @@ def test_free_text_goes_on_as_json(provider: str) -> None:
 HOSTILE = {
     "deep": "[" * 100_000,
     "deep object": '{"a":' * 100_000,
-    "raw surrogate": "\ud800",
     "huge": "1e999999",
     "long": "9" * 100_000,
 }

@@ -144,4 +144,4 @@ def planned(setup: Setup, route: Route, request: ChatRequest) -> Plan:
     for note in encoded.dropped:
         log.warning("%s/%s: %s", setup.target.name, request.model, note)
     headers = setup.target.request_headers(dialect, stream=request.stream, extra=request.extra_headers)
-    return Plan("POST", route.base_url + encoded.path, headers, encoded.body, encoded.notes, dialect.name)
+    return Plan("POST", route.base_url + encoded.path, headers, encoded.parts, encoded.notes, dialect.name)

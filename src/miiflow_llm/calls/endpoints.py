@@ -93,12 +93,12 @@ def _exchange(
     route = setup.target.route(model)
     dialect = route.engine.dialect
     try:
-        path, body = endpoints.write(row, model, values)
+        path, parts = endpoints.write(row, model, values)
     except ConfigurationError as error:
         error.provider, error.model = setup.target.name, model or None
         raise
     headers = setup.target.request_headers(dialect, stream=False, extra=None)
-    plan = Plan(row.method, route.base_url + path, headers, body, [], dialect.name)
+    plan = Plan(row.method, route.base_url + path, headers, parts, [], dialect.name)
     exchange = Exchange(setup, route.engine, model, plan, timeout)
     exchange.operation = operation
     return exchange

@@ -13,14 +13,7 @@ import msgspec
 
 from ..core import clock
 from ..core.events import CallEvent, EventName, Operation
-from ..core.exceptions import (
-    ConfigurationError,
-    MiiflowLLMError,
-    NetworkError,
-    ProviderError,
-    TimeoutError,
-    TimeoutPhase,
-)
+from ..core.exceptions import MiiflowLLMError, NetworkError, ProviderError, TimeoutError, TimeoutPhase
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
 from ..core.timeout import Timeout
@@ -114,15 +107,8 @@ class Exchange:
         return left
 
     def content(self) -> bytes | None:
-        """The body to send.
-
-        Raises:
-            ConfigurationError: no JSON can be written of it.
-        """
-        try:
-            return None if self.plan.body is None else msgspec.json.encode(self.plan.body)
-        except (UnicodeEncodeError, RecursionError, TypeError) as reason:
-            raise ConfigurationError(f"the request cannot be written as JSON: {reason}") from None
+        """The body to send."""
+        return self.plan.content
 
     def note_head(self, status: int, headers: Mapping[str, str]) -> bool:
         """The head of an answer came; whether it is one of success."""

@@ -95,7 +95,7 @@ def plan(ask: Ask, prompt: str, *, stream: bool) -> None:
     """The request that `chat` would send, with the key hidden; nothing is sent, and no key is needed."""
     messages = [*ask.opening(), ask.turn(prompt)]
     with _planning(ask) as client:
-        write_json(client.plan(messages, stream=stream, **ask.settings()), indent=2)
+        write_json(client.plan(messages, stream=stream, **ask.settings()).to_dict(), indent=2)
 
 
 def _planning(ask: Ask) -> SyncChat:

@@ -39,7 +39,7 @@ class TextBlock(msgspec.Struct, tag="text", omit_defaults=True):
     phase: str | None = None
 
 
-class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
+class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True, weakref=True):
     """An image, by https URL or data URL, or by the id (`file_id`) that the provider gave an uploaded file.
 
     `detail` is `auto`, `low` or `high` if the provider takes it.
@@ -78,7 +78,7 @@ class ImageBlock(msgspec.Struct, tag="image_url", omit_defaults=True):
         return cls(checked_url(url, "ImageBlock"), detail)
 
 
-class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
+class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True, weakref=True):
     """A document, by https URL or data URL, or by the id (`file_id`) that the provider gave an uploaded file.
 
     `document_type` is `pdf` or `text`. `citations` asks for citations of it, if the provider gives them only so.
@@ -140,7 +140,7 @@ class DocumentBlock(msgspec.Struct, tag="document", omit_defaults=True):
         return cls(url, "text" if text else "pdf", filename)
 
 
-class AudioBlock(msgspec.Struct, tag="audio", omit_defaults=True):
+class AudioBlock(msgspec.Struct, tag="audio", omit_defaults=True, weakref=True):
     """Recorded sound, base64; `format` is `wav`, `mp3` or another the provider takes."""
 
     data: str
@@ -272,7 +272,7 @@ Block: TypeAlias = (
 )
 
 
-class Message(msgspec.Struct, omit_defaults=True):
+class Message(msgspec.Struct, omit_defaults=True, weakref=True):
     """One turn of a conversation.
 
     `content` is the text, or a list of blocks. On an answer it is always the text (`""` if there is none), and

@@ -40,18 +40,65 @@ class OutputSchema(msgspec.Struct, frozen=True, omit_defaults=True):
     strict: bool = True
 
 
-class Plan(msgspec.Struct):
+class Plan:
     """The exact request that is sent, and what was done to say it in the provider's words.
 
-    The key's header shows as `***`. `notes` name what was renamed, dropped or left out, and why.
+    `method`, `url`, `headers` (the key's shows as `***`), `body` and `dialect` say what is sent; `notes` name what was
+    renamed, dropped or left out, and why. `parts` are the bytes of the body, in the pieces in which they are kept from
+    call to call; `None` if there is no body.
     """
 
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: dict[str, Any] | None
-    notes: list[str]
-    dialect: str
+    __slots__ = ("_body", "dialect", "headers", "method", "notes", "parts", "url")
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: dict[str, Any] | tuple[bytes, ...] | None,
+        notes: list[str],
+        dialect: str,
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.notes = notes
+        self.dialect = dialect
+        self.parts: tuple[bytes, ...] | None
+        self._body: dict[str, Any] | None = None
+        if isinstance(body, dict):
+            self.body = body
+        else:
+            self.parts = body
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it is sent."""
+        return None if self.parts is None else b"".join(self.parts)
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        """The body, read as JSON when it is first asked for."""
+        if self._body is None and self.parts is not None:
+            self._body = msgspec.json.decode(b"".join(self.parts))
+        return self._body
+
+    @body.setter
+    def body(self, body: dict[str, Any] | None) -> None:
+        self.parts = None if body is None else (msgspec.json.encode(body),)
+        self._body = body
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {name: getattr(self, name) for name in ("method", "url", "headers", "body", "notes", "dialect")}
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Plan) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # its headers and notes may be changed
+
+    def __repr__(self) -> str:
+        return f"Plan({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
 
 
 def _said(words: str) -> Meta:

@@ -46,7 +46,7 @@ def calls_last(request: ChatRequest) -> ChatRequest:
     def ordered(message: Message) -> Message:
         blocks = message.blocks()
         calls = [block for block in blocks if isinstance(block, ToolCall)]
-        if message.role != "assistant" or not calls:
+        if message.role != "assistant" or blocks[len(blocks) - len(calls) :] == calls:
             return message
         return msgspec.structs.replace(
             message, parts=[*(block for block in blocks if not isinstance(block, ToolCall)), *calls]

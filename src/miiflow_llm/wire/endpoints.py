@@ -20,10 +20,11 @@ from ..tables import Endpoint
 from ..tables.paths import steps
 from ..tables.template import NOTHING, attribute, fill
 from .decode.tolerant import decode_leniently
+from .encode.json_bytes import json_bytes
 
 
-def write(row: Endpoint, model: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
-    """Path and body of the call.
+def write(row: Endpoint, model: str, values: Mapping[str, Any]) -> tuple[str, tuple[bytes, ...] | None]:
+    """Path of the call, and its body in pieces; `None` if it has none.
 
     Raises:
         ConfigurationError: the provider has no such call, or takes no dimensions in it.
@@ -36,7 +37,7 @@ def write(row: Endpoint, model: str, values: Mapping[str, Any]) -> tuple[str, di
     if row.body is None:
         return path, None
     body = fill(row.body, lambda name: attribute({"model": model, **values}, name))
-    return path, {} if body is NOTHING else body
+    return path, (json_bytes({} if body is NOTHING else body),)
 
 
 def read_models(row: Endpoint, body: bytes) -> list[ModelInfo]:

@@ -23,7 +23,7 @@ to the grammar teaches it to both. `scripts/explain DIALECT` prints the function
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...core.messages import AudioBlock, DocumentBlock, ImageBlock, TextBlock
@@ -34,9 +34,10 @@ from ..generated import run
 from .block_values import arguments_object, arguments_text, text_only
 from .code import Code
 from .conversation import OF_ANOTHER, Writer, not_in_result
+from .keeping import keeping, kept_value, values_of
 from .names import OfBlock, OfBody, OfMessage
 from .places import elsewhere
-from .templates import HELPERS, TemplateWriter
+from .templates import HELPERS, Expression, TemplateWriter
 from .tool_names import legal_name
 
 _HELPERS = {
@@ -44,6 +45,7 @@ _HELPERS = {
     "OF_ANOTHER": OF_ANOTHER,
     "arguments_object": arguments_object,
     "arguments_text": arguments_text,
+    "kept_value": kept_value,
     "legal_name": legal_name,
     "not_in_result": not_in_result,
     "text_only": text_only,
@@ -54,23 +56,35 @@ _MEDIA = (ImageBlock, DocumentBlock, AudioBlock)
 def compiled(name: str, dialect: Dialect) -> Writer:
     """What writes requests of a dialect in which the choices by model are made; `name` shows in tracebacks."""
     code = Code(**_HELPERS)
-    _body(code, dialect)
+    _body(code, dialect.body)
     _message(code, dialect)
     for kind in BLOCKS:
         _Block(code, dialect, kind).functions()
     made = run(name, code.source, code.constants)
     return Writer(
-        made["body"],
-        made["message"],
-        {kind: made[f"place_{kind.__name__}"] for kind in BLOCKS},
-        {kind: made[f"values_of_{kind.__name__}"] for kind in BLOCKS},
-        code.source,
+        body=made["body"],
+        message=made["message"],
+        places={kind: made[f"place_{kind.__name__}"] for kind in BLOCKS},
+        results={kind: made[f"values_of_{kind.__name__}"] for kind in BLOCKS},
+        source=code.source,
+        **keeping(dialect),
     )
 
 
-def _body(code: Code, dialect: Dialect) -> None:
-    code.function("body(request, messages)")
-    TemplateWriter(code, OfBody()).returned(dialect.body)
+def _body(code: Code, body: Any) -> None:
+    """The function for the body, and one for each of its keys that is written once for equal values."""
+    keys = dict(body) if isinstance(body, Mapping) else {}
+    for place, (key, template) in enumerate(keys.items()):
+        of = values_of(template)
+        if of is not None:
+            name = f"body_{key}" if str(key).isidentifier() else f"body_{place}"
+            code.function(f"{name}(request)")
+            TemplateWriter(code, OfBody()).returned(template)
+            code.end()
+            values = ", ".join(f"request.{one}" for one in of)
+            keys[key] = Expression(f"kept_value(kept, {place}, {name}, request, ({values},))")
+    code.function("body(request, messages, kept)")
+    TemplateWriter(code, OfBody()).returned(keys or body)
     code.end()
 
 
@@ -119,9 +133,8 @@ class _Block:
         self.code.end()
         self.fills.append((template, name))
 
-    def _filled(self, place: Place) -> str:
-        name = next(name for template, name in self.fills if template == place.template)
-        return f"{name}(block, turn, role)"
+    def _fill_of(self, place: Place) -> str:
+        return next(name for template, name in self.fills if template == place.template)
 
     def _by_place(self, write: Callable[[Place], None]) -> None:
         """The lines for whichever place the block has."""
@@ -155,9 +168,10 @@ class _Block:
             line("turn.left_out(block, OF_ANOTHER)")
             line("return shell")
             self.code.end()
-        if self.kind in _MEDIA:
-            line("turn.weigh(block)")
-        line(f"value = {self._filled(place)}")
+        if self.kind in _MEDIA and not place.joined:
+            line(f"value = turn.of_media({self._fill_of(place)}, block, role)")
+        else:
+            line(f"value = {self._fill_of(place)}(block, turn, role)")
         line("if value is NOTHING: return shell")
         self._put(place, self._marked(place))
 
@@ -187,7 +201,7 @@ class _Block:
         elif place.where != "inside":
             line("not_in_result(block)")
         else:
-            if self.kind in _MEDIA[:2]:
+            if self.kind in _MEDIA:
                 line("turn.weigh(block)")
-            line(f"value = {self._filled(place)}")
+            line(f"value = {self._fill_of(place)}(block, turn, role)")
             line(f"return [] if value is NOTHING else {'value' if isinstance(place.template, list) else '[value]'}")

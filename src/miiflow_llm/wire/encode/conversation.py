@@ -23,11 +23,27 @@ from ...tables.dialect import Dialect
 from ...tables.media import Media, media
 from ...tables.request_words import Own
 from ...tables.template import NOTHING
+from .json_bytes import json_bytes
+from .kept import (
+    ENTRY_BYTES,
+    Kept,
+    NotKept,
+    Shelf,
+    Written,
+    WrittenMedia,
+    frozen,
+    keep,
+    raw,
+    size_of,
+)
 from .shell import Shell
 from .tool_results import with_media_after
 
-Note = Callable[[str], None]
+Fill: TypeAlias = "Callable[[Any, Conversation, str], Any]"
+"""Fills a template with a block in a message of a role."""
 
+MediaBlock: TypeAlias = ImageBlock | DocumentBlock | AudioBlock
+MEDIA = (ImageBlock, DocumentBlock, AudioBlock)
 
 Place: TypeAlias = "Callable[[Any, Conversation, Shell | None], Shell | None]"
 """Puts a block where it goes: into the open shell or a new one, or apart. The shell that is open then."""
@@ -36,67 +52,124 @@ Place: TypeAlias = "Callable[[Any, Conversation, Shell | None], Shell | None]"
 class Writer(msgspec.Struct, frozen=True):
     """What writes requests of one dialect for one model: functions made of its tables, by `compile` or `interpret`.
 
-    `body(request, messages)` and `message(shell, last, request)` give wire JSON or `NOTHING`; `places` put a block of
-    their type into a conversation; `results` give a block's values inside a tool's result. `source` is what was
-    generated, if they were compiled.
-    """
+    `body(request, messages, kept)` and `message(shell, last, request)` give wire JSON or `NOTHING`; `places` put a
+    block of XX"""
 
-    body: Callable[[ChatRequest, list[Any]], Any]
+    body: Callable[[ChatRequest, Any, Kept | None], Any]
     message: Callable[[Shell, bool, ChatRequest], Any]
     places: Mapping[type[Block], Place]
     results: Mapping[type[Block], Callable[[Any, Conversation], list[Any]]]
+    whole: bool
+    by_last: bool
     source: str = ""
-
-
-def write(dialect: Dialect, writer: Writer, request: ChatRequest, *, origin: str, note: Note) -> list[Any]:
-    """The conversation as the wire wants it.
-
-    Raises:
-        UnsupportedParameterError: a block that the dialect refuses; the message says what would work.
-    """
-    return Conversation(dialect, writer, request, origin, note).items()
+    keeps: bool = False
+    ambient: tuple[str, ...] = ()
+    kept: Kept | None = None
 
 
 class Conversation:
     """A conversation being written. The writer's functions ask it for what lies outside the block at hand.
 
-    `role` is that of the message at hand, as we call it. `calls` are the calls so far by id; `leads` says that no call
-    of the message came before. `items` on the wire are shells, until they are rendered, and what stands apart.
+    `role` is that of the message at hand, as we call it; `out` is what becomes of it: shells, and what stands apart.
+    `calls` are the calls so far by id; `leads` says that no call of the message came before. `notes` say what was left
+    out, and what else was not as the caller might think.
     """
 
-    def __init__(self, dialect: Dialect, writer: Writer, request: ChatRequest, origin: str, note: Note) -> None:
+    def __init__(self, dialect: Dialect, writer: Writer, request: ChatRequest, origin: str, notes: list[str]) -> None:
         self.dialect = dialect
         self.writer = writer
         self.request = request
         self.model = request.model
-        self.note = note
+        self.notes = notes
         self.role = ""
         self.calls: dict[str, ToolCall] = {}
         self.leads = True
-        self.out: list[Shell | Any] = []
-        self._origin = origin
+        self.out: list[Any] = []
         self._house = "/".join(origin.split("/", 2)[:2])
         self.mine = (self._house, origin)
-        self._message: Message | None = None
-        self._wire_role = ""
+        self._name: str | None = None
         self._weight = 0
         self._last_media: tuple[Block, Media] | None = None
+        self._media_kept = False
+        self._lives: dict[int, Any] = {}
+        self._shelf = _shelf(writer, request)
 
-    def items(self) -> list[Any]:
-        """Everything, in the order of the wire."""
-        for message in with_media_after(self.dialect, self.request.messages, self.note):
-            self._write(message)
-        last = self.out[-1] if self.out else None
-        rendered = (self._rendered(item, item is last) if isinstance(item, Shell) else item for item in self.out)
-        return [item for item in rendered if item is not NOTHING]
+    def items(self) -> list[bytes]:
+        """What goes on the wire, in its order.
 
-    def _write(self, message: Message) -> None:
-        self._message = message
+        Raises:
+            UnsupportedParameterError: a block that the dialect refuses; the message says what would work.
+        """
+        items: list[Any] = []
+        for message in with_media_after(self.dialect, self.request.messages, self.notes):
+            known = self._known(message)
+            self._join(items, self._written(message) if known is None else known)
+        last = items[-1] if items else None
+        rendered = (self._rendered(item, item is last) if isinstance(item, Shell) else item for item in items)
+        return [item for item in rendered if item is not None]
+
+    def _known(self, message: Message) -> list[Any] | None:
+        """What became of the message before, if it would be the same now."""
+        if self._shelf is None or (found := self._shelf.get(id(message))) is None or found.copy != message:
+            return None
+        calls = self.calls
+        if found.answers and any(calls.get(identity) != call for identity, call in found.answers):
+            return None
+        if found.weight and not self._carries(found.weight):
+            return None
+        for call in found.calls:
+            calls[call.id] = call
+        self.notes += found.notes
+        return found.items
+
+    def _join(self, items: list[Any], more: list[Any]) -> None:
+        """Add what became of a message to what became of those before."""
+        if self.dialect.merge and items and more:
+            last, first = items[-1], more[0]
+            if isinstance(last, Shell) and isinstance(first, Shell) and last.role == first.role:
+                items[-1] = last.with_next(first)
+                more = more[1:]
+        items += more
+
+    def _written(self, message: Message) -> list[Any]:
+        """What becomes of the message: what is sent, or a shell if that depends on its neighbours; it is kept."""
+        copy = self._copy_of(message)
+        if copy is None:
+            return self._placed(message, message.blocks())
+        blocks = copy.blocks()
+        answers = self._answers(blocks)
+        noted, weight = len(self.notes), self._weight
+        items = self._placed(copy, blocks)
+        if answers is None or self._media_kept:
+            return items
+        return self._keep(message, copy, blocks, items, self.notes[noted:], answers, self._weight - weight)
+
+    def _copy_of(self, message: Message) -> Message | None:
+        """A copy to write from, so that what is kept is of it and of nothing else; `None` if nothing is to be kept."""
+        self._lives = {}
+        if self._shelf is None or type(message) is not Message:
+            return None
+        try:
+            copy = frozen(message)
+        except NotKept:
+            return None
+        if not isinstance(message.content, str):
+            pairs = zip(copy.content, message.content, strict=False)
+            self._lives = {id(one): live for one, live in pairs if isinstance(one, MEDIA)}
+        return copy
+
+    def _placed(self, message: Message, blocks: list[Block]) -> list[Any]:
+        self._place(message, blocks)
+        return [found for item in self.out if (found := self._finished(item)) is not None]
+
+    def _place(self, message: Message, blocks: list[Block]) -> None:
+        """Put each block where it goes."""
         self.role = message.role
-        self._wire_role = self.dialect.roles.get(message.role, message.role)
+        self._name = message.name
         self.leads = True
+        self.out = []
+        self._media_kept = False
         places = self.writer.places
-        blocks = message.blocks()
         shell = None if blocks else self.open()
         for block in blocks:
             if isinstance(block, ToolCall):
@@ -105,13 +178,59 @@ class Conversation:
             if isinstance(block, ToolCall):
                 self.leads = False
 
+    def _finished(self, item: Any) -> Any:
+        if not isinstance(item, Shell):
+            return json_bytes(item)
+        return item if self.dialect.merge or self.writer.by_last else self._rendered(item, last=False)
+
+    def _rendered(self, shell: Shell, last: bool) -> bytes | None:
+        """The shell as it is sent; `None` if nothing is left of it."""
+        by_last = last and self.writer.by_last
+        if shell.rendered is not None and not by_last:
+            return shell.rendered
+        filled = self.writer.message(shell, last, self.request)
+        if filled is NOTHING or (not self.dialect.plain and not shell.inside and not shell.beside):
+            self.notes.append(f"left out: an empty {shell.speaker} message")
+            return None
+        rendered = json_bytes({**filled, **shell.beside} if shell.beside else filled)
+        if not by_last:
+            shell.rendered = rendered
+        return rendered
+
+    def _answers(self, blocks: list[Block]) -> list[tuple[str, ToolCall | None]] | None:
+        """The calls that a message has results of, by their ids; `None` if it cannot be told that they are the same."""
+        results = [block.id for block in blocks if isinstance(block, ToolResult)]
+        if results and any(isinstance(block, ToolCall) for block in blocks):
+            return None
+        try:
+            answers = [(identity, frozen(self.calls.get(identity))) for identity in results]
+        except NotKept:
+            return None
+        self.calls.update({identity: call for identity, call in answers if call is not None})
+        return answers
+
+    def _keep(
+        self,
+        message: Message,
+        copy: Message,
+        blocks: list[Block],
+        items: list[Any],
+        notes: list[str],
+        answers: list[tuple[str, ToolCall | None]],
+        weight: int,
+    ) -> list[Any]:
+        """Keep what became of the message; in the form in which it is kept, it is also what becomes of it now."""
+        calls = [block for block in blocks if isinstance(block, ToolCall)]
+        items = [item.kept() if isinstance(item, Shell) else item for item in items]
+        size = ENTRY_BYTES + sum(item.size() if isinstance(item, Shell) else len(item) for item in items)
+        entry = Written(copy=copy, items=items, notes=notes, calls=calls, answers=answers, weight=weight, size=size)
+        assert self._shelf is not None  # noqa: S101  there is no copy without it
+        keep(self._shelf, message, entry)
+        return items
+
     def open(self) -> Shell:
-        """The shell that the message at hand is written into: a new one, or one that its role is merged with."""
-        assert self._message is not None  # noqa: S101  a message is at hand
-        last = self.out[-1] if self.dialect.merge and self.out else None
-        if isinstance(last, Shell) and last.role == self._wire_role:
-            return last
-        shell = Shell(self._message, self._wire_role)
+        """A new shell for what stands inside the message at hand, or beside its content."""
+        shell = Shell(self.dialect.roles.get(self.role, self.role), self.role, self._name)
         self.out.append(shell)
         return shell
 
@@ -129,19 +248,16 @@ class Conversation:
     def put_beside(self, shell: Shell | None, key: str, value: Any, *, joined: bool = False) -> Shell:
         """Put the value into the list beside the content, or to the end of the text there."""
         shell = shell or self.open()
-        if joined:
-            shell.beside[key] = shell.beside.get(key, "") + value
-        else:
-            shell.beside.setdefault(key, []).append(value)
+        shell.put_beside(key, value, joined=joined)
         return shell
 
     def left_out(self, block: Block, why: str = "not part of this wire format") -> None:
         """Note that the block is not sent."""
-        self.note(f"left out: {type(block).__name__} ({why})")
+        self.notes.append(f"left out: {type(block).__name__} ({why})")
 
     def not_marked(self, block: Block) -> None:
         """Note that the block's mark of the cache is not sent."""
-        self.note(no_mark(type(block).__name__))
+        self.notes.append(no_mark(type(block).__name__))
 
     def refuse(self, block: Block, reason: str) -> NoReturn:
         """Raise for a block that has no place here."""
@@ -176,7 +292,34 @@ class Conversation:
             self._last_media = block, media(block)
         return self._last_media[1]
 
-    def weigh(self, block: ImageBlock | DocumentBlock | AudioBlock) -> None:
+    def of_media(self, fill: Fill, block: MediaBlock, role: str) -> Any:
+        """The value of a block of media, weighed; what was made of it before if it has own bytes and is the same."""
+        kept, live = self.writer.kept, self._lives.get(id(block), block)
+        found = None if kept is None else kept.media.get(id(live))
+        if found is not None and found.role == role and found.copy == block:
+            self._media_kept = True
+            self._weigh(block, found.weight)
+            return found.value
+        return self._media_anew(fill, block, role, live)
+
+    def _media_anew(self, fill: Fill, block: MediaBlock, role: str, live: MediaBlock) -> Any:
+        kept = self.writer.kept
+        try:
+            copy = frozen(block)
+        except NotKept:
+            kept, copy = None, block
+        self.weigh(copy)
+        value = fill(copy, self, role)
+        data = self.media(copy).data
+        if kept is None or data is None:
+            return value
+        value = [raw(one) for one in value] if isinstance(value, list) else raw(value)
+        self._media_kept = True
+        entry = WrittenMedia(copy=copy, role=role, value=value, weight=len(data), size=ENTRY_BYTES + size_of(value))
+        keep(kept.media, live, entry)
+        return value
+
+    def weigh(self, block: MediaBlock) -> None:
         """See that the media's own bytes are of a kind that is taken, and with all others not too many.
 
         Raises:
@@ -190,13 +333,23 @@ class Conversation:
             raise UnsupportedParameterError(
                 f"{name}: {found.type} is not taken here, but {', '.join(taken)}: convert it", parameter=name
             )
-        self._weight += len(found.data)
-        most = self.dialect.max_media
-        if most is not None and self._weight > most:
+        self._weigh(block, len(found.data))
+
+    def _weigh(self, block: Block, weight: int) -> None:
+        if not self._carries(weight):
+            name, most = type(block).__name__, self.dialect.max_media or 0
             raise UnsupportedParameterError(
                 f"{name}: a request takes {most >> 20} MB of media in all: make it smaller, or give it by URL",
                 parameter=name,
             )
+
+    def _carries(self, weight: int) -> bool:
+        """Take on the weight of some media; false if with all others it is too much."""
+        most = self.dialect.max_media
+        if most is not None and self._weight + weight > most:
+            return False
+        self._weight += weight
+        return True
 
     def inner(self, result: ToolResult, *, collapse: bool) -> Any:
         """The content of a tool's result, its blocks placed as in any message of a tool."""
@@ -209,12 +362,12 @@ class Conversation:
         self.role = role
         return values
 
-    def _rendered(self, shell: Shell, last: bool) -> Any:
-        filled = self.writer.message(shell, last, self.request)
-        if filled is NOTHING or (not self.dialect.plain and not shell.inside and not shell.beside):
-            self.note(f"left out: an empty {shell.message.role} message")
-            return NOTHING
-        return {**filled, **shell.beside} if shell.beside else filled
+
+def _shelf(writer: Writer, request: ChatRequest) -> Shelf[int, Written] | None:
+    """Where messages are kept that are written beside such values of the request; a lone message is not."""
+    if writer.kept is None or len(request.messages) < 2:
+        return None
+    return writer.kept.messages(tuple(bool(getattr(request, name)) for name in writer.ambient))
 
 
 def no_mark(what: str) -> str:

@@ -18,6 +18,8 @@ from ...tables.request_words import BLOCKS, Place
 from ...tables.template import NOTHING, View, attribute, fill, neighbours
 from .block_values import arguments_object, arguments_text, text_only
 from .conversation import OF_ANOTHER, Conversation, Writer, not_in_result
+from .keeping import forms
+from .kept import Kept
 from .places import place_of
 from .shell import Shell
 from .tool_names import wire_name
@@ -30,10 +32,11 @@ def interpreted(dialect: Dialect) -> Writer:
         message=partial(_message, dialect),
         places=dict.fromkeys(BLOCKS, partial(_place, dialect)),
         results=dict.fromkeys(BLOCKS, partial(_in_result, dialect)),
+        **forms(dialect),
     )
 
 
-def _body(dialect: Dialect, request: ChatRequest, messages: list[Any]) -> Any:
+def _body(dialect: Dialect, request: ChatRequest, messages: Any, _kept: Kept | None) -> Any:
     return fill(dialect.body, lambda name: messages if name == "messages" else attribute(request, name))
 
 
@@ -43,7 +46,7 @@ def _message(dialect: Dialect, shell: Shell, last: bool, request: ChatRequest) -
         "content": shell.content(plain=dialect.plain),
         "parts": shell.inside or None,
         "text": "".join(shell.texts),
-        "name": shell.message.name,
+        "name": shell.name,
         "last": last,
     }
     return fill(dialect.message, lambda name: own[name] if name in own else attribute(request, name))
@@ -84,7 +87,7 @@ def _in_result(dialect: Dialect, block: Block, turn: Conversation) -> list[Any]:
     place = _where(dialect, block, turn)
     if place.where != "inside":
         not_in_result(block)
-    if isinstance(block, (ImageBlock, DocumentBlock)):
+    if isinstance(block, (ImageBlock, DocumentBlock, AudioBlock)):
         turn.weigh(block)
     return neighbours(place.template, fill(place.template, _view(block, turn)))
 

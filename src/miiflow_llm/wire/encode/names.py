@@ -30,7 +30,7 @@ class OfMessage:
             "content": f"shell.content(plain={dialect.plain})",
             "parts": "(shell.inside or None)",
             "text": "''.join(shell.texts)",
-            "name": "shell.message.name",
+            "name": "shell.name",
             "last": "last",
             "messages": "request.messages",
         }

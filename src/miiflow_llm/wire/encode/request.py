@@ -6,7 +6,7 @@ Knows no provider and no network; whatever cannot be said raises before anything
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -18,8 +18,8 @@ from ...tables import Dialect, Drop, Take
 from ...tables.drops import Values, seen
 from ...tables.noting import note_of
 from ...tables.template import NOTHING, takes, words
-from . import conversation
-from .conversation import Writer
+from .body import hole, joined, merged
+from .conversation import Conversation, Writer, no_mark
 from .system_prompt import hoisted
 from .tool_names import callers_names, with_wire_names
 
@@ -29,13 +29,19 @@ Unsupported = Literal["raise", "drop"]
 class Encoded(msgspec.Struct):
     """A request ready for its address: `path` follows the base URL; `notes` say what was renamed or dropped.
 
-    `dropped` are the notes on parameters that the caller gave and that are not sent.
+    `parts` are the bytes of the body, in the pieces in which they are kept. `dropped` are the notes on parameters that
+    the caller gave and that are not sent.
     """
 
     path: str
-    body: dict[str, Any]
+    parts: tuple[bytes, ...]
     notes: list[str]
     dropped: list[str] = []
+
+    @property
+    def body(self) -> Any:
+        """The body as JSON has it."""
+        return msgspec.json.decode(b"".join(self.parts))
 
 
 class Notes(list[str]):
@@ -80,26 +86,27 @@ def encode(
     request = _supported(dialect, request, unsupported, notes)
     notes += _unmarked(dialect, request)
     writer = writer_of(request.model)
-    messages = conversation.write(dialect, writer, request, origin=origin, note=notes.append)
+    messages = Conversation(dialect, writer, request, origin, notes).items()
     if not messages:
         raise ConfigurationError("the messages hold nothing that could be sent: no text, no media, no calls")
-    body, request = _filled(writer, request, messages, unsupported, notes)
+    inside = hole(messages, whole=writer.whole)
+    body, request = _filled(writer, request, inside, unsupported, notes)
     if body is NOTHING:
         raise ConfigurationError(f"dialect {dialect.name} has no body for this request")
-    notes += [*_renamed(dialect, request), *_not_strict(writer, request, messages, body)]
+    notes += [*_renamed(dialect, request), *_not_strict(writer, request, inside, body)]
     if request.extra_body:
         body = merged(body, request.extra_body)
         notes.append(f"merged from extra_body: {', '.join(request.extra_body)}")
-    return Encoded(_path(dialect, request), body, list(dict.fromkeys(notes)), notes.dropped)
+    return Encoded(_path(dialect, request), joined(body, messages), list(dict.fromkeys(notes)), notes.dropped)
 
 
 def _filled(
-    writer: Writer, request: ChatRequest, messages: list[Any], unsupported: Unsupported, notes: Notes
+    writer: Writer, request: ChatRequest, messages: Any, unsupported: Unsupported, notes: Notes
 ) -> tuple[Any, ChatRequest]:
     """The body; a parameter whose value a converter refuses is dropped if the caller allows that."""
     while True:
         try:
-            return writer.body(request, messages), request
+            return writer.body(request, messages, writer.kept), request
         except UnsupportedParameterError as refused:
             name = refused.parameter
             if unsupported == "raise" or name not in PARAMETERS or getattr(request, name) is None:
@@ -176,16 +183,16 @@ def _unmarked(dialect: Dialect, request: ChatRequest) -> list[str]:
         lost.append("tool")
     if request.system_blocks and "system_blocks" not in dialect.places:
         lost.append("system message")
-    return [conversation.no_mark(what) for what in lost]
+    return [no_mark(what) for what in lost]
 
 
-def _not_strict(writer: Writer, request: ChatRequest, messages: list[Any], body: Any) -> list[str]:
+def _not_strict(writer: Writer, request: ChatRequest, messages: Any, body: Any) -> list[str]:
     """What is said of tools whose `strict` changes nothing of the body."""
     strict = [tool.name for tool in request.tools or () if tool.strict]
     if not strict:
         return []
     loose = [msgspec.structs.replace(tool, strict=None) for tool in request.tools or ()]
-    if writer.body(msgspec.structs.replace(request, tools=loose), messages) != body:
+    if writer.body(msgspec.structs.replace(request, tools=loose), messages, writer.kept) != body:
         return []
     return [f"left out: strict of {', '.join(strict)} (here no arguments are held to a schema)"]
 
@@ -203,12 +210,3 @@ def _renamed(dialect: Dialect, request: ChatRequest) -> list[str]:
         for name in PARAMETERS
         if getattr(request, name) is not None and seen.get(name, name) != name
     ]
-
-
-def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`extra` merged into `base`, objects key by key; `extra` has the last word."""
-    out = dict(base)
-    for key, value in extra.items():
-        mine = out.get(key)
-        out[key] = merged(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
-    return out

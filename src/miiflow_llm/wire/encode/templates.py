@@ -37,6 +37,12 @@ class Made(NamedTuple):
     absent: Literal["never", "None", "NOTHING"]
 
 
+class Expression(NamedTuple):
+    """A template that is code already."""
+
+    code: str
+
+
 class OfElement:
     """The names in the template of an element, which is in the variable `item`."""
 
@@ -67,6 +73,8 @@ class TemplateWriter:
         """The template's value, after the lines that make it."""
         if template is NOTHING:
             return Made("NOTHING", "NOTHING")
+        if isinstance(template, Expression):
+            return Made(self.code.held(template.code), "NOTHING")
         if isinstance(template, Take):
             return self._take(template)
         if isinstance(template, When):

@@ -5,8 +5,6 @@ The model sees it there; in a result it would be refused, or silently not seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from ...core.messages import Block, DocumentBlock, Message, TextBlock, ToolCall, ToolResult
@@ -18,43 +16,47 @@ from ...tables.template import words
 from .places import place_of
 
 
-def with_media_after(dialect: Dialect, messages: list[Message], note: Callable[[str], None]) -> list[Message]:
+def with_media_after(dialect: Dialect, messages: list[Message], notes: list[str]) -> list[Message]:
     """The conversation with each run of results followed by what its results cannot hold."""
-    if not any(message.role == "tool" and isinstance(message.content, list) for message in messages):
+    if not any(message.role == "tool" and type(message.content) is list for message in messages):
         return messages
+    mere_text = not _holds_more_than_text(dialect)
+    told = [_told(message, mere_text) if message.role == "tool" else message for message in messages]
+    lost = [_lost(dialect, message) if message.role == "tool" else [] for message in told]
+    return _moved(told, lost, notes) if any(lost) else told
+
+
+def _moved(messages: list[Message], lost: list[list[Block]], notes: list[str]) -> list[Message]:
     names = {call.id: call.name for message in messages for call in message.blocks() if isinstance(call, ToolCall)}
     out: list[Message] = []
     aside: list[Block] = []
-    for message in messages:
+    for message, blocks in zip(messages, lost, strict=True):
         if message.role != "tool" and aside:
             out.append(Message.user(aside))
             aside = []
-        if message.role == "tool" and isinstance(message.content, list) and not message.parts:
+        if blocks:
             named = message.name or names.get(message.tool_call_id or "") or message.tool_call_id
-            message = _split(dialect, message, message.content, aside, f"What {named} gave back:", note)
+            aside += [TextBlock(f"What {named} gave back:"), *blocks]
+            notes += [f"moved: {type(one).__name__} of a tool's result, to a user message after it" for one in blocks]
+            rest = [block for block in message.content if block not in blocks]
+            message = msgspec.structs.replace(message, content=rest or "It is in the next message.")
         out.append(message)
     return [*out, Message.user(aside)] if aside else out
 
 
-def _split(
-    dialect: Dialect,
-    message: Message,
-    content: list[Block],
-    aside: list[Block],
-    title: str,
-    note: Callable[[str], None],
-) -> Message:
-    """The message without what its wire takes in no result, which is put `aside` under its title."""
-    if not _holds_more_than_text(dialect):
-        content = [_as_text(block) for block in content]
-    lost = [block for block in content if not _taken(dialect, block)]
-    if not lost:
-        return message if content == message.content else msgspec.structs.replace(message, content=content)
-    for block in lost:
-        note(f"moved: {type(block).__name__} of a tool's result, to a user message after it")
-    aside += [TextBlock(title), *lost]
-    kept = [block for block in content if block not in lost]
-    return msgspec.structs.replace(message, content=kept or "It is in the next message.")
+def _lost(dialect: Dialect, message: Message) -> list[Block]:
+    """What the wire takes in no result."""
+    if isinstance(message.content, str) or message.parts:
+        return []
+    return [block for block in message.content if not _taken(dialect, block)]
+
+
+def _told(message: Message, mere_text: bool) -> Message:
+    """The message, its text documents as text if results hold nothing else."""
+    if not mere_text or isinstance(message.content, str) or message.parts:
+        return message
+    content = [_as_text(block) for block in message.content]
+    return message if content == message.content else msgspec.structs.replace(message, content=content)
 
 
 def _taken(dialect: Dialect, block: Block) -> bool:

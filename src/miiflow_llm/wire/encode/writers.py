@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from threading import Lock
 
+import msgspec
+
 from ...tables.dialect import Dialect
 from .compile import compiled
 from .conversation import Writer
+from .kept import Kept
 from .of_model import of_model
 
 MOST_MODELS = 64
@@ -15,6 +18,8 @@ MOST_MODELS = 64
 
 class Writers:
     """Compiled when a model first needs them, and shared by all models that make the same choices.
+
+    What they have written is kept for each model apart.
 
     `name` shows in tracebacks.
     """
@@ -38,6 +43,8 @@ class Writers:
             if writer is None:
                 writer = compiled(f"{self.name}: write {len(self._of_choices) + 1}", dialect)
                 self._of_choices[choices] = writer
+            if writer.keeps:
+                writer = msgspec.structs.replace(writer, kept=Kept())
             if len(self._of_model) >= MOST_MODELS:
                 self._of_model.clear()
             self._of_model[model] = writer
