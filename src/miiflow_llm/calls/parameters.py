@@ -9,9 +9,10 @@ from typing import Any, TypedDict, get_type_hints
 import msgspec
 
 from ..core.exceptions import ConfigurationError
-from ..core.messages import MessageLike, as_messages
+from ..core.messages import MessageLike
 from ..core.request import OF_A_CALL, ChatRequest, HostedTool, ToolSpec, declared
 from .other_words import NOT_TAKEN
+from .read_again import messages_of, tools_of
 
 Messages = MessageLike | Sequence[MessageLike]
 
@@ -86,7 +87,7 @@ def build_request(
     if not chosen:
         raise ConfigurationError("no model: pass model=... to create() or to the call", provider=provider)
     try:
-        return ChatRequest(model=chosen, messages=as_messages(messages), stream=stream, **_converted(given))
+        return ChatRequest(model=chosen, messages=messages_of(messages), stream=stream, **_converted(given))
     except ConfigurationError as error:
         error.provider, error.model = provider, chosen
         raise
@@ -183,4 +184,4 @@ def _choose_among_tools(out: dict[str, Any]) -> None:
 def _tools(tools: Sequence[Any]) -> list[ToolSpec]:
     from ..schema.tools import as_specs
 
-    return as_specs(_listed("tools", tools, "tools"))
+    return tools_of([*_listed("tools", tools, "tools")], as_specs)

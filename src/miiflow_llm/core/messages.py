@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -357,7 +357,7 @@ class Message(msgspec.Struct, omit_defaults=True, weakref=True):
         Raises:
             ConfigurationError: the dict is not a message, or has a key that is not known; the error names the place.
         """
-        return _read(data, "message")
+        return read_message(data, "message")
 
     def blocks(self) -> list[Block]:
         """Everything in the message as blocks, in the order in which it is sent."""
@@ -381,39 +381,6 @@ class Message(msgspec.Struct, omit_defaults=True, weakref=True):
         return ToolResult(self.tool_call_id, kept, self.name, self.is_error)
 
 
-MessageLike: TypeAlias = Message | Mapping[str, Any] | str
-
-
-def as_messages(messages: MessageLike | Sequence[MessageLike]) -> list[Message]:
-    """What users write, as messages: a list of messages or dicts, one of them, or a bare string for one user turn.
-
-    Raises:
-        ConfigurationError: there is none, or one is not a message.
-    """
-    if isinstance(messages, (str, Message, Mapping)):
-        messages = [messages]
-    given: object = messages
-    if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable | None):
-        raise ConfigurationError(f"messages is a {type(messages).__name__}: a text, a Message, or a list of them")
-    if isinstance(messages, tuple) and messages[1:] and messages[0] in ROLES:
-        raise ConfigurationError("messages is a pair of role and text: write {'role': ..., 'content': ...}")
-    if not messages or messages == [""]:
-        raise ConfigurationError("messages is empty: give at least one, e.g. [Message.user('Hello')]")
-    return [_as_message(item, place) for place, item in enumerate(messages)]
-
-
-def _as_message(item: MessageLike, place: int) -> Message:
-    if isinstance(item, Message):
-        return item
-    if isinstance(item, str):
-        return Message.user(item)
-    if isinstance(item, Mapping):
-        return _read(item, f"messages[{place}]")
-    raise ConfigurationError(
-        f"messages[{place}] is a {type(item).__name__}: a Message, a dict with role and content, or a str is needed"
-    )
-
-
 _KINDS: tuple[type, ...] = get_args(Block)
 _KEYS: dict[str, frozenset[str]] = {
     "message": frozenset(Message.__struct_fields__),
@@ -422,7 +389,12 @@ _KEYS: dict[str, frozenset[str]] = {
 _PATH = re.compile(r"(.*?)(?: - at `\$(.*)`)?", re.DOTALL)
 
 
-def _read(data: Mapping[str, Any], place: str) -> Message:
+def read_message(data: Mapping[str, Any], place: str) -> Message:
+    """The message that a dict says; `place` is its name in errors.
+
+    Raises:
+        ConfigurationError: it is not a message; the error names the place.
+    """
     try:
         return msgspec.convert(from_openai(data, _KEYS, place), Message)
     except msgspec.ValidationError as reason:
@@ -439,6 +411,43 @@ def _misfit(reason: msgspec.ValidationError, place: str) -> ConfigurationError:
     found = _PATH.fullmatch(str(reason))
     words, path = found.groups() if found else (str(reason), "")
     return ConfigurationError(f"{place}{path or ''}: {words}")
+
+
+MessageLike: TypeAlias = Message | Mapping[str, Any] | str
+
+
+def as_messages(
+    messages: MessageLike | Sequence[MessageLike], *, read: Callable[[Mapping[str, Any], str], Message] = read_message
+) -> list[Message]:
+    """What users write, as messages: a list of messages or dicts, one of them, or a bare string for one user turn.
+
+    `read` makes a message of a dict, as `read_message` does.
+
+    Raises:
+        ConfigurationError: there is none, or one is not a message.
+    """
+    if isinstance(messages, (str, Message, Mapping)):
+        messages = [messages]
+    given: object = messages
+    if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable | None):
+        raise ConfigurationError(f"messages is a {type(messages).__name__}: a text, a Message, or a list of them")
+    if isinstance(messages, tuple) and messages[1:] and messages[0] in ROLES:
+        raise ConfigurationError("messages is a pair of role and text: write {'role': ..., 'content': ...}")
+    if not messages or messages == [""]:
+        raise ConfigurationError("messages is empty: give at least one, e.g. [Message.user('Hello')]")
+    return [_as_message(item, place, read) for place, item in enumerate(messages)]
+
+
+def _as_message(item: MessageLike, place: int, read: Callable[[Mapping[str, Any], str], Message]) -> Message:
+    if isinstance(item, Message):
+        return item
+    if isinstance(item, str):
+        return Message.user(item)
+    if isinstance(item, Mapping):
+        return read(item, f"messages[{place}]")
+    raise ConfigurationError(
+        f"messages[{place}] is a {type(item).__name__}: a Message, a dict with role and content, or a str is needed"
+    )
 
 
 def _blocks(content: Any, place: str) -> list[Block]:

@@ -26,12 +26,21 @@ _STEERING: dict[int, str | None] = {
 }
 
 
-_UNSOUND = re.compile("[\x00\ud800-\udfff]")
+def is_sound(text: str) -> bool:
+    """Whether every server takes the text as it is: there are no halves of surrogate pairs in it, and no NULs."""
+    if "\x00" in text:
+        return False
+    if not text.isascii():  # which is known without looking
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def sound(text: str) -> str:
     """`text` as every server takes it: halves of surrogate pairs joined; lone ones and NULs become U+FFFD."""
-    if (text.isascii() and "\x00" not in text) or not _UNSOUND.search(text):
+    if is_sound(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 

@@ -1,4 +1,4 @@
-"""Run generated source: its text and the values that it names in, what it defines out.
+"""Run generated source, with the values that it names.
 
 The source is registered in `linecache`, so that tracebacks and profilers show it.
 """

@@ -25,10 +25,12 @@ from miiflow_llm.core.messages import (
     data_url,
 )
 from miiflow_llm.core.request import ChatRequest, OutputSchema, ToolSpec
+from miiflow_llm.core.shelf import Budget
 from miiflow_llm.tables import Dialect, inside, take, when
 from miiflow_llm.wire.encode.interpret import interpreted
 from miiflow_llm.wire.encode.keeping import ambient_of, values_of
-from miiflow_llm.wire.encode.kept import BUDGET, Budget, Kept, NotKept, frozen
+from miiflow_llm.wire.encode.kept import BUDGET, Kept, NotKept, frozen
+from miiflow_llm.wire.encode.mending import mended
 from miiflow_llm.wire.encode.request import Encoded, encode
 from miiflow_llm.wire.engine import Engine
 
@@ -42,16 +44,21 @@ CHAT = ENGINES["openai chat"]
 BIG = data_url("image/png", b"\x89PNG\r\n\x1a\n" + bytes(100_000))
 
 
+def sent(of: Engine, writer_of: Any, request: ChatRequest, unsupported: Any = "raise") -> Encoded:
+    """The request as it is sent: mended, then written."""
+    origin = of.mark(request.model)
+    request = mended(of.dialect, request, origin=origin, notes=[])
+    return encode(of.dialect, writer_of, request, origin=origin, unsupported=unsupported)
+
+
 def anew(of: Engine, request: ChatRequest, unsupported: Any = "raise") -> Any:
     """What is written where nothing is kept."""
-    how = {"origin": of.mark(request.model), "unsupported": unsupported}
-    return shown(outcome(lambda: encode(of.dialect, lambda _: interpreted(of.dialect), request, **how)))
+    return shown(outcome(lambda: sent(of, lambda _: interpreted(of.dialect), request, unsupported)))
 
 
 def now(of: Engine, request: ChatRequest, unsupported: Any = "raise") -> Any:
     """What is written where it was written before."""
-    how = {"origin": of.mark(request.model), "unsupported": unsupported}
-    return shown(outcome(lambda: encode(of.dialect, of.writers.of, request, **how)))
+    return shown(outcome(lambda: sent(of, of.writers.of, request, unsupported)))
 
 
 def conversation() -> list[Message]:
@@ -70,8 +77,7 @@ def conversation() -> list[Message]:
 
 def asked(messages: list[Message], of: Engine = CHAT, model: str = "gpt-4.1", **parameters: Any) -> Encoded:
     """The request that is sent."""
-    request = ChatRequest(model=model, messages=messages, **parameters)
-    return encode(of.dialect, of.writers.of, request, origin=of.mark(model))
+    return sent(of, of.writers.of, ChatRequest(model=model, messages=messages, **parameters))
 
 
 def pieces(found: Encoded) -> set[int]:

@@ -1,1 +1,1 @@
-"""A request in, the bytes of its body out."""
+"""Write requests: from a unified request to the bytes of its body."""

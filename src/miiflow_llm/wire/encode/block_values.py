@@ -30,9 +30,8 @@ def arguments_text(call: ToolCall) -> str:
 
 
 def arguments_object(call: ToolCall) -> dict[str, Any]:
-    """The arguments as the object that some wires demand; what is not an object is kept under one key, as the text of a
-    custom tool is.
-    """
+    """The arguments as the object that some wires demand; anything else is kept under one key, as the text of a custom
+    tool is."""
     if call.custom:
         return {"input": call.arguments}
     try:

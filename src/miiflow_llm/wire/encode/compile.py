@@ -1,9 +1,9 @@
-"""Turn the tables that write into functions: a dialect and a model in, its writer out.
+"""Compile the tables that write: make functions of a dialect, for one model.
 
 How it goes. A table says what a request looks like: `{"role": take("role"), "content": take("content")}`. To walk that
 for every message of every round of an agent would be the greater part of a call, so it is walked once, at the first
-request to a model, and what the walk would have done is written down as Python (`templates`): an attribute where a hole
-is, an `if` where it may be empty, a literal where the table has the wire's own words. Nothing of the table is left in
+request to a model, and what the walk would have done is written down as Python (`templates`): an attribute for a hole,
+an `if` for one that may be empty, a literal for the wire's own words. Nothing of the table is left in
 the functions but the converters that it names.
 
 Three steps lead there, and each has one file:

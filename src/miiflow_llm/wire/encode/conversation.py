@@ -1,4 +1,4 @@
-"""Write the conversation: messages in, the dialect's list of messages or items out (law 2)."""
+"""Write the conversation as the dialect's list of messages or items (law 2)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ...core.messages import (
     ToolResult,
 )
 from ...core.request import ChatRequest
+from ...core.shelf import Shelf
 from ...tables.dialect import Dialect
 from ...tables.media import Media, media
 from ...tables.request_words import Own
@@ -28,7 +29,6 @@ from .kept import (
     ENTRY_BYTES,
     Kept,
     NotKept,
-    Shelf,
     Written,
     WrittenMedia,
     frozen,
@@ -37,7 +37,6 @@ from .kept import (
     size_of,
 )
 from .shell import Shell
-from .tool_results import with_media_after
 
 Fill: TypeAlias = "Callable[[Any, Conversation, str], Any]"
 """Fills a template with a block in a message of a role."""
@@ -101,35 +100,46 @@ class Conversation:
             UnsupportedParameterError: a block that the dialect refuses; the message says what would work.
         """
         items: list[Any] = []
-        for message in with_media_after(self.dialect, self.request.messages, self.notes):
-            known = self._known(message)
-            self._join(items, self._written(message) if known is None else known)
-        last = items[-1] if items else None
-        rendered = (self._rendered(item, item is last) if isinstance(item, Shell) else item for item in items)
-        return [item for item in rendered if item is not None]
+        shelf, merge = self._shelf, self.dialect.merge
+        get = _nothing if shelf is None else shelf.get
+        for message in self.request.messages:
+            found = get(id(message))
+            if found is not None and found.copy == message and (found.simple or self._still_holds(found)):
+                more = found.items
+            else:
+                more = self._written(message)
+            if merge:
+                self._merge(items, more)
+            else:
+                items += more
+        return self._all_rendered(items) if merge or self.writer.by_last else items
 
-    def _known(self, message: Message) -> list[Any] | None:
-        """What became of the message before, if it would be the same now."""
-        if self._shelf is None or (found := self._shelf.get(id(message))) is None or found.copy != message:
-            return None
+    def _still_holds(self, found: Written) -> bool:
+        """Whether what became of a message would be the same now; if so, the conversation goes on after it."""
         calls = self.calls
-        if found.answers and any(calls.get(identity) != call for identity, call in found.answers):
-            return None
+        for identity, call in found.answers:
+            if calls.get(identity) != call:
+                return False
         if found.weight and not self._carries(found.weight):
-            return None
+            return False
         for call in found.calls:
             calls[call.id] = call
         self.notes += found.notes
-        return found.items
+        return True
 
-    def _join(self, items: list[Any], more: list[Any]) -> None:
-        """Add what became of a message to what became of those before."""
-        if self.dialect.merge and items and more:
+    def _merge(self, items: list[Any], more: list[Any]) -> None:
+        """Add what became of a message to what became of those before, joined with it if the role is the same."""
+        if items and more:
             last, first = items[-1], more[0]
             if isinstance(last, Shell) and isinstance(first, Shell) and last.role == first.role:
                 items[-1] = last.with_next(first)
                 more = more[1:]
         items += more
+
+    def _all_rendered(self, items: list[Any]) -> list[bytes]:
+        last = items[-1] if items else None
+        rendered = (self._rendered(item, item is last) if isinstance(item, Shell) else item for item in items)
+        return [item for item in rendered if item is not None]
 
     def _written(self, message: Message) -> list[Any]:
         """What becomes of the message: what is sent, or a shell if that depends on its neighbours; it is kept."""
@@ -272,12 +282,12 @@ class Conversation:
         return not own or origin == self._house or origin.startswith(f"{self._house}/")
 
     def proof(self, block: Block, name: str) -> Any:
-        """What the maker alone understands, its signature or its item's id; a result has those of its call."""
+        """What only its maker understands, a signature or an item's id; a result has those of its call."""
         source = self.calls.get(block.id) if isinstance(block, ToolResult) else block
         return getattr(source, name, None) if source is not None and self.owns(source, "model") else None
 
     def name_of(self, result: ToolResult) -> str | None:
-        """The name of the tool that gave the result, which may be known by its call alone."""
+        """The name of the tool that gave the result, which may be known only by its call."""
         if result.name is None and result.id in self.calls:
             return self.calls[result.id].name
         return result.name
@@ -361,6 +371,10 @@ class Conversation:
             values += self.writer.results[type(block)](block, self)
         self.role = role
         return values
+
+
+def _nothing(_: int) -> None:
+    """What is kept if nothing is."""
 
 
 def _shelf(writer: Writer, request: ChatRequest) -> Shelf[int, Written] | None:

@@ -1,4 +1,4 @@
-"""What of a dialect's requests may be kept: a table in, what its pieces depend on out."""
+"""What of a dialect's requests may be kept: the values on which each of their pieces depends."""
 
 from __future__ import annotations
 

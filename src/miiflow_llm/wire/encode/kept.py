@@ -26,102 +26,27 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from threading import Lock
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from ...core.messages import Message, ToolCall
 from ...core.request import ChatRequest
+from ...core.shelf import Budget, Shelf
 from ...tables.request_words import BLOCKS
 from ...tables.template import NOTHING
 from .json_bytes import JSON_ERRORS, json_bytes
 
 MOST_BYTES = 16 << 20
-"""After so many bytes were written, what has not been used since is forgotten."""
+"""Once so many bytes have been written, everything that was not used in the meantime is forgotten."""
 
 ENTRY_BYTES = 600
 """What an entry takes beside its bytes: the copy of the message, and the bookkeeping."""
 
 
-class Sized(Protocol):
-    """Something kept, of which it is known how many bytes it takes."""
-
-    size: int
-
-
-Key = TypeVar("Key")
 Kind = TypeVar("Kind")
-Entry = TypeVar("Entry", bound=Sized)
 
-
-class Shelf(Generic[Key, Entry]):
-    """Entries in two generations: what is used moves to the young one, and at each turn the old one is thrown away."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.young: dict[Key, Entry] = {}
-        self.old: dict[Key, Entry] = {}
-        self._budget = budget
-
-    def get(self, key: Key) -> Entry | None:
-        """The entry, if there is one."""
-        found = self.young.get(key)
-        if found is None and self.old:
-            found = self.old.pop(key, None)
-            if found is not None:
-                self.put(key, found)
-        return found
-
-    def put(self, key: Key, entry: Entry) -> None:
-        """Keep the entry in place of any other of the key."""
-        self._budget.spend(entry.size)
-        self.young[key] = entry
-
-    def drop(self, key: Key, alive: Any) -> None:
-        """Let go of the entry of an object that is gone."""
-        for generation in (self.young, self.old):
-            found: Any = generation.get(key)
-            if found is not None and found.alive is alive:
-                generation.pop(key, None)
-
-    def turn(self) -> None:
-        """Throw the old generation away; the young one is the old one now."""
-        self.old, self.young = self.young, {}
-
-
-class Budget:
-    """How many bytes all shelves together may take in before they turn."""
-
-    def __init__(self, most: int = MOST_BYTES) -> None:
-        self.most = most
-        self.spent = 0
-        self._shelves: weakref.WeakSet[Shelf[Any, Any]] = weakref.WeakSet()
-        self._lock = Lock()
-
-    def shelf(self) -> Shelf[Any, Any]:
-        """A new shelf."""
-        shelf = Shelf[Any, Any](self)
-        with self._lock:
-            self._shelves.add(shelf)
-        return shelf
-
-    def spend(self, size: int) -> None:
-        """Count what is put on a shelf."""
-        self.spent += size
-        if self.spent > self.most:
-            with self._lock:
-                self.spent = size
-                for shelf in list(self._shelves):
-                    shelf.turn()
-
-    def held(self) -> int:
-        """The bytes that are kept."""
-        with self._lock:
-            shelves = list(self._shelves)
-        return sum(entry.size for shelf in shelves for part in (shelf.young, shelf.old) for entry in [*part.values()])
-
-
-BUDGET = Budget()
+BUDGET = Budget(MOST_BYTES)
 """That of the process."""
 
 
@@ -129,7 +54,7 @@ class Written(msgspec.Struct, kw_only=True):
     """What became of a message: `items` on the wire, `notes`, and the `calls` that later results are results of.
 
     `copy` is the message as it was, `answers` are the calls that it gave results of, by id, and `weight` is that of its
-    media.
+    media. It is `simple` if it depends on nothing that came before, and nothing after depends on it.
     """
 
     copy: Message
@@ -139,7 +64,11 @@ class Written(msgspec.Struct, kw_only=True):
     answers: list[tuple[str, ToolCall | None]]
     weight: int
     size: int
+    simple: bool = False
     alive: Any = None
+
+    def __post_init__(self) -> None:
+        self.simple = not (self.notes or self.calls or self.answers or self.weight)
 
 
 class WrittenMedia(msgspec.Struct, kw_only=True):
@@ -177,7 +106,7 @@ class Kept:
         return shelf
 
     def value(self, place: int, make: Callable[[ChatRequest], Any], request: ChatRequest, of: tuple[Any, ...]) -> Any:
-        """What `make` makes of the request, if that depends on the values `of` alone; written once for each."""
+        """What `make` makes of the request, if that depends on nothing but the values `of`; written once for each."""
         try:
             key = (place, msgspec.json.encode(of))
         except JSON_ERRORS:

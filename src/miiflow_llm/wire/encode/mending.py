@@ -28,7 +28,7 @@ def mended(dialect: Dialect, request: ChatRequest, *, origin: str, notes: list[s
     note = notes.append
     messages = [in_own_words(dialect, sounded(message, note), origin) for message in request.messages]
     messages = paired(messages, dialect.turns.call_ids, note)
-    messages = with_media_after(dialect, messages, note)
+    messages = with_media_after(dialect, messages, notes)
     messages = in_turns(dialect, messages, request.model, origin, note)
     if not messages:
         raise ConfigurationError("the messages hold nothing that could be sent: no text, no media, no calls")

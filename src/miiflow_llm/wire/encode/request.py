@@ -1,4 +1,4 @@
-"""Write requests by a dialect's table: a unified request in, path, body and what was done to it out.
+"""Write a request by its dialect's table: its path, its body, and notes on what was done to say it so.
 
 Knows no provider and no network; whatever cannot be said raises before anything is sent.
 """
@@ -128,7 +128,7 @@ def parameters(dialect: Dialect) -> frozenset[str]:
 
 
 def _supported(dialect: Dialect, request: ChatRequest, unsupported: Unsupported, notes: Notes) -> ChatRequest:
-    """The request without what is not taken, or an error that names it."""
+    """The request without the parameters that are not taken, or an error that names one."""
     taken = parameters(dialect)
     _refused_whole(dialect, request)
     for name in PARAMETERS:

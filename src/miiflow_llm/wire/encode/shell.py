@@ -12,7 +12,7 @@ from .json_bytes import json_bytes
 class Shell(msgspec.Struct):
     """What is written of a message, or of neighbours of one wire role: its content, and what stands beside it.
 
-    `speaker` is our word for the role. `plain` says that there is text alone, without marks; `texts` are the texts, as
+    `speaker` is our word for the role. `plain` says that there is nothing but text, without marks; `texts` are it, as
     they are inside. `rendered` is all of it as it is sent, once that is known and if it is not the last.
     """
 
@@ -26,7 +26,7 @@ class Shell(msgspec.Struct):
     rendered: bytes | None = None
 
     def content(self, *, plain: bool) -> Any:
-        """The content on the wire; `plain` says whether text alone may be a bare string."""
+        """The content on the wire; `plain` says whether mere text may be a bare string."""
         if not self.inside:
             return None if self.beside else ""
         if plain and self.plain and len(self.inside) == 1:

@@ -1,4 +1,4 @@
-"""The system prompt of wires on which it is not a message: a request in, the same with its prompt apart out."""
+"""Take the system prompt out of the messages, for wires on which it stands apart."""
 
 from __future__ import annotations
 

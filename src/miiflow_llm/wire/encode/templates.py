@@ -1,4 +1,4 @@
-"""Turn templates into code: a template in, the lines that fill it out.
+"""Turn templates into code: the lines that fill them.
 
 What `fill` does by walking a template for every message, the lines do directly. A template becomes an expression for
 its value, and before it the lines that the expression needs; `{"role": take("role"), "name": take("name")}` becomes
@@ -27,7 +27,7 @@ class Names(Protocol):
     """What the names of a template mean in its place: an expression for each."""
 
     def value(self, name: str) -> str:
-        """An expression for the value of that name; `None` is no value."""
+        """An expression for the value of that name; it is `None` if there is none."""
 
 
 class Made(NamedTuple):

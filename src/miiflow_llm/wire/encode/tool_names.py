@@ -1,4 +1,4 @@
-"""Names of tools as a wire takes them, and back: a pattern and the caller's names in, names that match it out.
+"""Names of tools as a wire takes them, and back.
 
 A name that matches stays as it is; any other gets one of letters, digits and `_`, always the same for the same name.
 """

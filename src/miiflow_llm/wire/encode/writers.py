@@ -1,4 +1,4 @@
-"""The writers of one dialect: a model's name in, the functions that write its requests out."""
+"""The writers of one dialect: the functions that write its requests, by the model's name."""
 
 from __future__ import annotations
 
