@@ -24,27 +24,22 @@ ENDINGS = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_API_BASE")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # under nohup: the commands that tests interrupt would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-QUICK = 4
-"""How many cases of a test `--quick` keeps."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--quick`, for `scripts/test --quick` and the runs with other versions."""
-    words = f"a seeded sample of {QUICK} cases of each test, and none that is marked slow"
-    parser.addoption("--quick", action="store_true", help=words)
+    parser.addoption("--quick", action="store_true", help="a seeded sample of each test's cases, and no slow test")
+    parser.addoption("--cases", type=int, default=4, help="with --quick: how many cases of a test are kept (4)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the sample, the same one in every run."""
     if not config.getoption("--quick"):
         return
-    cases = defaultdict[str, list[pytest.Item]](list)
+    most, cases = config.getoption("--cases"), defaultdict[str, list[pytest.Item]](list)
     for item in items:
         if item.get_closest_marker("slow") is None:
             cases[item.nodeid.partition("[")[0]].append(item)
-    kept = {
-        id(item) for name, some in cases.items() for item in random.Random(name).sample(some, min(QUICK, len(some)))
-    }
+    kept = {id(item) for name, some in cases.items() for item in random.Random(name).sample(some, min(most, len(some)))}
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
     items[:] = [item for item in items if id(item) in kept]
 

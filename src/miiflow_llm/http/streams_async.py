@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import httpcore
 
 from .course import Course
 from .early_answer import LISTEN_ABOVE, SLICE, EarlyAnswer
@@ -58,6 +57,8 @@ class _Stream:
         if course is None or len(buffer) <= LISTEN_ABOVE:
             await self._write(buffer, timeout if course is None else course.seconds(timeout))
         elif not await self._write_and_listen(course, buffer, timeout):
+            import httpcore  # late: it brings trio with it
+
             raise httpcore.WriteError("the server answered before it had read the request")
 
     async def _write_and_listen(self, course: Course, buffer: bytes, timeout: float | None) -> bool:
@@ -85,6 +86,8 @@ class _Stream:
         return sock is not None and hasattr(sock, "fileno") and is_readable(sock.fileno())
 
     async def _listen(self, writing: anyio.CancelScope) -> None:
+        import httpcore  # late: it brings trio with it
+
         try:
             while self._early.is_wanted:
                 if self._early.feed(await self._read(LISTEN_ABOVE, None)):

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpcore
-
 from .course import Course
 from .early_answer import LISTEN_ABOVE, SLICE, EarlyAnswer
 from .lean.sockets import wait_for_either
@@ -69,6 +67,8 @@ class _Stream:
         self._early = EarlyAnswer()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        import httpcore  # late: it brings trio with it
+
         if self._early:
             return self._early.take(max_bytes)
         course = _now.course
@@ -93,6 +93,8 @@ class _Stream:
         view = memoryview(buffer)
         for start in range(0, len(view), SLICE):
             if self._is_refused(course.seconds(timeout)):
+                import httpcore  # as above
+
                 raise httpcore.WriteError("the server answered before it had read the request")
             self._write(bytes(view[start : start + SLICE]), course.seconds(timeout))
 
@@ -109,6 +111,8 @@ class _Stream:
                 return False
 
     def _hears_a_refusal(self) -> bool:
+        import httpcore  # as above
+
         try:
             return self._early.feed(self._read(LISTEN_ABOVE, 0.001))
         except httpcore.ReadTimeout:
