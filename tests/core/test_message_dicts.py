@@ -141,6 +141,11 @@ UNKNOWN: list[tuple[dict[str, Any], str, str]] = [
     ({"role": "assistant", "content": [{"type": "thinking", "thinking": "x"}]}, "messages[1].content[0]", "to_dict"),
     ({"role": "assistant", "audio": {"id": "x"}}, "messages[1].audio", "transcript"),
     ({"role": "user", "content": "x", "reasoning_content": "y"}, "messages[1]", "assistant"),
+    (
+        {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"tll": "1h"}}]},
+        "messages[1].content[0].cache_control",
+        "ttl",
+    ),
 ]
 
 
@@ -157,6 +162,13 @@ def test_a_message_of_ones_own() -> None:
     """`Message.from_dict` says the same of a dict alone."""
     with pytest.raises(ConfigurationError, match=r"^message\.content\[0\]: .*'txt'; did you mean 'text'\?"):
         Message.from_dict({"role": "user", "content": [{"type": "text", "txt": "x"}]})
+
+
+def test_one_part_alone() -> None:
+    """One part needs no list around it."""
+    part = {"type": "text", "text": "x"}
+    assert as_messages([{"role": "user", "content": part}])[0].content == [TextBlock("x")]
+    assert Message.user(part).content == [TextBlock("x")]  # type: ignore[arg-type]
 
 
 def test_what_an_sdk_dumps() -> None:

@@ -312,6 +312,7 @@ def test_a_class_checks_itself(type_: Any) -> None:
         (Annotated[int, annotated_types.Predicate(lambda value: value > 3)], "4", 4, "3"),
         (Annotated[str, Field(pattern="^a")], '"ab"', "ab", '"b"'),
         (Annotated[int | None, Field(ge=1)], "null", None, "0"),
+        (Annotated[decimal.Decimal, annotated_types.Ge(1)], '"1.5"', decimal.Decimal("1.5"), '"0.5"'),
         (EvenRoot, "2", EvenRoot(2), "3"),
     ],
     ids=without_addresses,
@@ -444,6 +445,26 @@ class There:
     b: int = 0
 
 
+class Plain(msgspec.Struct):
+    """Without a tag."""
+
+    n: int
+
+
+class PairA(NamedTuple):
+    """An array."""
+
+    kind: Literal["a"]
+    value: int
+
+
+class PairB(NamedTuple):
+    """An array too."""
+
+    kind: Literal["b"]
+    value: str
+
+
 CIRCLE, SQUARE = '{"kind":"circle","radius":1}', '{"kind":"square","side":2}'
 
 
@@ -462,6 +483,10 @@ CIRCLE, SQUARE = '{"kind":"circle","radius":1}', '{"kind":"square","side":2}'
         (Circle | Square | str, '"round"', "round"),
         (Circle | dict[str, int], '{"x":1}', {"x": 1}),
         (OfStruct | Circle, CIRCLE, Circle("circle", 1.0)),
+        (OfStruct | Plain, '{"n":1}', Plain(1)),
+        (Even | Plain, '{"n":2}', Even(n=2)),
+        (Even | OfDataclass | Circle, CIRCLE, Circle("circle", 1.0)),
+        (PairA | PairB, '["b","x"]', PairB("b", "x")),
         (Annotated[Circle | Square, "a shape"], CIRCLE, Circle("circle", 1.0)),
     ],
     ids=str,
@@ -642,3 +667,41 @@ def test_a_whole_number_is_an_integer(type_: Any, text: str, value: Any) -> None
     assert type(found) is type(value)
     with pytest.raises(ParsingError):
         decode_as(list[int], conformed("[5.5]", schema_of(list[int])))
+
+
+NUMBERS = iter(range(100))
+
+
+def fresh(
+    some: Annotated[list[int], Field(default_factory=lambda: [1])],
+    even: Annotated[Even, Field(default_factory=lambda: Even(n=4))],
+    number: Annotated[int, Field(default_factory=lambda: next(NUMBERS))],
+) -> Any:
+    """Defaults that are made."""
+    return some, even, number
+
+
+@pytest.mark.anyio
+async def test_defaults_that_are_made() -> None:
+    """A default that is made is made anew for each call, and told only if it is always the same."""
+    tool = Tool.from_function(fresh)
+    first, second = await tool.run("{}"), await tool.run("{}")
+    assert first[0] == [1]
+    assert first[0] is not second[0]
+    assert first[1] is not second[1]
+    assert first[2] < second[2]
+    told = {name: one.get("default") for name, one in tool.parameters["properties"].items()}
+    assert told == {"some": [1], "even": {"n": 4}, "number": None}
+
+
+def test_words_on_the_root() -> None:
+    """Words of an annotation around a class are the root's, before the class's own."""
+    assert schema_of(Annotated[Point, "where it is"])["description"] == "where it is"
+
+
+def test_a_key_that_is_not_legal() -> None:
+    """A key that the type does not take is an error of its object."""
+    with pytest.raises(ParsingError, match="'c'") as caught:
+        decode_as(dict[str, dict[Literal["a", "b"], int]], '{"x":{"c":1}}')
+    assert caught.value.path.startswith("$")
+    assert " - at " not in caught.value.reason

@@ -28,6 +28,8 @@ def content_of(content: Any, keys: Keys, place: str) -> Any:
     Raises:
         ConfigurationError: a part has a key, or a type, that there is not; the error names the place.
     """
+    if isinstance(content, Mapping):
+        content = [content]
     if isinstance(content, (list, tuple)):
         return [part_of(part, keys, f"{place}[{at}]") for at, part in enumerate(content)]
     return content
@@ -50,7 +52,7 @@ def part_of(part: Any, keys: Keys, place: str) -> Any:
     legal = keys.get(kind, frozenset()) | _MARKS if form is None else form.keys | _MARKS
     check_keys(part, legal, place, f"a part of type {kind!r}")
     ours = {key: value for key, value in part.items() if key != "cache_control"} if form is None else {}
-    return _marked(ours if form is None else form.ours(part, keys, place), part)
+    return _marked(ours if form is None else form.ours(part, keys, place), part, place)
 
 
 def _unknown(kind: str, keys: Keys) -> str:
@@ -60,9 +62,11 @@ def _unknown(kind: str, keys: Keys) -> str:
     return f"{f'no part is a {kind!r}' if kind else 'a part needs its type'}{nearest(kind, legal)}"
 
 
-def _marked(ours: dict[str, Any], part: Part) -> dict[str, Any]:
+def _marked(ours: dict[str, Any], part: Part, place: str) -> dict[str, Any]:
     """The part with its mark of the cache, under our name; what is JSON in it is kept as JSON."""
     mark = part.get("cache_control")
+    if isinstance(mark, Mapping):
+        check_keys(mark, ("type", "ttl"), f"{place}.cache_control", "a mark of the cache")
     if mark is not None:
         ours["cache"] = mark.get("ttl", True) if isinstance(mark, Mapping) else mark
     if ours.get("type") == "opaque" and not isinstance(ours.get("payload"), msgspec.Raw):

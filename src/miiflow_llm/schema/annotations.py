@@ -6,7 +6,7 @@ What msgspec has no words for is left to pydantic.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -76,9 +76,9 @@ def is_field(value: Any) -> bool:
     return type(value).__name__ == "FieldInfo" and _is_of(value, "pydantic")
 
 
-def default_of(field: Any) -> Sequence[Any]:
-    """The default of a pydantic `Field` as a list of one, empty if it has none."""
-    return [] if field.is_required() else [field.get_default(call_default_factory=True)]
+def default_of(field: Any) -> Sequence[Callable[[], Any]]:
+    """What gives the default of a pydantic `Field`, anew each time, as a list of one; empty if it has none."""
+    return [] if field.is_required() else [lambda: field.get_default(call_default_factory=True)]
 
 
 def key_of(field: Any) -> str | None:

@@ -34,6 +34,8 @@ class Member(msgspec.Struct):
     default: Any = NO_DEFAULT
     optional: bool = False
     changed: bool = False
+    fresh: Callable[[], Any] | None = None
+    """What makes the default, if it is made anew each time."""
 
 
 class Made(msgspec.Struct):
@@ -162,7 +164,8 @@ def _with_field(member: Member) -> Member:
     if field is not None:
         member.key = key_of(field) or member.key
         for default in default_of(field) if member.default is NO_DEFAULT else ():
-            member.default, member.optional, member.changed = default, True, True
+            member.default, member.optional, member.changed = default(), True, True
+            member.fresh = default if field.default_factory is not None else None
     return member
 
 
@@ -211,11 +214,14 @@ def _typed(member: Member, type_: Any) -> tuple[Any, Any]:
     if default is NO_DEFAULT:
         return type_, msgspec.field(default_factory=_unset)
     shown, is_mutable = _as_json(default), isinstance(default, (list, dict, set))
+    if member.fresh is not None and _as_json(member.fresh()) != shown:
+        return type_, msgspec.field(default_factory=member.fresh)  # the time, a new id
     if shown and not is_mutable and not hasattr(default, "model_dump"):
         return type_, msgspec.field(default=default)
     if shown and shown[0] not in ([], {}):
         type_ = Annotated[type_, msgspec.Meta(extra_json_schema={"default": shown[0]})]
-    return type_, msgspec.field(default_factory=functools.partial(copy.copy if is_mutable else _itself, default))
+    fresh = member.fresh or functools.partial(copy.copy if is_mutable else _itself, default)
+    return type_, msgspec.field(default_factory=fresh)
 
 
 def _as_json(value: Any) -> list[Any]:

@@ -157,7 +157,8 @@ def _inlined_root(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[s
     others = {key: value for key, value in definitions.items() if key != name}
     refers = reference in (*references(root), *references({"$defs": others}))
     used = {**others, name: root} if refers else others
-    return {**root, "$defs": used} if used else dict(root)
+    beside = {key: value for key, value in schema.items() if key != "$ref"}
+    return {**root, **beside, "$defs": used} if used else {**root, **beside}
 
 
 def name_of(type_: Any) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 import types
 import typing
 from collections.abc import Iterator
@@ -60,20 +61,27 @@ def _annotated(hint: Any, inner: Any, notes: Notes) -> Any:
     if read is inner and notes.is_plain:
         return hint
     found = notes.on(read)
-    if notes.field is not None and not _is_read(found):
+    if (notes.field is not None or "pydantic" in sys.modules) and not notes.is_plain and not _is_read(found):
         return notes.on(_foreign(hint), all_of_it=False)  # a limit of decimals or dates
     return found
 
 
 def _union(hint: Any, args: tuple[Any, ...]) -> Any:
     options = [one for one in args if one is not types.NoneType]
-    if _has_models(options) and len(options) > 1:
-        return _foreign(hint)
     parts = tuple(map(_part, args))
+    if _has_models(options) and len(options) > 1:
+        return _foreign(hint) if _pydantic_reads(hint, parts) else _stand_in(OneOf, hint, options=parts)
     joined = functools.reduce(operator.or_, parts) if any(map(operator.is_not, parts, args)) else hint
     if len(options) > 1 and not _is_read(joined):
         return _stand_in(OneOf, hint, options=parts)
     return joined
+
+
+def _pydantic_reads(hint: Any, parts: tuple[Any, ...]) -> bool:
+    """Whether pydantic takes all of a union and loses nothing: it knows no Structs, and no words but its own."""
+    return not any(is_stand_in(part, Built) for part in parts) and not any(
+        isinstance(one, type) and issubclass(one, msgspec.Struct) for one in _parts(hint)
+    )
 
 
 def _plain(hint: Any) -> Any:

@@ -13,7 +13,7 @@ from .pydantic_types import first_error, read
 from .readable import readable
 from .stand_ins import is_foreign, pydantics, read_value, words_of
 
-_PATH = re.compile(r" - at `([^`]*)`")
+_PATH = re.compile(r" - at `(?:key` in `)?([^`]*)`")
 
 
 def decode_as(type_: Any, text: str | bytes) -> Any:

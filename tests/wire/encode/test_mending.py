@@ -524,3 +524,35 @@ def test_whatever_a_conversation_is(turns: list[Message]) -> None:
         request = ChatRequest(model=MODELS[wire], messages=conversation)
         once = mended(table, request, origin=f"{provider}/{table.name}/m", notes=[])
         assert mended(table, once, origin=f"{provider}/{table.name}/m", notes=[]).messages == once.messages
+
+
+LOST = [
+    (
+        Message.user("x", name="Ann"),
+        "name of a user message",
+        ["openai", "azure", "groq", "openai-compatible", "openrouter"],
+    ),
+    (Message.user([TextBlock("x"), ImageBlock(PNG, "low")]), "detail of a ImageBlock", ["openai", "mistral", "cohere"]),
+    (
+        Message.user([DocumentBlock.from_text("x", filename="x.txt")]),
+        "filename of a DocumentBlock",
+        ["anthropic", "bedrock"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "words", "wires"), LOST, ids=range(len(LOST)))
+def test_what_has_no_place(message: Message, words: str, wires: list[str]) -> None:
+    """What is said of a message or of a part, and has no place on a wire, is noted and not dropped in silence."""
+    for wire in wires:
+        assert not said(plan(wire, message), words)
+    for wire in ("gemini", "xai") if "detail" not in words else ("anthropic", "gemini", "ollama"):
+        assert said(plan(wire, message), f"left out: {words}")
+
+
+def test_an_error_that_a_wire_cannot_mark() -> None:
+    """That a tool failed is noted where a result bears no mark of it."""
+    conversation = [USER, called(CALL), Message.tool("no such port", "c1", is_error=True)]
+    assert said(plan("openai", *conversation), "left out: is_error of a tool's result")
+    assert not said(plan("anthropic", *conversation), "is_error")
+    assert not said(plan("gemini", *conversation), "is_error")

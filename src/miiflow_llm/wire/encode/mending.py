@@ -12,6 +12,7 @@ from ...core.exceptions import ConfigurationError
 from ...core.request import ChatRequest
 from ...tables.dialect import Dialect
 from .calls_and_results import paired
+from .lost_words import note_lost_words
 from .own_words import in_own_words
 from .sound_messages import sounded
 from .tool_results import with_media_after
@@ -27,6 +28,8 @@ def mended(dialect: Dialect, request: ChatRequest, *, origin: str, notes: list[s
     """
     note = notes.append
     messages = [in_own_words(dialect, sounded(message, note), origin) for message in request.messages]
+    for message in messages:
+        note_lost_words(dialect, message, note)
     messages = paired(messages, dialect.turns.call_ids, note)
     messages = with_media_after(dialect, messages, notes)
     messages = in_turns(dialect, messages, request.model, origin, note)
