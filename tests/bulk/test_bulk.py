@@ -270,6 +270,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment(tmp_path: Path) -> None:
     """A run that is killed goes on: in the end each result is there once, with what may be billed twice."""
     journal, chance, kills = tmp_path / "job.sqlite", random.Random(5), 0

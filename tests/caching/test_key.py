@@ -65,6 +65,7 @@ class Planned:
 REQUESTS = [capture for capture in [*own(), *sample(shared(), 150)] if capture.request]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 def test_every_field_of_every_request_counts(part: int) -> None:
     """Each field of each recorded request changes the key: its value, its name, its place, its being there."""

@@ -259,6 +259,7 @@ def _ask_once(path: Path, count: Path, index: int) -> None:
     anyio.run(main, backend="trio" if index % 2 else "asyncio")
 
 
+@pytest.mark.slow
 def test_processes_ask_once(tmp_path: Path) -> None:
     """Equal calls of several processes at the same time make one upstream call, by a lock in the file."""
     SqliteStore(tmp_path / "cache.db").close()
@@ -317,6 +318,7 @@ async def test_redis(redis: str) -> None:
     assert (first.calls, second.calls) == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_redis_that_goes_silent(backend: str) -> None:
     """A server that stops answering, or is not there, costs no call an error."""

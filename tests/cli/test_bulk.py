@@ -15,6 +15,7 @@ from miiflow_llm.replay.server import serving
 from .running import run
 
 
+@pytest.mark.slow
 def test_a_file_of_prompts(tmp_path: Path) -> None:
     """Every prompt has its line, in order; the same command again asks nobody; another input is refused."""
     prompts, answers = tmp_path / "in.csv", tmp_path / "out.jsonl"

@@ -100,6 +100,7 @@ def test_calls_of_a_whole_answer_are_shown(server: ReplayServer) -> None:
     assert [line.partition("(")[0] for line in ran.out.splitlines() if line] == ["find_birds", "get_tide"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -150,6 +151,7 @@ def test_a_broken_answer_keeps_what_came(server: ReplayServer, as_json: list[str
         assert ran.out == said("cut_short").rstrip("\n") + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -195,6 +197,7 @@ def test_a_schema(server: ReplayServer, tmp_path: Path) -> None:
     assert "ParsingError" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [[], ["--no-stream"], ["--json"]])
 def test_a_schema_that_is_followed(server: ReplayServer, tmp_path: Path, how: list[str]) -> None:
     """The value is the output: indented JSON, or in the last of the lines, with the value so far in those before."""
@@ -220,6 +223,7 @@ def test_the_model_may_come_from_an_env_file(server: ReplayServer, tmp_path: Pat
     assert ran.out == said("text").rstrip("\n") + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["option", "variable", "model of it"])
 def test_a_configuration_says_whom_to_ask(server: ReplayServer, tmp_path: Path, how: str) -> None:
     """With a configuration no model need be named, and one that is named must be among its models."""

@@ -36,6 +36,7 @@ def test_providers_tell_which_key_is_set_and_never_the_key(tmp_path: Path) -> No
     assert "planted" not in ran.out
 
 
+@pytest.mark.slow
 def test_a_key_of_two_parts() -> None:
     """A key that signs is set where both its parts are, and named by the first; the address is told by the region."""
     keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}

@@ -77,6 +77,7 @@ def test_a_route_on_the_command_line(config: Path) -> None:
         assert (answer.code, answer.out) == (0, "It is salty.\n"), answer.err
 
 
+@pytest.mark.slow
 def test_a_cache_on_the_command_line(config: Path, fine: ReplayServer) -> None:
     """`--cache` asks once, in a file of its own or in that of the configuration."""
     for where in (str(config.with_name("own.db")), "config"):
@@ -87,6 +88,7 @@ def test_a_cache_on_the_command_line(config: Path, fine: ReplayServer) -> None:
         assert len(fine.requests) == before + 1
 
 
+@pytest.mark.slow
 def test_a_trial_on_the_command_line(config: Path, tmp_path: Path) -> None:
     """`-r NAME` asks a trial too; `trial report` shows its log as a table, as JSON and as a picture."""
     for _ in range(3):

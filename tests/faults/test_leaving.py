@@ -80,6 +80,7 @@ async def test_tokens_of_a_stream_that_is_left_are_counted(transport: str) -> No
             assert target.abandoned == 1
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_break_without_async_with_closes_the_connection_and_warns(transport: str) -> None:
     """A stream dropped in its middle warns once, hangs up and does not hang."""
@@ -415,6 +416,7 @@ async def test_a_late_last_chunk_costs_no_connection(transport: str) -> None:
         assert server.connections == 1
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_the_last_chunk_is_the_consumers_even_if_it_stops_without_closing(transport: str) -> None:
     """Stopping at the finish without `async with` leaves nothing open and warns of nothing."""

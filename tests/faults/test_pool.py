@@ -219,6 +219,7 @@ def test_threads_share_a_client_each_with_its_own_loop(transport: str) -> None:
         assert server.settled()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_event_loops_in_turn_share_a_client(transport: str) -> None:
     """One loop after another, each with its own connections; those of loops that are gone are not kept open."""

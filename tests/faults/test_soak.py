@@ -32,6 +32,7 @@ def test_threads_leave_nothing_behind(transport: str) -> None:
     assert {"finished", "left", "dropped", "left by exception", "typed error"} <= set(row.ended)
 
 
+@pytest.mark.slow
 def test_threads_over_tls_each_get_their_own_answer() -> None:
     """Threads share connections over TLS, some past their deadlines: no stream is broken, none in clear."""
     row = soak_tls(argparse.Namespace(threads=40, each=15, seconds=30.0, seed=11))

@@ -49,6 +49,7 @@ def echo(request: Request) -> Steps:
     return OPENAI_CHAT.streamed(OPENAI_CHAT.opening, said, OPENAI_CHAT.finish, OPENAI_CHAT.end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_hundred_threads_get_their_own_answers(way: str) -> None:
     """100 threads with 5 streams each, all under deadlines: none is broken, each says what it was asked."""
@@ -130,6 +131,7 @@ def test_an_answer_that_is_over_has_no_connection_to_close(way: str) -> None:
         assert server.connections == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_kept_of_calls_that_are_over(way: str) -> None:
     """Thirty calls with a prompt of 1 MB leave less than one of them in memory, while the client lives."""

@@ -183,6 +183,7 @@ def _alone(rule: RuleLike) -> list[tuple[RuleLike, Rule]]:
     return [(Each(rule.path, (inner,), rule.where, rule.on), leaf) for one in rule.rules for inner, leaf in _alone(one)]
 
 
+@pytest.mark.slow
 def test_every_event_is_read() -> None:
     """Every event in a capture is read by a rule or listed as ignored, but for the one that is there to be unknown."""
     unknown: dict[str, set[str]] = {}

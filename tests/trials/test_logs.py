@@ -52,6 +52,7 @@ def _write_many(path: Path, name: str) -> None:
     log.close()
 
 
+@pytest.mark.slow
 def test_processes_write_side_by_side(path: Path) -> None:
     """Four processes keep two hundred records each in one file: none is lost, none is mixed with another."""
     open_log(path).close()

@@ -31,6 +31,7 @@ def first_decided(chance: random.Random, shares: tuple[float, float], most: int,
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.97])
 def test_equal_arms_have_no_winner(share: float) -> None:
     """Of A/A trials looked at after every unit, at most one in twenty ever names a winner."""

@@ -35,6 +35,7 @@ def lengths() -> dict[str, int]:
     return {kind: len(body(kind)) for kind in KINDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_chromium(lengths: dict[str, int], chromium: Any, kind: str) -> None:
     """In a browser it is the same: whole wherever the network cuts, and an error where it ends too early."""

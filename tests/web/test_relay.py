@@ -165,6 +165,7 @@ async def test_cancelling_closes_the_stream(read: Read) -> None:
     assert stream.closed
 
 
+@pytest.mark.slow
 async def test_dropping_closes_the_stream() -> None:
     """A relay that nobody holds any more lets the stream go."""
     stream = Scripted([HELLO[0], 60.0, LAST])

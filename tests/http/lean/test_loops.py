@@ -34,6 +34,7 @@ def run(backend: str, action: Callable[[], Awaitable[object]]) -> object:
     return anyio.run(action, backend=backend)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # asyncio's, of transports whose loop was closed
 @pytest.mark.parametrize("first", ["asyncio", "trio"])
 @pytest.mark.parametrize("second", ["asyncio", "trio"])
@@ -204,6 +205,7 @@ async def test_abort_in_another_thread() -> None:
             await until(lambda: server.gone == 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("elsewhere", [True, False])

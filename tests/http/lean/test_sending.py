@@ -30,6 +30,7 @@ class Endless:
         return b"x" * 65536
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_bodies_arrive_whole() -> None:
     """Bytes small and large, with a length or in chunks, arrive as they were given, and the connection is kept."""

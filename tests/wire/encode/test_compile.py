@@ -78,6 +78,7 @@ calls = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(templates, calls)
 def test_a_template_is_filled_alike(template: Any, request: ChatRequest) -> None:
@@ -98,6 +99,7 @@ def tried(call: Any) -> Any:
         return type(raised), str(raised)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", WIRES)
 @settings(max_examples=30)
 @given(st.data())

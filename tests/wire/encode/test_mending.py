@@ -507,6 +507,7 @@ TURNS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(TURNS, max_size=8))
 def test_whatever_a_conversation_is(turns: list[Message]) -> None:
     """Every conversation goes out in order on every wire, mended once and for all; no text of it is lost."""
