@@ -77,7 +77,7 @@ def less(whole: int | None, *parts: int | None) -> int | None:
     return None if whole is None else whole - sum(part or 0 for part in parts)
 
 
-def said(dialect: str, table: dict[str, str], finish: str) -> str:
+def finish_word(dialect: str, table: dict[str, str], finish: str) -> str:
     """The format's word for a finish reason.
 
     Raises:

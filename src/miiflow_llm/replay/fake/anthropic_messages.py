@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...core.usage import TokenCount
-from .answer import FakeAnswer, FakeError, arguments_of, less, named_events, said, without_none, words
+from .answer import FakeAnswer, FakeError, arguments_of, finish_word, less, named_events, without_none, words
 
 NAME = "anthropic_messages"
 PROVIDER = "anthropic"
@@ -22,7 +22,7 @@ def stream(answer: FakeAnswer) -> Iterator[bytes]:
 def whole(answer: FakeAnswer) -> dict[str, Any]:
     """The body of an answer in one piece."""
     blocks = [block for block, _ in _blocks(answer)]
-    return {**_message(answer, blocks, said(NAME, FINISH, answer.finish)), "usage": usage(answer.usage)}
+    return {**_message(answer, blocks, finish_word(NAME, FINISH, answer.finish)), "usage": usage(answer.usage)}
 
 
 def error(error: FakeError) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _events(answer: FakeAnswer) -> Iterator[dict[str, Any]]:
     if answer.error is not None:
         yield error(answer.error)
         return
-    stop = {"stop_reason": said(NAME, FINISH, answer.finish), "stop_sequence": None}
+    stop = {"stop_reason": finish_word(NAME, FINISH, answer.finish), "stop_sequence": None}
     yield {"type": "message_delta", "delta": stop, "usage": counted}
     yield {"type": "message_stop"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.usage import TokenCount
 from ..eventstream import event, exception
-from .answer import FakeAnswer, FakeError, arguments_of, less, said, without_none, words
+from .answer import FakeAnswer, FakeError, arguments_of, finish_word, less, without_none, words
 
 NAME = "bedrock_converse"
 PROVIDER = "bedrock"
@@ -36,7 +36,7 @@ def stream(answer: FakeAnswer) -> Iterator[bytes]:
     if answer.error is not None:
         yield exception(FAILURES.get(answer.error.status, "modelStreamErrorException"), error(answer.error))
         return
-    yield event("messageStop", {"stopReason": said(NAME, FINISH, answer.finish)})
+    yield event("messageStop", {"stopReason": finish_word(NAME, FINISH, answer.finish)})
     yield event("metadata", {**_counted(answer.usage), "metrics": {"latencyMs": 8}})
 
 
@@ -50,7 +50,7 @@ def whole(answer: FakeAnswer) -> dict[str, Any]:
     for call in answer.tool_calls:
         content.append({"toolUse": {"toolUseId": call.id, "name": call.name, "input": arguments_of(call)}})
     message = {"role": "assistant", "content": content}
-    finish = said(NAME, FINISH, answer.finish)
+    finish = finish_word(NAME, FINISH, answer.finish)
     return {
         "output": {"message": message},
         "stopReason": finish,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.messages import ToolCall
 from ...core.usage import TokenCount
-from .answer import DONE, FakeAnswer, FakeError, named_events, said, without_none, words
+from .answer import DONE, FakeAnswer, FakeError, finish_word, named_events, without_none, words
 
 NAME = "cohere_v2"
 PROVIDER = "cohere"
@@ -27,7 +27,7 @@ def whole(answer: FakeAnswer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": content}
     if answer.tool_calls:
         message["tool_calls"] = [_call(call) for call in answer.tool_calls]
-    finish = said(NAME, FINISH, answer.finish)
+    finish = finish_word(NAME, FINISH, answer.finish)
     counted = {"usage": usage(answer.usage)} if answer.usage else {}
     return {"id": "fake", "message": message, "finish_reason": finish, **counted}
 
@@ -62,7 +62,7 @@ def _events(answer: FakeAnswer) -> Iterator[dict[str, Any]]:
     if answer.error is not None:
         yield {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": answer.error.message}}
         return
-    ended: dict[str, Any] = {"finish_reason": said(NAME, FINISH, answer.finish)}
+    ended: dict[str, Any] = {"finish_reason": finish_word(NAME, FINISH, answer.finish)}
     if answer.usage:
         ended["usage"] = usage(answer.usage)
     yield {"type": "message-end", "delta": ended}

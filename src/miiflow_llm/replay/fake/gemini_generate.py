@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...core.usage import TokenCount
-from .answer import FakeAnswer, FakeError, arguments_of, event, less, said, without_none, words
+from .answer import FakeAnswer, FakeError, arguments_of, event, finish_word, less, without_none, words
 
 NAME = "gemini_generate"
 PROVIDER = "gemini"
@@ -30,12 +30,14 @@ def stream(answer: FakeAnswer) -> Iterator[bytes]:
     if answer.error is not None:
         yield event(error(answer.error))
         return
-    yield event(_body(answer, [{"text": ""}], said(NAME, FINISH, answer.finish)))
+    yield event(_body(answer, [{"text": ""}], finish_word(NAME, FINISH, answer.finish)))
 
 
 def whole(answer: FakeAnswer) -> dict[str, Any]:
     """The body of an answer in one piece."""
-    return _body(answer, list(_parts(answer, lambda text: [text] if text else [])), said(NAME, FINISH, answer.finish))
+    return _body(
+        answer, list(_parts(answer, lambda text: [text] if text else [])), finish_word(NAME, FINISH, answer.finish)
+    )
 
 
 def error(error: FakeError) -> dict[str, Any]:

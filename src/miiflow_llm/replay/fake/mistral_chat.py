@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...core.messages import ToolCall
-from .answer import CREATED, DONE, FakeAnswer, FakeError, event, said, words
+from .answer import CREATED, DONE, FakeAnswer, FakeError, event, finish_word, words
 from .openai_chat import FINISH, usage
 
 NAME = "mistral_chat"
@@ -23,7 +23,7 @@ def stream(answer: FakeAnswer) -> Iterator[bytes]:
         return
     calls = {"tool_calls": [_call(index, call) for index, call in enumerate(answer.tool_calls)]}
     delta = calls if answer.tool_calls else {"content": ""}
-    last = {"delta": delta, "finish_reason": said(NAME, FINISH, answer.finish)}
+    last = {"delta": delta, "finish_reason": finish_word(NAME, FINISH, answer.finish)}
     yield event(_body(answer, "chat.completion.chunk", last, counted=True))
     yield DONE
 
@@ -36,7 +36,7 @@ def whole(answer: FakeAnswer) -> dict[str, Any]:
         content = [_thinking(answer.reasoning), *text]
     calls = [_call(index, call) for index, call in enumerate(answer.tool_calls)]
     message = {"role": "assistant", "content": content, "tool_calls": calls or None}
-    choice = {"message": message, "finish_reason": said(NAME, FINISH, answer.finish)}
+    choice = {"message": message, "finish_reason": finish_word(NAME, FINISH, answer.finish)}
     return _body(answer, "chat.completion", choice, counted=True)
 
 

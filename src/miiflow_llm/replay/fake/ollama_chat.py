@@ -10,7 +10,7 @@ import msgspec
 
 from ...core.messages import ToolCall
 from ...core.usage import TokenCount
-from .answer import CREATED, FakeAnswer, FakeError, arguments_of, said, without_none, words
+from .answer import CREATED, FakeAnswer, FakeError, arguments_of, finish_word, without_none, words
 
 NAME = "ollama_chat"
 PROVIDER = "ollama"
@@ -66,7 +66,7 @@ def _body(answer: FakeAnswer, message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _done(answer: FakeAnswer, message: dict[str, Any]) -> dict[str, Any]:
-    done = {"done": True, "done_reason": said(NAME, FINISH, answer.finish)}
+    done = {"done": True, "done_reason": finish_word(NAME, FINISH, answer.finish)}
     return {**_body(answer, message), **done, **usage(answer.usage)}
 
 

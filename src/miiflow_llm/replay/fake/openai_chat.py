@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.messages import ToolCall
 from ...core.usage import TokenCount
-from .answer import CREATED, DONE, FakeAnswer, FakeError, event, said, without_none, words
+from .answer import CREATED, DONE, FakeAnswer, FakeError, event, finish_word, without_none, words
 
 NAME = "openai_chat"
 PROVIDER = "openai"
@@ -22,7 +22,7 @@ def stream(answer: FakeAnswer) -> Iterator[bytes]:
     if answer.error is not None:
         yield event(error(answer.error))
         return
-    finish = said(NAME, FINISH, answer.finish)
+    finish = finish_word(NAME, FINISH, answer.finish)
     yield event(_chunk(answer, [{"index": 0, "delta": {}, "finish_reason": finish}]))
     if answer.usage:
         yield event({**_chunk(answer, []), "usage": usage(answer.usage)})
@@ -36,7 +36,7 @@ def whole(answer: FakeAnswer) -> dict[str, Any]:
         message["reasoning_content"] = answer.reasoning
     if answer.tool_calls:
         message["tool_calls"] = [_call(call) for call in answer.tool_calls]
-    choice = {"index": 0, "message": message, "finish_reason": said(NAME, FINISH, answer.finish)}
+    choice = {"index": 0, "message": message, "finish_reason": finish_word(NAME, FINISH, answer.finish)}
     counted = {"usage": usage(answer.usage)} if answer.usage else {}
     return {**_head(answer, "chat.completion"), "choices": [choice], **counted}
 

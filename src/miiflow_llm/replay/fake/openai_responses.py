@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...core.usage import TokenCount
-from .answer import CREATED, FakeAnswer, FakeError, named_events, said, without_none, words
+from .answer import CREATED, FakeAnswer, FakeError, finish_word, named_events, without_none, words
 
 NAME = "openai_responses"
 PROVIDER = "openai"
@@ -23,7 +23,7 @@ def stream(answer: FakeAnswer) -> Iterator[bytes]:
 
 def whole(answer: FakeAnswer) -> dict[str, Any]:
     """The response object of an answer in one piece."""
-    reason = said(NAME, FINISH, answer.finish)
+    reason = finish_word(NAME, FINISH, answer.finish)
     return {
         "id": "resp_fake",
         "object": "response",
