@@ -5,6 +5,7 @@ What only the wire can tell (whether a provider sends such a path) is left to th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -91,6 +92,9 @@ def _check_patterns(where: str, dialect: Dialect) -> None:
     patterns(f"{where}: structured for models", dialect.structured)
     patterns(f"{where}: fault that says", (row.says for row in dialect.errors))
     patterns(f"{where}: tool_names", [dialect.tool_names])
+    patterns(f"{where}: turns", [dialect.turns.call_ids, dialect.turns.after_results or ""])
+    if not re.fullmatch(dialect.turns.call_ids, f"call_{'0' * 24}"):
+        raise ConfigurationError(f"{where}: turns: call_ids does not take `call_` and 24 hexadecimal digits")
     places = (place.template for one in dialect.parts.values() for place in _places(one))
     for template in (dialect.body, dialect.message, *places):
         patterns(f"{where}: by_model", _by_models(template))

@@ -24,7 +24,8 @@ from miiflow_llm.core.messages import (
     ToolResult,
 )
 from miiflow_llm.core.request import ChatRequest, Plan
-from miiflow_llm.tables import as_spoken
+from miiflow_llm.dialects.openai_chat import OPENAI_CHAT
+from miiflow_llm.tables import Provider, Turns, as_spoken
 from miiflow_llm.wire.encode.calls_and_results import NO_RESULT
 from miiflow_llm.wire.encode.mending import mended
 
@@ -557,3 +558,16 @@ def test_an_error_that_a_wire_cannot_mark() -> None:
     assert said(plan("openai", *conversation), "left out: is_error of a tool's result")
     assert not said(plan("anthropic", *conversation), "is_error")
     assert not said(plan("gemini", *conversation), "is_error")
+
+
+def test_the_rows_of_a_provider_of_ones_own() -> None:
+    """What is refused of turns is rows of a table, which a provider of one's own replaces like any others."""
+    rows = Turns(alternate=True, blank=False, begins_with_user=True, call_ids="[a-z0-9_]+")
+    strict = Provider(name="strict", dialect=OPENAI_CHAT, base_url="https://x", docs="https://x", turns=rows)
+    conversation = [Message.assistant("a"), USER, Message.user(" "), USER, called(CALL), Message.tool("six", "c1")]
+    sent = (LLMClient.create(strict, "m", "k").plan(conversation).body or {})["messages"]
+    assert [one["role"] for one in sent] == ["user", "assistant", "user", "assistant", "tool"]
+    assert sent[2]["content"] == "When?\n\nWhen?"
+    lax = Provider(name="lax", dialect=OPENAI_CHAT, base_url="https://x", docs="https://x", text_results=False)
+    shown = [USER, called(CALL), Message.tool([TextBlock("six"), ImageBlock(PNG)], "c1")]
+    assert len((LLMClient.create(lax, "m", "k").plan(shown).body or {})["messages"]) == 4  # no place for images there
