@@ -24,5 +24,5 @@ class Turns(msgspec.Struct, frozen=True, kw_only=True):
     after_results: str | None = None
     """A pattern of models that take no user's message right behind a tool's result: an assistant's stands between."""
     call_ids: str = ".+"
-    """The pattern of the ids that calls may have. Others get one that is always the same for the same: their letters and
-    digits if that is enough, or `call_` and 24 hexadecimal digits, which the pattern has to take."""
+    """The pattern of the ids that calls may have. Others get one that is always the same for the same: their letters
+    and digits if that is enough, or `call_` and 24 hexadecimal digits, which the pattern has to take."""
