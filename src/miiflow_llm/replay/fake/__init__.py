@@ -101,25 +101,29 @@ def fake_body(
     return _capture(_FORMATS[dialect], answer, streaming=streaming, provider=provider, name=name)
 
 
-def fake_pair(dialect: str, *, name: str = "fake", **said: Any) -> list[Capture]:
+def fake_pair(dialect: str, *, name: str = "fake", **arguments: Any) -> list[Capture]:
     """The same answer streamed and whole, under `name` and `whole_` and it: whatever a client asks for, it is there.
 
-    `said` are the arguments of `fake_body`. An error `midstream` is one of the stream; the whole answer is that error.
+    `arguments` are those of `fake_body`. An error `midstream` is one of the stream; the whole answer is that error.
     """
-    error = said.get("error")
-    whole = {**said, "error": msgspec.structs.replace(error, midstream=False)} if isinstance(error, FakeError) else said
+    error = arguments.get("error")
+    whole = (
+        {**arguments, "error": msgspec.structs.replace(error, midstream=False)}
+        if isinstance(error, FakeError)
+        else arguments
+    )
     return [
-        fake_body(dialect, name=name, streaming=True, **said),
+        fake_body(dialect, name=name, streaming=True, **arguments),
         fake_body(dialect, name=f"whole_{name}", streaming=False, **whole),
     ]
 
 
-def fake_all(**said: Any) -> list[Capture]:
+def fake_all(**arguments: Any) -> list[Capture]:
     """The same answer in every dialect, each of its own provider and named after the dialect, streamed and whole.
 
-    `said` are the arguments of `fake_body`.
+    `arguments` are those of `fake_body`.
     """
-    return [capture for dialect in DIALECTS for capture in fake_pair(dialect, name=dialect, **said)]
+    return [capture for dialect in DIALECTS for capture in fake_pair(dialect, name=dialect, **arguments)]
 
 
 def _capture(form: _Format, answer: FakeAnswer, *, streaming: bool, provider: str | None, name: str) -> Capture:
