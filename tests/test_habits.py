@@ -94,7 +94,7 @@ ENGLISH = {
     "tables": 0,
     "trials": 2,
     "web": 1,
-    "wire": 62,
+    "wire": 41,
 }
 """The most tells of riddling English (docs/inside/style.md) in a room: mend a sentence, and lower its number."""
 

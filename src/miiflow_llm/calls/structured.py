@@ -73,7 +73,7 @@ class Shape(msgspec.Struct, frozen=True):
 def asked(request: ChatRequest, shape: Shape, dialect: Dialect) -> tuple[ChatRequest, Structured]:
     """The request that asks for the shape, and by which way.
 
-    The prompt is the way where the model's own cannot be gone: its field cannot say this schema, or is refused beside
+    Fall back to the prompt if the native way cannot do it: its field cannot express this schema, or is refused beside
     tools, or the tool cannot be forced or would stand beside others.
     """
     if shape.is_any and "json_mode" in parameters(dialect) and refusal(dialect, request, "json_mode") is None:

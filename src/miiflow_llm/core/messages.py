@@ -20,8 +20,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
 Cache: TypeAlias = bool | Literal["5m", "30m", "1h", "12h"]
-"""Whether the prompt up to here is to be cached, and for how long: `True` is the provider's usual time, else the
-shortest of its times that is as long, or its longest."""
+"""Whether the prompt up to here is to be cached, and for how long: `True` is the provider's usual time; of the
+others it is the shortest of its times that is long enough, or its longest."""
 
 
 class TextBlock(msgspec.Struct, tag="text", omit_defaults=True):

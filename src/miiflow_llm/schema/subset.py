@@ -89,7 +89,7 @@ def can_say(schema: Mapping[str, Any], subset: SchemaSubset) -> bool:
 
 
 def _tally(schema: Mapping[str, Any]) -> tuple[int, int]:
-    """How many members need not be there, and how many places have several types, in all."""
+    """The total numbers of optional members and of places with several types."""
     optional = len((schema.get("properties") or {}).keys() - set(schema.get("required", ())))
     unions = int("anyOf" in schema or isinstance(schema.get("type"), list))
 

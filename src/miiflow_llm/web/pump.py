@@ -30,7 +30,7 @@ _tasks: set[asyncio.Task[None]] = set()
 
 
 class _Shared(Generic[T]):
-    """What the reading task and the consumer share; the task does not refer to the `Pump`, which can so be dropped."""
+    """What the reading task and the consumer share; the task does not keep the `Pump` alive."""
 
     def __init__(self, source: AsyncIterator[T]) -> None:
         self.source = source

@@ -27,7 +27,7 @@ _MOST_KINDS = 32
 
 
 class BrokenStreamError(Exception):
-    """A message that is none, and the frames that came before it in the same read."""
+    """A malformed message, with the frames before it in the same read."""
 
     def __init__(self, frames: list[Frame], error: StreamProtocolError) -> None:
         super().__init__(str(error))

@@ -21,7 +21,7 @@ LONGEST_WAIT = 24 * 3600.0
 
 
 def seconds(text: str, *, milliseconds: bool = False, now: float | None = None) -> float | None:
-    """Seconds from now, from any form that providers use; `None` for what is none.
+    """Seconds from now, from any form that providers use; `None` if it is not a time.
 
     Forms: a number of seconds (of milliseconds, when asked), Go durations (`6m0s`, `12ms`, `34.4s`), Unix time in
     seconds or milliseconds, RFC 3339 and HTTP dates. Never negative, at most `LONGEST_WAIT`.

@@ -174,7 +174,7 @@ def _emit(rule: Rule, at: Any, out: list[Piece], place: int | None) -> None:
 
 
 def _counter(rule: Rule, field: str, value: Value, at: Any) -> int | float | None:
-    """The counter, NaN if it cannot be read: it alone is lost."""
+    """The counter, NaN if it cannot be read: only the counter is lost, not the frame."""
     try:
         found: int | float | None = _value(rule, field, value, at, None)
     except _NoWayError:

@@ -1,4 +1,4 @@
-"""What a tool gave back that a wire takes in no result: messages in, the same with such media in a user message after.
+"""Move media of tool results that a wire does not take there into a user message after the results.
 
 The model sees it there; in a result it would be refused, or silently not seen.
 """
@@ -45,7 +45,7 @@ def _moved(messages: list[Message], lost: list[list[Block]], notes: list[str]) -
 
 
 def _lost(dialect: Dialect, message: Message) -> list[Block]:
-    """What the wire takes in no result."""
+    """The media that the wire does not take in a tool's result."""
     if isinstance(message.content, str) or message.parts:
         return []
     return [block for block in message.content if not _taken(dialect, block)]
