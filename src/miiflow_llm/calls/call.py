@@ -66,6 +66,7 @@ class Call(Exchange):
             keep_raw=raw,
             answer_in_call=self.mode == "tool",
             names=self._names,
+            tools=[tool.name for tool in self.request.tools or ()],
             max_frame=self.setup.max_frame,
         )
 

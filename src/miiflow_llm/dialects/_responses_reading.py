@@ -306,8 +306,8 @@ def items(at: str, *on: str) -> Each:
             in_full=const(""),
         ),
         *parts("."),
-        call(".", "function_call", "arguments", "id", "tool_call"),
-        call(".", "custom_tool_call", "input", "id", "custom_tool_call", custom=const(True)),
+        call(".", "function_call", "arguments", "id", "tool_call", place=position()),
+        call(".", "custom_tool_call", "input", "id", "custom_tool_call", custom=const(True), place=position()),
         emit(
             "opaque", json("."), block=position(), id="id", again=const(True), where=("type", KINDS), row="opaque_item"
         ),

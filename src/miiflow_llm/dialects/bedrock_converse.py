@@ -245,6 +245,7 @@ BEDROCK_CONVERSE = Dialect(
             index="contentBlockIndex",
             id="start.toolUse.toolUseId",
             name="start.toolUse.name",
+            arguments=json("start.toolUse.input", skip_empty=True),
             when=exists("start.toolUse"),
             row="tool_call_start",
         ),

@@ -100,7 +100,7 @@ class Fold:
         self.named = False
         self.logprobs: list[Any] = []
         self.citations: list[Any] = []
-        self.refusal: list[str] = []
+        self.refusal = Transcript()
         self.open_text: Text | None = None
         """The text that the log ends with and may go on; `None` if the log ends otherwise or the answer is over."""
         self._answer_in_call = answer_in_call
@@ -110,13 +110,13 @@ class Fold:
         self._counters = Counters(dialect.usage)
         self._calls = ToolCalls(self.transcript, salt, names or {}, tools, is_answer=answer_in_call)
         self._retelling = Retelling(self.transcript)
+        self._refusal_told = Retelling(self.refusal)
         self._alias: dict[str, BlockKey] = {}
         self._block: BlockKey = None
         self._in_list = False
         self._noted: set[tuple[type, BlockKey]] = set()
         self._listed: set[tuple[type, BlockKey]] = set()
         self._paragraph: tuple[BlockKey, bool, BlockKey] = (None, False, None)
-        self._refused: dict[tuple[BlockKey, BlockKey], list[str]] = {}
         self._scored: dict[tuple[BlockKey, BlockKey], int] = {}
         self._cited: set[bytes] = set()
         self._started: Meta | None = None
@@ -261,21 +261,16 @@ class Fold:
             text = "" if self._alone else self._new_refusal(piece)
         if not text:
             return False
-        self._refused.setdefault((piece.block, piece.part), []).append(text)
-        self.refusal.append(text)
+        self.refusal.entries.append(Text(text, piece.block, part=piece.part, in_full=piece.in_full and ""))
         chunk.refusal_delta += text
         self.output += 1
         return True
 
     def _new_refusal(self, piece: Refusal) -> str:
-        """What a refusal that is told in full adds to what was said of it, under this name or another."""
+        """What a refusal that is told in full adds to what was said."""
+        key = Key(Text, piece.block, piece.part)
         told = piece.in_full or ""
-        said = "".join(self._refused.get((piece.block, piece.part), ()))
-        if not said and any("".join(other) == told for other in self._refused.values()):
-            return ""
-        if told.startswith(said):
-            return told[len(said) :]
-        return told if piece.or_piece and len(told) < len(said) else ""
+        return self._refusal_told.new_in(told, key, self._frame, or_piece=piece.or_piece, in_list=self._in_list)
 
     def _tell(self, piece: Text | Reasoning, chunk: StreamChunk) -> bool:
         """Take what a piece says once more: an item of a list when it has no words itself, else a text."""
@@ -470,7 +465,7 @@ class Fold:
         reason = self._unified if self._unified != ERROR else "unknown"
         if self._answer_in_call and reason == "tool_calls":
             reason = "stop"
-        if self.refusal:
+        if self.refusal.entries:
             reason = "content_filter"
         elif self._has_called and (reason == "stop" or (reason is None and self._calls.are_whole)):
             reason = "tool_calls"
@@ -497,7 +492,7 @@ class Fold:
             "assistant",
             "".join([part.text for part in parts if isinstance(part, TextBlock)]),
             tool_calls=[part for part in parts if isinstance(part, ToolCall)],
-            refusal="".join(self.refusal) or None,
+            refusal=self.refusal.text() or None,
             parts=parts,
         )
         return ChatResponse(

@@ -131,12 +131,16 @@ class OpenCall:
             return not self._so_far().takes_a_value
         return start in ',:"[' and self._so_far().closed
 
+    def says(self, piece: ToolCallPiece) -> bool:
+        """Whether a whole piece says what this call says."""
+        return self.name == piece.name and self.text() == (piece.arguments or "")
+
     def goes_on_with(self, piece: ToolCallPiece) -> bool:
         """Whether a piece that repeats the name under another id plainly goes on with this call all the same.
 
         Its arguments are more of those that came, or none came yet for this index.
         """
-        if piece.name != self.name or self.held:
+        if piece.name != self.name or self.held or (self.custom and self.arguments):
             return False
         if not self.arguments:
             return piece.index is not None

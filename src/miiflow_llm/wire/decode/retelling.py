@@ -1,12 +1,14 @@
 """What an answer has said already, by block and part; for servers that say it once more at the end, or only there.
 
 In comes the log of the answer; out, of a text that is told in full, what of it is new. The log is looked at only when
-something is told again, and each entry of it once.
+something is told again, and each entry of it once; a comparison costs no more than what is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from ...core.pieces import BlockKey, Reasoning, Text
@@ -17,6 +19,9 @@ PARAGRAPH = "\n\n"
 
 BETWEEN: BlockKey = "between"
 """The part that a `PARAGRAPH` is logged under: the provider did not say it."""
+
+_MOST_ALIKE = 100
+"""As many blocks as long as what is told are compared with it; no answer has more, and a comparison stays cheap."""
 
 
 class Key(NamedTuple):
@@ -31,10 +36,10 @@ class Key(NamedTuple):
 class _Said:
     """What was said under one key: where in the log, how much, and whether any of it came in pieces."""
 
-    __slots__ = ("length", "pieced", "runs")
+    __slots__ = ("length", "pieced", "places")
 
     def __init__(self) -> None:
-        self.runs: list[tuple[int, int]] = []
+        self.places: list[int] = []
         self.length = 0
         self.pieced = False
 
@@ -70,9 +75,14 @@ class Retelling:
         self._key: Key | None = None
         self._said: dict[Key, _Said] = {}
         self._blocks: set[tuple[type, BlockKey]] = set()
-        self._texts: set[tuple[type, str]] | None = None
+        self._sorts: defaultdict[type, set[str]] = defaultdict(set)
+        self._by_length: defaultdict[tuple[type, int], dict[Key, None]] = defaultdict(dict)
         self._parts: dict[tuple[type, BlockKey, bool], list[Key]] = {}
-        self._tellers: dict[tuple[Key, ...], _Teller] = {}
+        self._tellers: dict[object, _Teller] = {}
+        self._kinds: defaultdict[type, _Said] = defaultdict(_Said)
+        self._told: set[tuple[type, str]] = set()
+        self._fresh: Counter[type] = Counter()
+        self._mark: dict[type, int] = {}
         self._frame = -1
 
     def new_in(self, told: str, key: Key, frame: int, *, or_piece: bool = False, in_list: bool = False) -> str:
@@ -84,19 +94,14 @@ class Retelling:
         """
         self._look(frame)
         if in_list and (key.kind, key.block) not in self._blocks:
-            return "" if self._said_elsewhere(told, key.kind) else told
-        said = self._said.get(key)
-        if or_piece and said is not None and len(told) < said.length:
-            return "" if said.pieced else told
-        sources = self._sources(key)
-        if not sources and in_list and self._is_numbered_from_one(told, key):
-            return ""
-        if sources not in self._tellers:
-            self._tellers[sources] = _Teller(self._strings(sources))
-        new = self._tellers[sources].new_in(told)
-        if new is not None:
-            return new
-        return told if or_piece and not (said and said.pieced) else ""
+            new = "" if self._said_elsewhere(told, key.kind) else self._new_in_order(told, key.kind, 0)
+        elif not (in_list or or_piece) and self._is_named_otherwise(key):
+            new = self._new_of_last(told, key.kind)
+        else:
+            new = self._new_under(told, key, or_piece=or_piece, in_list=in_list)
+        self._told.add((key.kind, told))
+        self._fresh[key.kind] += bool(new)
+        return new
 
     def knows(self, kind: type, block: BlockKey, frame: int) -> bool:
         """Whether the block said something of this kind before this frame."""
@@ -108,8 +113,10 @@ class Retelling:
         if frame == self._frame:
             return
         self._frame = frame
-        self._texts = None
         self._tellers.clear()
+        for kind, fresh in self._fresh.items():
+            self._mark[kind] = len(self._kinds[kind].places) + fresh
+        self._fresh.clear()
         entries = self._log.entries
         for place in range(self._seen, len(entries)):
             entry = entries[place]
@@ -127,14 +134,30 @@ class Retelling:
         if key not in self._said:
             self._said[key] = _Said()
             self._blocks.add((key.kind, key.block))
+            self._sorts[key.kind].add(_sort(key.block))
             self._parts.setdefault((key.kind, key.block, key.raw), []).append(key)
         said = self._said[key]
-        said.length += len(text)
+        self._by_length[key.kind, said.length].pop(key, None)
+        for kept in (said, self._kinds[key.kind]) if key.part != BETWEEN else (said,):
+            kept.places.append(place)
+            kept.length += len(text)
         said.pieced = said.pieced or pieced
-        if said.runs and said.runs[-1][1] == place:
-            said.runs[-1] = (said.runs[-1][0], place + 1)
-        else:
-            said.runs.append((place, place + 1))
+        self._by_length[key.kind, said.length][key] = None
+
+    def _new_under(self, told: str, key: Key, *, or_piece: bool, in_list: bool) -> str:
+        """What of `told` was not said under its key."""
+        said = self._said.get(key)
+        if or_piece and said is not None and len(told) < said.length:
+            return "" if said.pieced else told
+        sources = self._sources(key)
+        if not sources and in_list and self._is_numbered_from_one(told, key):
+            return ""
+        if sources not in self._tellers:
+            self._tellers[sources] = _Teller(self._strings(sources))
+        new = self._tellers[sources].new_in(told)
+        if new is not None:
+            return new
+        return told if or_piece and not (said and said.pieced) else ""
 
     def _sources(self, key: Key) -> tuple[Key, ...]:
         """Under which keys the same was said, if it was: of a server that numbers parts here and not there, all."""
@@ -147,18 +170,60 @@ class Retelling:
     def _is_numbered_from_one(self, told: str, key: Key) -> bool:
         """Whether a part goes by the next number in pieces, while a list begins at 0."""
         following = key._replace(part=key.part + 1) if isinstance(key.part, int) else key
-        return following in self._said and "".join(self._strings((following,))) == told
-
-    def _strings(self, keys: tuple[Key, ...]) -> Iterator[str]:
-        entries = self._log.entries
-        for start, end in [run for key in keys for run in self._said[key].runs]:
-            for entry in entries[start:end]:
-                text = entry if isinstance(entry, str) else getattr(entry, "text", "")
-                if text:
-                    yield text
+        return self._is_said(told, following)
 
     def _said_elsewhere(self, told: str, kind: type) -> bool:
         """Whether a block that goes by another name said the same: some servers name a block anew in every event."""
-        if self._texts is None:
-            self._texts = {(key.kind, "".join(self._strings((key,)))) for key in self._said}
-        return (kind, told) in self._texts
+        alike = self._by_length.get((kind, len(told)), {})
+        return any(self._is_said(told, key) for key in islice(alike, _MOST_ALIKE))
+
+    def _is_said(self, told: str, key: Key) -> bool:
+        said = self._said.get(key)
+        return said is not None and said.length == len(told) and _Teller(self._strings((key,))).new_in(told) == ""
+
+    def _is_named_otherwise(self, key: Key) -> bool:
+        """Whether the block has no name, or one of another sort than those that said something: an id, not a number."""
+        if key.block is None:
+            return True
+        sorts = self._sorts[key.kind]
+        return bool(sorts) and _sort(key.block) not in sorts
+
+    def _new_of_last(self, told: str, kind: type) -> str:
+        """What of `told` is new if it tells what was said since a text of this kind was told last."""
+        if (kind, told) in self._told or self._ends_with(told, kind):
+            return ""
+        return self._new_in_order(told, kind, self._mark.get(kind, 0))
+
+    def _new_in_order(self, told: str, kind: type, start: int) -> str:
+        """What of `told` is new if the frame's texts tell in order what was said from entry `start` of the kind on."""
+        if (kind, start) not in self._tellers:
+            self._tellers[kind, start] = _Teller(self._texts(islice(self._kinds[kind].places, start, None)))
+        new = self._tellers[kind, start].new_in(told)
+        return told if new is None else new
+
+    def _ends_with(self, told: str, kind: type) -> bool:
+        """Whether what was said last of a kind is what is told."""
+        rest = told
+        for text in self._texts(reversed(self._kinds[kind].places)):
+            if len(text) >= len(rest):
+                return text.endswith(rest)
+            if not rest.endswith(text):
+                return False
+            rest = rest[: -len(text)]
+        return False
+
+    def _strings(self, keys: Iterable[Key]) -> Iterator[str]:
+        return self._texts(place for key in keys for place in self._said[key].places)
+
+    def _texts(self, places: Iterable[int]) -> Iterator[str]:
+        """The text of each of these entries, none of which is empty."""
+        for place in places:
+            entry = self._log.entries[place]
+            yield entry if isinstance(entry, str) else getattr(entry, "text", "")
+
+
+def _sort(block: BlockKey) -> str:
+    """What sort of name a block has."""
+    if block is None:
+        return "none"
+    return "id" if isinstance(block, str) else "number"

@@ -7,14 +7,18 @@ What servers send
     what a sensible server can have meant; `tests/wire/test_tool_calls.py` goes through the combinations.
 
 The law
-    1. A piece that is `whole` is a call of its own. A piece with `in_full` tells a call once more that an earlier frame
-       may have told: it is that call by its id, else by its index or its place among the calls if name and arguments
-       are the same; two of them in one frame are two calls.
+    1. A piece that is `whole` is a call of its own, unless an earlier frame has the same call under the same id. A
+       piece with `in_full` tells a call once more that an earlier frame may have told: it is that call by its id; else
+       by its index, or its place in a list of all calls, if neither name nor arguments contradict; else, of an event
+       without any of these, the call last open. Two of them in one frame are two calls; two calls that are the same,
+       told by such events only, are one.
     2. Otherwise the piece is of the call with its id; else of the call under its index; else, if the list that it is in
        has several elements, of the call at its place in the list; else of the call last open, or if several were begun
-       by one list, of the first of them that is not whole. Two elements of one list with the same index have none.
+       by one list, of the first of them that is not whole. An index that two elements of one list share does not
+       count. An index that comes late, without a name, is that of the first open call that has none.
     3. It begins another call all the same
-       a. if it has a name, and in the same frame the call was named already: elements of one list are calls;
+       a. if it has a name, and in the same frame the call was named already: elements of one list are calls; or if it
+          has the id of a call with another index, which is whole or has no arguments yet;
        b. if it has a name and an id, and the call has another id (some servers number all calls 0), unless it repeats
           the name, and goes on with the arguments or an index says that the call has none yet;
        c. if it has another name, which is not the rest of the call's (rule 5);
@@ -77,7 +81,7 @@ class ToolCalls:
         self._last: OpenCall | None = None
         self._opaque: dict[BlockKey, str | None] = {}
         self._frame = -1
-        self._elements = 0
+        self._elements = self._told = 0
         self._is_unnumbered = False
 
     def stand_aside(self, block: BlockKey, *, kept: bool) -> None:
@@ -108,17 +112,21 @@ class ToolCalls:
         elif self._repeats_or_hints(call, piece):
             return None
         self._last = call
+        if piece.index is not None and piece.index not in self._by_index:
+            self._by_index[piece.index] = call
+            call.index = piece.index if call.index is None else call.index
         if piece.in_full is not None:
             call.told_in = frame
+            self._told += 1
         return self._say(call, piece)
 
     def _look_at_list(self, pieces: list[Piece]) -> None:
         """How many elements the frame's list has, and whether they have indices of their own."""
-        calls = (piece for piece in pieces if isinstance(piece, ToolCallPiece))
-        listed = {piece.place: piece.index for piece in calls if piece.place is not None and piece.in_full is None}
-        self._elements = len(listed)
-        numbers = [index for index in listed.values() if index is not None]
-        self._is_unnumbered = self._is_unnumbered or len(numbers) > len(set(numbers))
+        listed = [piece for piece in pieces if isinstance(piece, ToolCallPiece) and piece.place is not None]
+        told = [piece for piece in listed if piece.in_full is not None]
+        more = [piece for piece in listed if piece.in_full is None]
+        self._is_unnumbered = self._is_unnumbered or _share_an_index(more) or _share_an_index(told)
+        self._elements, self._told = len({piece.place for piece in more}), 0
 
     def _clean(self, piece: ToolCallPiece) -> None:
         """Take what stands for nothing for nothing, and one spelling of an index for the other."""
@@ -145,15 +153,24 @@ class ToolCalls:
         """The call that the piece goes on with, `None` if it begins another (rules 1 to 3)."""
         if piece.in_full is not None:
             return self._told_before(piece)
-        if piece.whole:
-            return None
         by_id = self._by_id.get(piece.id) if piece.id else None
+        if piece.whole:
+            again = by_id is not None and by_id.frame != self._frame and by_id.says(piece)
+            return by_id if again else None
         if by_id is not None:
             return None if self._shares_an_id(piece, by_id) else by_id
-        known = self._by_index.get(piece.index) if piece.index is not None else self._at_place(piece)
+        known = self._under_index(piece) if piece.index is not None else self._at_place(piece)
         if known is None or known.closed or self._is_another(piece, known):
             return None
         return known
+
+    def _under_index(self, piece: ToolCallPiece) -> OpenCall | None:
+        """The call under the piece's index; an index that comes late is of the first open call that has none."""
+        known = self._by_index.get(piece.index)
+        if known is not None or piece.name or piece.id:
+            return known
+        late = (call for call in self._calls if call.index is None and not (call.closed or call.is_whole()))
+        return next((call for call in late if not call.begins_anew(piece.arguments)), None)
 
     def _at_place(self, piece: ToolCallPiece) -> OpenCall | None:
         """The call that a piece without an index can be of (rule 2)."""
@@ -187,6 +204,8 @@ class ToolCalls:
     def _is_named_anew(self, piece: ToolCallPiece, known: OpenCall) -> bool:
         if piece.name != known.name and self._rest_of_name(piece, known) is None:
             return True
+        if known.custom and known.arguments and piece.index is None:
+            self._cannot_be_told(known, piece)
         if known.held and known.hint_id:
             piece.id = piece.id or known.hint_id
             return True
@@ -202,8 +221,12 @@ class ToolCalls:
         """Whether another call has the same id: some servers give all calls one."""
         if not (piece.name and known.name) or self._is_answer:
             return False
+        if known.named_in == self._frame:
+            return True
         if piece.name != known.name:
             return self._rest_of_name(piece, known) is None
+        if piece.index not in (None, known.index) and known.index is not None:
+            return not known.arguments or known.is_whole()
         again = known.begins_anew(piece.arguments) and not known.held
         return again and piece.arguments != known.text()
 
@@ -211,6 +234,8 @@ class ToolCalls:
         """Whether a piece only says again what was said; what it says after the arguments may be of the next call."""
         if piece.in_full is not None or not (piece.id or piece.name) or not known.is_whole():
             return False
+        if piece.whole:
+            return True
         if piece.arguments:
             return bool(piece.id and piece.id == known.id and piece.arguments == known.text())
         if piece.id and known.id and piece.id != known.id:
@@ -223,21 +248,33 @@ class ToolCalls:
     def _told_before(self, piece: ToolCallPiece) -> OpenCall | None:
         """The call of an earlier frame that the piece tells once more (rule 1)."""
         found = self._by_id.get(piece.id) if piece.id else None
-        if found is None:
+        if found is None or found.told_in == self._frame or not _is_told_by(piece, found):
             found = self._told_by_place(piece)
         return None if found is None or found.told_in == self._frame else found
 
     def _told_by_place(self, piece: ToolCallPiece) -> OpenCall | None:
+        found = self._by_index.get(piece.index) if piece.index is not None else None
+        if found is not None and _is_told_by(piece, found):
+            return found
+        if piece.place is not None:
+            listed = self._calls[self._told : self._told + 1]
+            return next((call for call in listed if _is_told_by(piece, call)), None)
+        return self._told_without_keys(piece)
+
+    def _told_without_keys(self, piece: ToolCallPiece) -> OpenCall | None:
+        """The call that an event without any key tells: the one last open, or else one that it repeats."""
+        full = piece.in_full or ""
+        alike = [call for call in self._calls if _is_told_by(piece, call) and full.startswith(call.text())]
+        if piece.id:
+            alike = [call for call in alike if not call.id]
         if piece.index is not None:
-            found = self._by_index.get(piece.index)
-        else:
-            place = piece.place if piece.place is not None else len(self._calls)
-            found = self._calls[place] if place < len(self._calls) else None
-        if found is None or (piece.name and found.name and piece.name != found.name):
-            return None
-        if piece.id and found.id and not (piece.in_full or "").startswith(found.text()):
-            return None
-        return found
+            unindexed = (call for call in alike if call.index is None)
+            return next((call for call in unindexed if not call.closed or call.text() == full), None)
+        still_open = [call for call in alike if not call.closed]
+        if self._last in still_open:
+            return self._last
+        said = [call for call in reversed(alike) if call.text() == full]
+        return next(iter((*said, *still_open)), None)
 
     def _open(self, piece: ToolCallPiece) -> OpenCall:
         call = OpenCall(piece, self._frame)
@@ -337,7 +374,9 @@ class ToolCalls:
     def _named(self, call: OpenCall, piece: ToolCallPiece) -> str | None:
         """Give the call its name, or the rest of it; what of it is new."""
         call.signature = call.signature or piece.signature
-        call.item_id = call.item_id or piece.item_id
+        if piece.item_id and not call.item_id:
+            call.item_id = piece.item_id
+            self._by_index.setdefault(piece.item_id, call)
         if not piece.name or piece.name == call.name:
             return None
         rest = self._rest_of_name(piece, call) if call.name else piece.name
@@ -391,6 +430,18 @@ class ToolCalls:
     def are_whole(self) -> bool:
         """Whether no call has arguments that break off."""
         return all(call.custom or not call.arguments or _is_json(call.text()) for call in self._calls)
+
+
+def _share_an_index(pieces: list[ToolCallPiece]) -> bool:
+    numbers = [piece.index for piece in pieces if piece.index is not None]
+    return len(numbers) > len(set(numbers))
+
+
+def _is_told_by(piece: ToolCallPiece, call: OpenCall) -> bool:
+    """Whether a piece that tells a call in full, and stands where this call was, can be this call."""
+    if piece.name and call.name and piece.name != call.name:
+        return False
+    return not (piece.id and call.id) or (piece.in_full or "").startswith(call.text())
 
 
 def _is_json(text: str) -> bool:
