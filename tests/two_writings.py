@@ -18,7 +18,7 @@ def compared(encode: Encode) -> Encode:
     """`encode`, which writes each request a second time by the tables and sees that both say the same."""
 
     def twice(dialect: Dialect, writer_of: Any, request: ChatRequest, **how: Any) -> Encoded:
-        by_tables = outcome(lambda: encode(dialect, lambda _: interpreted(dialect), request, **how))
+        by_tables = outcome(lambda: encode(dialect, lambda _: interpreted(dialect), request, **how | {"recall": None}))
         by_functions = outcome(lambda: encode(dialect, writer_of, request, **how))
         assert shown(by_functions) == shown(by_tables)
         if isinstance(by_functions, MiiflowLLMError):

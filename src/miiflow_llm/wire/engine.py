@@ -21,6 +21,7 @@ from .decode.decoder import Decoder
 from .decode.fold import Fold
 from .decode.frames import MAX_FRAME, Frame
 from .decode.reader import StreamReader
+from .encode.conversation import recalled
 from .encode.mending import mended
 from .encode.request import Encoded, Unsupported, encode
 from .encode.where import with_place
@@ -44,8 +45,11 @@ class Engine:
         given = request.messages
         try:
             origin, notes = self.mark(request.model), list[str]()
-            request = mended(self.dialect, request, origin=origin, notes=notes)
-            encoded = encode(self.dialect, self.writers.of, request, origin=origin, unsupported=unsupported)
+            recall = recalled(self.writers.of(request.model), request)
+            request = mended(self.dialect, request, origin=origin, notes=notes, recall=recall)
+            encoded = encode(
+                self.dialect, self.writers.of, request, origin=origin, unsupported=unsupported, recall=recall
+            )
             encoded.notes[:0] = dict.fromkeys(notes)
             return encoded
         except ConfigurationError as raised:

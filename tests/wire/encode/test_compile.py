@@ -101,7 +101,7 @@ def tried(call: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wire", WIRES)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.data())
 def test_requests_are_written_alike(wire: str, data: st.DataObject) -> None:
     """Any request is the same bytes, notes or error by both; parameters that are not taken are dropped or refused."""

@@ -239,7 +239,7 @@ def changed_by(data: st.DataObject, messages: list[Message], others: list[Messag
 
 
 @pytest.mark.parametrize("wire", WIRES)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.data())
 def test_any_change_is_sent(wire: str, data: st.DataObject) -> None:
     """Whatever is changed in whatever conversation, each call sends what stands there then."""

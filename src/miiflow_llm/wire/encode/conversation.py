@@ -36,6 +36,7 @@ from .kept import (
     raw,
     size_of,
 )
+from .settled import Recall
 from .shell import Shell
 
 Fill: TypeAlias = "Callable[[Any, Conversation, str], Any]"
@@ -74,7 +75,15 @@ class Conversation:
     out, and what else was not as the caller might think.
     """
 
-    def __init__(self, dialect: Dialect, writer: Writer, request: ChatRequest, origin: str, notes: list[str]) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        writer: Writer,
+        request: ChatRequest,
+        origin: str,
+        notes: list[str],
+        recall: Recall | None = None,
+    ) -> None:
         self.dialect = dialect
         self.writer = writer
         self.request = request
@@ -91,7 +100,8 @@ class Conversation:
         self._last_media: tuple[Block, Media] | None = None
         self._media_kept = False
         self._lives: dict[int, Any] = {}
-        self._shelf = _shelf(writer, request)
+        self._shelf = shelf_of(writer, request)
+        self._recalled = recall.found if recall is not None and recall.shelf is self._shelf else {}
 
     def items(self) -> list[bytes]:
         """What goes on the wire, in its order.
@@ -100,11 +110,10 @@ class Conversation:
             UnsupportedParameterError: a block that the dialect refuses; the message says what would work.
         """
         items: list[Any] = []
-        shelf, merge = self._shelf, self.dialect.merge
-        get = _nothing if shelf is None else shelf.get
+        merge = self.dialect.merge
         for message in self.request.messages:
-            found = get(id(message))
-            if found is not None and found.copy == message and (found.simple or self._still_holds(found)):
+            found = self._recalled.get(id(message)) or self._found(message)
+            if found is not None and (found.simple or self._still_holds(found)):
                 more = found.items
             else:
                 more = self._written(message)
@@ -113,6 +122,11 @@ class Conversation:
             else:
                 items += more
         return self._all_rendered(items) if merge or self.writer.by_last else items
+
+    def _found(self, message: Message) -> Written | None:
+        """What became of the message before, if it is as it was."""
+        found = None if self._shelf is None else self._shelf.get(id(message))
+        return found if found is not None and found.copy == message else None
 
     def _still_holds(self, found: Written) -> bool:
         """Whether what became of a message would be the same now; if so, the conversation goes on after it."""
@@ -373,15 +387,17 @@ class Conversation:
         return values
 
 
-def _nothing(_: int) -> None:
-    """What is kept if nothing is."""
-
-
-def _shelf(writer: Writer, request: ChatRequest) -> Shelf[int, Written] | None:
+def shelf_of(writer: Writer, request: ChatRequest) -> Shelf[int, Written] | None:
     """Where messages are kept that are written beside such values of the request; a lone message is not."""
     if writer.kept is None or len(request.messages) < 2:
         return None
     return writer.kept.messages(tuple(bool(getattr(request, name)) for name in writer.ambient))
+
+
+def recalled(writer: Writer, request: ChatRequest) -> Recall | None:
+    """What is known of the request's messages, still to be looked up; `None` if nothing is kept."""
+    shelf = shelf_of(writer, request)
+    return None if shelf is None else Recall(shelf, {})
 
 
 def no_mark(what: str) -> str:

@@ -50,11 +50,28 @@ BUDGET = Budget(MOST_BYTES)
 """That of the process."""
 
 
+class Facts(msgspec.Struct, kw_only=True):
+    """What a message is like by itself: whether it is `sound`, the ids of its `calls`, and of the call it `answers`.
+
+    `notes` are what is said of it, though nothing is to be mended.
+    """
+
+    sound: bool
+    calls: tuple[str, ...] = ()
+    answers: str | None = None
+    notes: tuple[str, ...] = ()
+    simple: bool = False
+
+    def __post_init__(self) -> None:
+        self.simple = not (self.calls or self.notes) and self.answers is None
+
+
 class Written(msgspec.Struct, kw_only=True):
     """What became of a message: `items` on the wire, `notes`, and the `calls` that later results are results of.
 
     `copy` is the message as it was, `answers` are the calls that it gave results of, by id, and `weight` is that of its
-    media. It is `simple` if it depends on nothing that came before, and nothing after depends on it.
+    media. It is `simple` if it depends on nothing that came before, and nothing after depends on it. `facts`
+    are what `settled` wants to know of it.
     """
 
     copy: Message
@@ -65,6 +82,7 @@ class Written(msgspec.Struct, kw_only=True):
     weight: int
     size: int
     simple: bool = False
+    facts: Facts | None = None
     alive: Any = None
 
     def __post_init__(self) -> None:

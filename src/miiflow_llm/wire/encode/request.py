@@ -20,6 +20,7 @@ from ...tables.noting import note_of
 from ...tables.template import NOTHING, takes, words
 from .body import hole, joined, merged
 from .conversation import Conversation, Writer, no_mark
+from .settled import Recall
 from .system_prompt import hoisted
 from .tool_names import callers_names, with_wire_names
 
@@ -64,10 +65,11 @@ def encode(
     *,
     origin: str,
     unsupported: Unsupported = "raise",
+    recall: Recall | None = None,
 ) -> Encoded:
     """The request as this dialect writes it; `writer_of` gives the functions for a model.
 
-    `origin` (`provider/dialect/model`) is who gets its own blocks back.
+    `origin` (`provider/dialect/model`) is who gets its own blocks back; `recall` is what is known of the messages.
 
     Raises:
         UnsupportedParameterError: a parameter or block that the dialect, or this model, does not take.
@@ -86,7 +88,7 @@ def encode(
     request = _supported(dialect, request, unsupported, notes)
     notes += _unmarked(dialect, request)
     writer = writer_of(request.model)
-    messages = Conversation(dialect, writer, request, origin, notes).items()
+    messages = Conversation(dialect, writer, request, origin, notes, recall).items()
     if not messages:
         raise ConfigurationError("the messages hold nothing that could be sent: no text, no media, no calls")
     inside = hole(messages, whole=writer.whole)

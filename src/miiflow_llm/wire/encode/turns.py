@@ -22,9 +22,14 @@ BETWEEN = "I have the results."
 
 def in_turns(dialect: Dialect, messages: list[Message], model: str, origin: str, note: Note) -> list[Message]:
     """The conversation as the dialect and the model take its turns; `origin` is who is asked."""
-    turns = dialect.turns
-    speech = _Speech(dialect, origin, note)
+    speech = Speech(dialect, origin, note)
     found = [one for message in messages if (one := speech.of(message)) is not None]
+    return arranged(dialect, found, model, note)
+
+
+def arranged(dialect: Dialect, messages: list[Message], model: str, note: Note) -> list[Message]:
+    """The conversation with its turns in the order in which the dialect and the model take them."""
+    turns, found = dialect.turns, messages
     if turns.one_system:
         found = _one_system(found, note)
     if turns.alternate:
@@ -36,7 +41,7 @@ def in_turns(dialect: Dialect, messages: list[Message], model: str, origin: str,
     return found if turns.blank else _without_space_at_the_end(found, note)
 
 
-class _Speech:
+class Speech:
     """Takes out of a message what is refused in it."""
 
     def __init__(self, dialect: Dialect, origin: str, note: Note) -> None:
