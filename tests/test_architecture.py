@@ -218,8 +218,9 @@ PROVIDER = re.compile(
     "|".join({*providers.builtin_names(), *providers.ALIASES} - {"openai-compatible"}).replace("-", "."), re.IGNORECASE
 )
 BELOW_PROVIDERS = ("core", "schema", "tables", "wire", "http")
-NAMES_A_FORM = {"core.openai_style", "core.messages", "schema.docstrings"}
-"""Messages also come in the form that OpenAI's users write, docstrings in Google's: there the name is a form's."""
+NAMES_A_FORM = {"core.openai_style", "core.messages", "core.secrets", "schema.docstrings"}
+"""Messages also come in the form that OpenAI's users write, docstrings in Google's: there the name is a form's.
+Keys are known by their format."""
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import httpx
 import msgspec
 import pytest
 
+from miiflow_llm.core.secrets import hide
 from miiflow_llm.replay.errors import CaptureError, NoMatchError, ReplayError, SecretFoundError
 from miiflow_llm.replay.recorder import RecordingTransport, record
-from miiflow_llm.replay.secrets import hide
 from miiflow_llm.replay.store import load, load_folder, save
 from miiflow_llm.replay.transport import ReplayTransport
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ..calls.hiding import seal
 from ..calls.parameters import Messages
 from ..core import clock
 from ..core.exceptions import MiiflowLLMError
@@ -78,7 +79,7 @@ class Caller:
         Raises:
             MiiflowLLMError: the request cannot be said, or nobody says who owns the answers.
         """
-        given = dict(parameters)
+        given = dict(seal(parameters))
         if self.settings.skips(given):
             return Asked(None, messages, given, timeout)
         counted = self.settings.normalised(messages)

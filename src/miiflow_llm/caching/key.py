@@ -18,6 +18,7 @@ from ..calls.parameters import Messages, build_request
 from ..core.exceptions import ConfigurationError
 from ..core.messages import Message, as_messages
 from ..core.request import Plan
+from ..core.secrets import HIDDEN, is_credential_parameter
 from .answer import VERSION
 
 LEFT_OUT_PARAMETERS = ("user", "metadata", "unit")
@@ -45,10 +46,6 @@ LEFT_OUT_HEADERS = frozenset(
     }
 )
 """Headers that change nothing in an answer: traces, ids of one request, and what the transport says of itself."""
-
-_SECRET_WORDS = ("key", "token", "secret", "signature", "credential", "auth")
-_HIDDEN = "***"
-"""What a plan shows in place of a credential."""
 
 _json = msgspec.json.Encoder(order="deterministic").encode
 
@@ -111,19 +108,16 @@ def _planned(plan: Plan) -> bytes:
     headers = sorted(
         (name.lower(), value)
         for name, value in plan.headers.items()
-        if name.lower() not in LEFT_OUT_HEADERS and _HIDDEN not in value
+        if name.lower() not in LEFT_OUT_HEADERS and HIDDEN not in value
     )
-    return _json([plan.dialect, plan.method, _without_secrets(plan.url), headers, plan.body])
+    owner = [plan.owner] if plan.owner else []  # a call's own credentials: what they open, another's do not
+    return _json([plan.dialect, plan.method, _without_secrets(plan.url), headers, plan.body, *owner])
 
 
 def _without_secrets(url: str) -> str:
     parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query) if not _is_secret(name)]
+    query = [(name, value) for name, value in parse_qsl(parts.query) if not is_credential_parameter(name)]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def _unified(messages: list[Message], parameters: Mapping[str, Any], scope: str) -> bytes:

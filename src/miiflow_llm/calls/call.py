@@ -14,7 +14,7 @@ from ..core.response import ChatResponse
 from ..core.timeout import Timeout
 from ..core.usage import TokenCount
 from ..tables import Structured
-from ..wire.decode.headers import rate_limit, request_id
+from ..wire.decode.headers import rate_limit
 from ..wire.encode.tool_names import callers_names
 from ..wire.engine import StreamReader
 from .exchange import Exchange, Setup, log
@@ -115,7 +115,7 @@ class Call(Exchange):
         attempt.total_ms = self._since(self.began)
         response.attempts = self.attempts
         response.usage = self._usage + response.usage if self._usage else response.usage
-        response.request_id = request_id(headers, named) or response.request_id
+        response.request_id = attempt.request_id or response.request_id
         response.rate_limit = rate_limit(headers, named)
         response.latency_ms = self._since(self.started)
         if attempt.first_output_ms is not None:
@@ -144,5 +144,6 @@ def planned(setup: Setup, route: Route, request: ChatRequest) -> Plan:
     encoded = route.engine.encode(request, unsupported=setup.unsupported)
     for note in encoded.dropped:
         log.warning("%s/%s: %s", setup.target.name, request.model, note)
-    headers = setup.target.request_headers(dialect, stream=request.stream, extra=request.extra_headers)
+    extra = setup.target.extra_headers(route.base_url, request.extra_headers)
+    headers = setup.target.request_headers(dialect, stream=request.stream, extra=extra)
     return Plan("POST", route.base_url + encoded.path, headers, encoded.parts, encoded.notes, dialect.name)

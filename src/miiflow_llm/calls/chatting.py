@@ -34,6 +34,7 @@ async def _response(player: Player, call: Call) -> ChatResponse:
         try:
             response = call.read_whole(body)
         except MiiflowLLMError as error:
+            body = b""  # this frame is in the traceback, and what it holds may repeat the key
             await again(player, call, error)
             continue
         reader = call.shape_reader()

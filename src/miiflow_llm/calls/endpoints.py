@@ -97,7 +97,7 @@ def _exchange(
     except ConfigurationError as error:
         error.provider, error.model = setup.target.name, model or None
         raise
-    headers = setup.target.request_headers(dialect, stream=False, extra=None)
+    headers = setup.target.request_headers(dialect, stream=False, extra={})
     plan = Plan(row.method, route.base_url + path, headers, parts, [], dialect.name)
     exchange = Exchange(setup, route.engine, model, plan, timeout)
     exchange.operation = operation

@@ -11,7 +11,6 @@ from ..core.exceptions import MiiflowLLMError, StreamInterruptedError, StreamPro
 from ..core.response import RawResponse
 from ..http.answer_body import DeadlineError, ReadError
 from ..http.transport import Answer
-from ..wire.decode.headers import request_id
 from .raw_request import RawExchange
 from .sse_events import EventDecoder
 
@@ -39,10 +38,8 @@ class EventState:
 
     def opened(self, answer: Answer) -> None:
         """An answer has begun."""
-        named = self.call.engine.dialect.response_headers
-        self.head = RawResponse(
-            answer.status, answer.headers, b"", request_id(answer.headers, named), self.call.attempts
-        )
+        attempts = self.call.attempts
+        self.head = RawResponse(answer.status, answer.headers, b"", attempts[-1].request_id, attempts)
         self._decoder = EventDecoder(self.call.setup.max_frame)
         self._phase, self._since, self._came = "first_output", self.call.began, False
         if any(word in answer.content_type for word in _NO_EVENTS):
@@ -80,6 +77,8 @@ class EventState:
 
     def took(self, data: bytes) -> None:
         """What a read brought; `b""` is the end of the bytes."""
+        if self.over:  # closed by another task meanwhile
+            return
         try:
             events = self._decoder.feed(data) if data else self._decoder.finish()
         except StreamProtocolError as error:

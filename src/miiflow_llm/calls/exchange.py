@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from ..core import clock
 from ..core.events import CallEvent, EventName, Operation
-from ..core.exceptions import MiiflowLLMError, NetworkError, ProviderError, TimeoutError, TimeoutPhase
+from ..core.exceptions import MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
+from ..core.secrets import Blot, names_credentials
 from ..core.timeout import Timeout
 from ..core.usage import TokenCount
 from ..http.answer_body import DeadlineError, ReadError
@@ -23,6 +25,7 @@ from ..http.transport import timed_out
 from ..wire.decode.headers import request_id
 from ..wire.encode.request import Unsupported
 from ..wire.engine import Engine
+from .hiding import blot_for, hide_in, shown
 from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
 from .retry import Bucket, Retries
@@ -71,6 +74,7 @@ class Exchange:
         self._retries = Retries(setup.max_retries, setup.budget)
         self._waited = 0.0
         self._settled = False
+        self._seen: tuple[Plan, Plan] | None = None
         self._extensions: dict[str, Any] = {}
 
     @property
@@ -114,7 +118,8 @@ class Exchange:
         """The head of an answer came; whether it is one of success."""
         attempt = self.attempts[-1]
         attempt.status = status
-        attempt.request_id = request_id(headers, self.engine.dialect.response_headers)
+        named = request_id(headers, self.engine.dialect.response_headers)
+        attempt.request_id = None if named is None else self.blot.text(named)
         attempt.connect_ms = self._since(self.began)
         return 200 <= status < 300
 
@@ -175,7 +180,7 @@ class Exchange:
         """Write down why the attempt did not serve."""
         error.provider = error.provider or self.setup.target.name
         error.model = error.model or self.model
-        self._hide_key(error)
+        self._hide(error)
         if not self.attempts:
             return
         attempt = self.attempts[-1]
@@ -183,15 +188,15 @@ class Exchange:
         attempt.total_ms = self._since(self.began)
         self.log_attempt()
 
-    def _hide_key(self, error: MiiflowLLMError) -> None:
-        """Blot out the key where the provider's own words repeat it."""
-        credential = self.setup.target.credential
-        if credential is None:
-            return
-        error.message = credential.hide(error.message)
-        error.args = (error.message,)
-        if isinstance(error, ProviderError):
-            error.body = credential.hide(error.body.decode("latin-1")).encode("latin-1")
+    def _hide(self, error: MiiflowLLMError) -> None:
+        """Blot out what a provider repeats of the credentials in what was sent."""
+        body = self.plan.body if names_credentials(self.plan.parts or ()) else None
+        hide_in(error, self.blot if body is None else blot_for(self.setup.target.credential, self.plan.headers, body))
+
+    @cached_property
+    def blot(self) -> Blot:
+        """What blots out the credentials in the head of what is sent."""
+        return blot_for(self.setup.target.credential, self.plan.headers)
 
     def log_attempt(self) -> None:
         """Say in the log how the last attempt went: no content, no key."""
@@ -218,7 +223,9 @@ class Exchange:
     def settled(self, error: MiiflowLLMError) -> MiiflowLLMError:
         """The error as it goes to the caller: with its attempts, and counted."""
         error.attempts = self.attempts
+        self._hide(error)
         error.__context__ = None  # httpx's exception, which holds the request and its key
+        error.__traceback__ = None  # frames whose variables hold what the provider said, which may repeat the key
         if not self._settled:
             self._settled = True
             usage = error.partial.usage if error.partial is not None else None
@@ -256,6 +263,13 @@ class Exchange:
         if listening:
             call_hooks(listening, self._event(event, response=response, embeddings=embeddings, error=error))
 
+    @property
+    def _shown(self) -> Plan:
+        """The plan as hooks see it: made once, as long as it is the same."""
+        if self._seen is None or self._seen[0] is not self.plan:
+            self._seen = (self.plan, shown(self.plan, self.setup.target))
+        return self._seen[1]
+
     def _event(self, event: EventName, **ending: Any) -> CallEvent:
         return CallEvent(
             event=event,
@@ -263,7 +277,7 @@ class Exchange:
             model=self.model,
             operation=self.operation,
             stream=self.request is not None and self.request.stream,
-            plan=self.plan,
+            plan=self._shown,
             request=self.request,
             attempt=len(self.attempts),
             attempts=tuple(self.attempts),

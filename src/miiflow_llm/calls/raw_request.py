@@ -13,9 +13,8 @@ from .._version import __version__
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.request import Plan
 from ..core.response import RawResponse
+from ..core.secrets import Sealed
 from ..core.timeout import Timeout
-from ..http.transport import checked_headers
-from ..wire.decode.headers import request_id
 from .exchange import Exchange, Setup
 from .players import Player
 from .sending import whole
@@ -49,7 +48,8 @@ class RawExchange(Exchange):
         method, json = _method(method), parts.get("json")
         self._content = _encoded(json, parts.get("content"))
         url = _url(route.base_url, path, parts.get("params"))
-        headers = _headers(setup, has_json=json is not None, extra=parts.get("headers"))
+        extra = setup.target.extra_headers(route.base_url, parts.get("headers"))
+        headers = _headers(setup, has_json=json is not None, extra=extra)
         body = json if isinstance(json, dict) else None
         plan = Plan(method, url, headers, body, [], route.engine.dialect.name)
         super().__init__(setup, route.engine, model or "", plan, timeout)
@@ -73,8 +73,7 @@ async def request(player: Player, exchange: RawExchange) -> RawResponse:
         exchange.abandoned()
         raise
     exchange.answered(None)
-    named = exchange.engine.dialect.response_headers
-    return RawResponse(answer.status, answer.headers, body, request_id(answer.headers, named), exchange.attempts)
+    return RawResponse(answer.status, answer.headers, body, exchange.attempts[-1].request_id, exchange.attempts)
 
 
 def _method(method: object) -> str:
@@ -127,11 +126,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def _headers(setup: Setup, *, has_json: bool, extra: Mapping[str, str] | None) -> dict[str, str]:
-    return {
-        "accept": "*/*",
-        **({"content-type": "application/json"} if has_json else {}),
-        "user-agent": f"miiflow-llm/{__version__}",
-        **setup.target.headers,
-        **checked_headers(extra or {}),
-    }
+def _headers(setup: Setup, *, has_json: bool, extra: Mapping[str, str]) -> dict[str, str]:
+    kind = {"content-type": "application/json"} if has_json else {}
+    ours = {"accept": "*/*", **kind, "user-agent": f"miiflow-llm/{__version__}"}
+    return Sealed({**ours, **setup.target.headers, **extra})

@@ -143,9 +143,7 @@ class Reading(Generic[Item]):
                         state.catch_up()
                     else:
                         answer.body.deadline = state.deadline()
-                        data = await answer.body.read()
-                        if not state.over:  # closed by another task meanwhile
-                            state.took(data)
+                        state.took(await answer.body.read())  # no variable holds it, for a traceback to show
                 except MiiflowLLMError as reason:  # of a transport of the caller's
                     await self._failed(reason)
                 except READ_ERRORS as reason:

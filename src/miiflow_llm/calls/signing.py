@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
-from ..http.credentials import SHORTEST_KEY, Credential, Unsigned
+from ..core.secrets import Sealed
+from ..http.credentials import Credential, Unsigned
 from ..tables import Signing, UnsignedRequest
 
 AUTHORIZATION = "authorization"
@@ -26,12 +27,9 @@ class SigningCredential(Credential):
     def headers(self, request: Unsigned) -> Mapping[str, str]:
         """The headers that sign `request`."""
         unsigned = UnsignedRequest(request.method, request.host, request.target, request.content_type, request.body)
-        return {
-            name.lower(): value for name, value in self._signing.headers(unsigned, self._parts, self._region).items()
-        }
+        signed = self._signing.headers(unsigned, self._parts, self._region)
+        return Sealed({name.lower(): value for name, value in signed.items()})
 
-    def hide(self, text: str) -> str:
-        """`text` without the secret and the session's token."""
-        for part in (self._parts.secret, self._parts.session_token or ""):
-            text = text.replace(part, "***") if len(part) >= SHORTEST_KEY else text
-        return text
+    def secrets(self) -> tuple[str, ...]:
+        """The secret and the session's token; the id shows in each signature."""
+        return (self._parts.secret, self._parts.session_token or "")

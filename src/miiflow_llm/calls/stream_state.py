@@ -147,6 +147,8 @@ class StreamState:
 
     def took(self, data: bytes) -> None:
         """What a read brought; `b""` is the end of the bytes."""
+        if self.over:  # closed by another task meanwhile
+            return
         if len(data) > SLICE_BYTES:
             self.behind = memoryview(data)
             self.catch_up()

@@ -15,7 +15,8 @@ from .. import providers
 from .._version import __version__
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
-from ..http.transport import Credential, Secret, checked_headers, checked_url
+from ..core.secrets import Sealed, Secret, is_credential_header
+from ..http.transport import Credential, checked_headers, checked_url
 from ..tables import Also, BaseUrlFrom, Dialect, Provider, Signing, as_spoken
 from ..wire.decode.framings import MEDIA_TYPES
 from ..wire.engine import Engine
@@ -61,7 +62,7 @@ class Target(msgspec.Struct):
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
         found = providers.get(provider) if isinstance(provider, str) else provider
-        named = checked_headers({**_headers_from_env(found), **(headers or {})})
+        named = checked_headers(Sealed({**_headers_from_env(found), **(headers or {})}))
         region = _region(found, region)
         target = cls(found, named, _credential(found, api_key, region), dialect, base_url, region, allow_http)
         target.route("")
@@ -74,9 +75,10 @@ class Target(msgspec.Struct):
 
     @property
     def identity(self) -> str:
-        """A digest of the provider and the key: equal for two clients that ask as the same customer."""
+        """A digest of the provider and its credentials: equal for two clients that ask as the same customer."""
         key = self.credential.digest() if self.credential is not None else ""
-        return hashlib.blake2b(f"{self.name}\0{key}".encode(), digest_size=16).hexdigest()
+        more = "".join(f"\0{name}\0{value}" for name, value in sorted(self._credentials_in(self.headers).items()))
+        return hashlib.blake2b(f"{self.name}\0{key}{more}".encode(), digest_size=16).hexdigest()
 
     def route(self, model: str) -> Route:
         """The dialect for `model`, at its address."""
@@ -91,19 +93,37 @@ class Target(msgspec.Struct):
                 f"{self.name}: base_url is needed, for example http://localhost:8000/v1"
                 + (f"; or set {variables}" if variables else "")
             )
-        checked = checked_url(url, with_key=self.credential is not None, allow_http=self.allow_http)
+        with_key = self.credential is not None or bool(self._credentials_in(self.headers))
+        checked = checked_url(url, with_key=with_key, allow_http=self.allow_http)
         return Route(engine_for(self.provider, speaks), checked)
 
-    def request_headers(self, dialect: Dialect, *, stream: bool, extra: Mapping[str, str] | None) -> dict[str, str]:
-        """Every header of a request but the key's."""
-        return {
-            "accept": MEDIA_TYPES[dialect.framing] if stream else "application/json",
-            "content-type": "application/json",
-            "user-agent": f"miiflow-llm/{__version__}",
-            **{name.lower(): value for name, value in dialect.headers.items()},
-            **self.headers,
-            **checked_headers(extra or {}),
-        }
+    def extra_headers(self, base_url: str, extra: Mapping[str, str] | None) -> dict[str, str]:
+        """The headers of one call, checked.
+
+        Raises:
+            ConfigurationError: one cannot be sent, or a credential would go in clear to another machine.
+        """
+        checked = checked_headers(extra or {})
+        if self._credentials_in(checked):
+            checked_url(base_url, with_key=True, allow_http=self.allow_http)
+        return checked
+
+    @staticmethod
+    def _credentials_in(headers: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in headers.items() if is_credential_header(name)}
+
+    def request_headers(self, dialect: Dialect, *, stream: bool, extra: Mapping[str, str]) -> dict[str, str]:
+        """Every header of a request but the key's; `extra` are checked."""
+        return Sealed(
+            {
+                "accept": MEDIA_TYPES[dialect.framing] if stream else "application/json",
+                "content-type": "application/json",
+                "user-agent": f"miiflow-llm/{__version__}",
+                **{name.lower(): value for name, value in dialect.headers.items()},
+                **self.headers,
+                **extra,
+            }
+        )
 
 
 def speaks_at(provider: Provider, speaks: Provider | Also) -> str | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from ..calls.call import Call
 from ..calls.exchange import Setup, log
+from ..calls.hiding import seal, sealed, shown
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.parameters import Messages, Parameters, build_request
@@ -19,8 +20,9 @@ from ..calls.target import Target
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.request import Plan
+from ..core.secrets import Secret
 from ..core.timeout import Timeout
-from ..http.transport import Secret, TransportName
+from ..http.transport import TransportName
 from ..tables import Provider
 from ..wire.decode.frames import MAX_FRAME
 from ..wire.encode.request import Unsupported
@@ -135,6 +137,7 @@ class BaseClient(Generic[HttpClient]):
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
         api_key = Secret(api_key) if isinstance(api_key, str) else api_key
+        headers, defaults = sealed(headers), seal({**defaults}) if defaults else None
         shared = Shared(cls._connections(http_client, transport), MetricsRecorder(), as_hooks(event_hooks))
         return cls.sharing(
             shared,
@@ -171,6 +174,8 @@ class BaseClient(Generic[HttpClient]):
             ConfigurationError: as for `create`.
         """
         api_key = Secret(api_key) if isinstance(api_key, str) else api_key
+        defaults = seal({**defaults}) if defaults else None
+        seal(settings)
         return cls(_setup(shared, provider, api_key, settings), shared.player, model, defaults)
 
     @classmethod
@@ -240,16 +245,13 @@ class BaseClient(Generic[HttpClient]):
         timeout: Timeout | float | None = None,
         **parameters: Unpack[Parameters],
     ) -> Plan:
-        """The exact request that `chat` (or `stream_chat`) would send, without sending it; the key is hidden.
+        """The exact request that `chat` (or `stream_chat`) would send, without sending it; credentials are hidden.
 
         Raises:
             MiiflowLLMError: the request cannot be said.
         """
         plan = self._call(messages, timeout, stream=stream, parameters=parameters).plan
-        credential = self._setup.target.credential
-        if credential is not None:
-            plan.headers = {**plan.headers, credential.header: credential.hidden()}
-        return plan
+        return shown(plan, self._setup.target)
 
     def get_metrics(self) -> Metrics:
         """What this client has done so far."""
@@ -261,6 +263,7 @@ class BaseClient(Generic[HttpClient]):
     def _call(
         self, messages: Messages, timeout: Timeout | float | None, *, stream: bool, parameters: Parameters
     ) -> Call:
+        seal(parameters)  # which the callers' frames hold too
         said = {name: value for name, value in parameters.items() if value is not None}
         given, limits, left_out = {**self._defaults, **said}, limits_of(timeout), dict[str, str]()
         while True:
@@ -289,6 +292,7 @@ class BaseClient(Generic[HttpClient]):
     def _raw(self, method: str, path: str, timeout: Timeout | float | None, parts: RawParts) -> RawExchange:
         from ..calls.raw_request import RawExchange
 
+        seal(parts)
         return RawExchange(self._setup, self.model, method, path, parts, limits_of(timeout))
 
     async def _warm_up(self) -> None:

@@ -19,6 +19,7 @@ from .. import providers
 from ..calls.parameters import NAMES
 from ..calls.retry import RetryBudget
 from ..core.exceptions import ConfigurationError
+from ..core.secrets import Secret, is_credential_header
 from ..core.timeout import Timeout
 from ..tables import Provider
 from ..wire.encode.request import Unsupported
@@ -185,7 +186,8 @@ def _refuse_secrets(value: Any, place: str) -> None:
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             here = f"{place}.{key}" if place else str(key)
-            if isinstance(inner, str) and _SECRET.search(str(key).strip()):
+            name = str(key).strip()
+            if isinstance(inner, str) and (_SECRET.search(name) or is_credential_header(name)):
                 raise ConfigurationError(
                     f"{here}: a configuration holds no secrets, it gets copied and committed; set the environment "
                     "variable, and name it with api_key_env if it is not the provider's usual one"
@@ -244,7 +246,7 @@ def _key(name: str, entry: ProviderConfig) -> str | None:
     key = os.environ.get(entry.api_key_env)
     if not key:
         raise ConfigurationError(f"{name}: the variable {entry.api_key_env} (api_key_env) is not set")
-    return key
+    return Secret(key)
 
 
 def _budget(value: RetryBudget | bool | None) -> RetryBudget | None:

@@ -43,9 +43,9 @@ class OutputSchema(msgspec.Struct, frozen=True, omit_defaults=True):
 class Plan:
     """The exact request that is sent, and what was done to say it in the provider's words.
 
-    `method`, `url`, `headers` (the key's shows as `***`), `body` and `dialect` say what is sent; `notes` name what was
-    renamed, dropped or left out, and why. `parts` are the bytes of the body, in the pieces in which they are kept from
-    call to call; `None` if there is no body.
+    `method`, `url`, `headers`, `body` and `dialect` say what is sent; each credential shows as `***`. `notes` name what
+    was renamed, dropped or left out, and why. `parts` are the bytes of the body, in the pieces in which they are kept
+    from call to call; `None` if there is no body.
     """
 
     __slots__ = ("_body", "dialect", "headers", "method", "notes", "parts", "url")
@@ -87,6 +87,13 @@ class Plan:
     def body(self, body: dict[str, Any] | None) -> None:
         self.parts = None if body is None else (msgspec.json.encode(body),)
         self._body = body
+
+    @property
+    def owner(self) -> str:
+        """A digest of the credentials that this call brings beside the client's own (in `extra_headers`, for an MCP
+        server); `""` if it brings none.
+        """
+        return ""
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""

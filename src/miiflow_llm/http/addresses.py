@@ -8,23 +8,29 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..core.exceptions import ConfigurationError
+from ..core.secrets import Sealed
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def checked_headers(headers: Mapping[str, object]) -> dict[str, str]:
-    """The headers by lower-case name.
+    """The headers by lower-case name, sealed.
 
     Raises:
         ConfigurationError: a name or value would break out of its line, or is not ASCII text.
     """
-    checked: dict[str, str] = {}
-    for name, value in headers.items():
-        if not isinstance(value, str) or _UNSAFE.search(value) or not value.isascii() or not _TOKEN.fullmatch(name):
-            raise ConfigurationError(f"header {name!r}: names are tokens, values ASCII text without control characters")
-        checked[name.lower()] = value
-    return checked
+    wrong = next((name for name, value in headers.items() if not _fits(name, value)), None)
+    if wrong is not None:
+        raise ConfigurationError(f"header {wrong!r}: names are tokens, values ASCII text without control characters")
+    return Sealed({name.lower(): value for name, value in headers.items()})
+
+
+def _fits(name: object, value: object) -> bool:
+    """Whether a header stays in its line."""
+    if not isinstance(name, str) or not isinstance(value, str) or not _TOKEN.fullmatch(name):
+        return False
+    return value.isascii() and not _UNSAFE.search(value)
 
 
 def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:

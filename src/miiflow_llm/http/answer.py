@@ -37,6 +37,9 @@ class Answer(msgspec.Struct):
         """What the answer says its body is."""
         return self.headers.get("content-type", "")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.status})"  # a header may repeat the key
+
 
 class SyncAnswer(msgspec.Struct):
     """The same without an event loop."""
@@ -49,6 +52,9 @@ class SyncAnswer(msgspec.Struct):
     def content_type(self) -> str:
         """What the answer says its body is."""
         return self.headers.get("content-type", "")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.status})"  # a header may repeat the key
 
 
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -10,20 +10,9 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..core.exceptions import ConfigurationError
-
-SHORTEST_KEY = 8
-"""A key of fewer characters, which a local server may have, is too short to look for in texts."""
+from ..core.secrets import Sealed, Secret
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class Secret(str):
-    """A text that a traceback with the values of variables does not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class SecretBytes(bytes):
@@ -63,7 +52,7 @@ class Credential(httpx.Auth):
 
     def headers(self, request: Unsigned) -> Mapping[str, str]:
         """The headers that let `request` in, by lower-case name."""
-        return {self.header.lower(): Secret(self.prefix + self._key)}
+        return Sealed({self.header.lower(): self.prefix + self._key})
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Put the key on a request of httpx's."""
@@ -80,6 +69,6 @@ class Credential(httpx.Auth):
         """The header's value as `plan()` shows it."""
         return f"{self.prefix}***"
 
-    def hide(self, text: str) -> str:
-        """`text` without the key, which a provider may repeat to say what is wrong with it."""
-        return text if len(self._key) < SHORTEST_KEY else text.replace(self._key, "***")
+    def secrets(self) -> tuple[str, ...]:
+        """What must show nowhere, though a provider repeats it to say what is wrong with it."""
+        return (self._key,)

@@ -11,12 +11,13 @@ import anyio
 import httpx
 
 from ..core.exceptions import ConfigurationError
+from ..core.secrets import Sealed
 from ..core.timeout import Timeout
 from .addresses import checked_headers, checked_url
 from .answer import Answer
 from .choice import Choice, Lent, TransportName
 from .content_coding import ACCEPTED
-from .credentials import SHORTEST_KEY, Credential, Secret
+from .credentials import Credential
 from .errors import timed_out, translated
 from .httpx_limits import no_cookies
 from .httpx_sender import HttpxSender
@@ -28,10 +29,8 @@ from .mocks import is_mocked, is_traced
 from .order import Order, Sender
 
 __all__ = [
-    "SHORTEST_KEY",
     "Answer",
     "Credential",
-    "Secret",
     "Transport",
     "TransportName",
     "checked_headers",
@@ -83,7 +82,7 @@ class Transport:
         """
         sender = self._sender(url, fresh=fresh)
         timeouts = timeouts_of(timeout, total)
-        order = Order(method, url, {**SENT_HEADERS, **headers}, body, credential, timeouts)
+        order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts)
         try:
             return await sender.send(order)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:

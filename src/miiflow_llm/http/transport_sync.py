@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import httpx
 
 from ..core.exceptions import ConfigurationError
+from ..core.secrets import Sealed
 from ..core.timeout import Timeout
 from .answer import SyncAnswer, SyncBody
 from .choice import Choice, Lent, TransportName
@@ -68,7 +69,7 @@ class SyncTransport:
         """
         sender = self._sender(url, fresh=fresh)
         timeouts = timeouts_of(timeout, total)
-        order = Order(method, url, {**SENT_HEADERS, **headers}, body, credential, timeouts)
+        order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts)
         try:
             return sender.send(order)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:

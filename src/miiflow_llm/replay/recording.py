@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from ..core import clock
+from ..core.secrets import hide_values, without_credentials
 from ..http.content_coding import Coding, CodingError, coding_of
 from .capture import Capture
 from .errors import CaptureError
@@ -19,7 +20,7 @@ from .eventstream import is_event_stream, resealed
 from .http_reader import json_of
 from .match import Received, canonical
 from .origin import dialect_of, provider_of
-from .secrets import Redactor, hide_values, without_credentials
+from .secrets import Redactor
 
 BodyHook = Callable[[bytes], bytes]
 

@@ -16,6 +16,7 @@ import anyio
 import anyio.abc
 from anyio.from_thread import start_blocking_portal
 
+from ..core.secrets import hide, hide_query, hide_values
 from .capture import Capture
 from .connection import Connection
 from .cuts import Cut
@@ -24,7 +25,6 @@ from .faults import Fault, FaultPlan
 from .http_reader import HttpRequest, json_of
 from .match import ASPECTS, Aspect, CaptureIndex, Received
 from .playback import Playback, plan
-from .secrets import hide, hide_query, hide_values
 from .store import captures_of
 
 

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..core.secrets import CREDENTIAL_HEADERS, hide_query
 from .capture import Capture, Origin
 from .errors import CaptureError, SecretFoundError
 from .eventstream import is_event_stream
-from .secrets import CREDENTIAL_HEADERS, IDENTITY_HEADERS, find_secret, hide_query
+from .secrets import IDENTITY_HEADERS, find_secret
 
 Kind = TypeVar("Kind")
 

@@ -15,13 +15,14 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from ..core.secrets import hide, hide_query, hide_values
 from .capture import Capture
 from .cuts import Cut
 from .faults import Fault, FaultPlan
 from .http_reader import json_of
 from .match import ASPECTS, Aspect, CaptureIndex, Received
 from .playback import Playback, answer_headers, plan, timed
-from .secrets import Redactor, hide, hide_query, hide_values
+from .secrets import Redactor
 from .store import captures_of
 from .virtual_clock import follow_virtual_time
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Unpack
 
+from ..calls.hiding import seal
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics
 from ..calls.parameters import Messages, Parameters
@@ -138,6 +139,7 @@ class BaseRouter:
         Raises:
             ConfigurationError: no messages, or no target is wanted.
         """
+        seal(parameters)
         given = {name: value for name, value in parameters.items() if value is not None}
         said = as_messages(messages)
         limits = self.timeout if timeout is None else Timeout.of(timeout)

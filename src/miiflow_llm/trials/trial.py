@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from ..calls.hiding import seal
 from ..calls.hooks import Hook, Hooks, as_hooks, call_hooks
 from ..calls.metrics import Metrics
 from ..calls.parameters import Messages
@@ -113,7 +114,7 @@ class _Trial(RunningTrial[Any]):
         return plan
 
     def _entry(self, unit: str | None, parameters: Mapping[str, Any]) -> Entry[Any]:
-        return self.begin(unit, parameters.get("user"))
+        return self.begin(unit, seal(parameters).get("user"))
 
     def get_metrics(self) -> Metrics:
         """What the trial has done so far, under `trial/arm`."""

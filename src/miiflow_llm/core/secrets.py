@@ -1,0 +1,282 @@
+"""What is a credential, and how it is kept from sight: the one list for clients, hooks, telemetry and the recorder.
+
+A credential is known by the name of its header, query parameter or field, by its format, or because a request was sent
+with it. A provider repeats what it was sent, and escapes it as it likes, so that it is looked for in every form that
+JSON, URLs and HTML have for a text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+HIDDEN = "***"
+SHORTEST_KEY = 8
+"""A key of fewer characters, which a local server may have, is too short to look for in texts."""
+
+CREDENTIAL_HEADERS = frozenset(
+    (
+        "authorization",
+        "proxy-authorization",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "cookie",
+        "set-cookie",
+        "x-amz-security-token",
+        "x-goog-iam-authorization-token",
+        "cf-aig-authorization",
+    )
+)
+"""Headers whose value is a credential, in lower case."""
+
+CREDENTIAL_PARAMETERS = frozenset(
+    (
+        "access_token",
+        "api-key",
+        "api_key",
+        "key",
+        "sig",
+        "signature",
+        "token",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-goog-signature",
+    )
+)
+"""Query parameters whose value is a credential, in lower case; others are by the words that their names end in."""
+
+# Headers, parameters and fields of a body (an MCP server's `authorization`, say) that hold one by their name's end.
+_NAMES = (
+    r"(?:authorization(?:[-_]?token)?|api[-_]?key|client[-_]?secret|secret[-_]?(?:key|access[-_]?key)|password"
+    r"|(?:access|auth|refresh|security|bearer|session|id)[-_]?token|access[-_]?key|subscription[-_]?key"
+    r"|secret|passwd|credentials?|jwt)"
+)
+_CREDENTIAL_NAME = re.compile(rf"(?:^|[-_]){_NAMES}$", re.IGNORECASE)
+_FIELD = re.compile(rf'["_-]{_NAMES}"'.encode(), re.IGNORECASE)
+_CREDENTIAL_HEADER = re.compile(r"-(?:key|token|auth|secret|bearer)$", re.IGNORECASE)
+
+KEY_FORMATS: tuple[tuple[str, str], ...] = (
+    ("an Anthropic key", r"sk-ant-[A-Za-z0-9_-]{16,}"),
+    ("an OpenRouter key", r"sk-or-[A-Za-z0-9_-]{16,}"),
+    ("an API key", r"sk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}"),
+    ("a Google key", r"AIza[A-Za-z0-9_-]{35}"),
+    ("a Google access token", r"ya29\.[A-Za-z0-9_-]{20,}"),
+    ("a Groq key", r"gsk_[A-Za-z0-9]{20,}"),
+    ("a Cerebras key", r"csk-[a-z0-9]{40,}"),
+    ("an NVIDIA key", r"nvapi-[A-Za-z0-9_-]{40,}"),
+    ("a Fireworks key", r"fw_[A-Za-z0-9]{20,}"),
+    ("a Databricks token", r"dapi[0-9a-f]{32}"),
+    ("an xAI key", r"xai-[A-Za-z0-9]{20,}"),
+    ("a Together key", r"tgp_v1_[A-Za-z0-9_-]{20,}"),
+    ("a Perplexity key", r"pplx-[A-Za-z0-9]{20,}"),
+    ("a Hugging Face token", r"hf_[A-Za-z0-9]{30,}"),
+    ("a GitHub token", r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
+    ("an AWS access key", r"A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Za-z0-9+/=])"),
+    ("a bearer token", r"[Bb]earer [A-Za-z0-9._~+/-]{20,}"),
+    ("a JSON web token", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+)
+"""The documented formats of keys: what each is called, and a regular expression for it."""
+
+BEFORE_A_KEY = r"(?<![A-Za-z0-9_+/-])"
+"""A key begins where no such character stands before it: base64 text is full of look-alikes."""
+
+_FORMATS = re.compile("|".join(f"{BEFORE_A_KEY}{pattern}" for _, pattern in KEY_FORMATS))
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]* +(?=\S)")
+_BASIC = re.compile(r"basic +([A-Za-z0-9+/=_-]+)$", re.IGNORECASE)
+
+
+class Secret(str):
+    """A text that a traceback with the values of variables does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{HIDDEN}'"
+
+
+class Sealed(dict[str, Any]):
+    """Headers, or a JSON body, whose credentials a traceback with the values of variables does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = hide_values(dict(self))
+        return repr({name: HIDDEN if is_credential_header(str(name)) else value for name, value in shown.items()})
+
+
+@lru_cache(maxsize=512)
+def is_credential_header(name: str) -> bool:
+    """Whether a header's value is a credential, by the known names and by the words that such names end in."""
+    lowered = name.lower()
+    known = lowered in CREDENTIAL_HEADERS or lowered.endswith("-auth")
+    return known or bool(_CREDENTIAL_HEADER.search(name) or _CREDENTIAL_NAME.search(name))
+
+
+def is_credential_parameter(name: str) -> bool:
+    """Whether a query parameter's value is a credential."""
+    plain = unquote(name)
+    return plain.lower() in CREDENTIAL_PARAMETERS or bool(_CREDENTIAL_NAME.search(plain))
+
+
+def is_credential_field(name: object) -> bool:
+    """Whether a field of a JSON body holds a credential."""
+    return isinstance(name, str) and bool(_CREDENTIAL_NAME.search(name))
+
+
+def hide(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with every credential replaced by `***`, names in lower case."""
+    return {name.lower(): HIDDEN if is_credential_header(name) else value for name, value in headers.items()}
+
+
+def hide_values(body: Any) -> Any:
+    """A JSON body with the values of fields that hold a credential by their name replaced by `***`."""
+    if isinstance(body, dict):
+        return {
+            name: HIDDEN if isinstance(value, str) and is_credential_field(name) else hide_values(value)
+            for name, value in body.items()
+        }
+    return [hide_values(value) for value in body] if isinstance(body, list) else body
+
+
+def hide_query(query: str) -> str:
+    """The query with the value of every parameter that holds a credential replaced by `***`."""
+    names = [(pair, pair.partition("=")[0]) for pair in query.split("&")]
+    return "&".join(f"{name}={HIDDEN}" if is_credential_parameter(name) else pair for pair, name in names)
+
+
+def without_credentials(query: str) -> str:
+    """The query without the parameters that hold a credential."""
+    return "&".join(pair for pair in query.split("&") if not is_credential_parameter(pair.partition("=")[0]))
+
+
+def in_headers(headers: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The credentials in headers, each without what stands around it: a scheme, a cookie's name."""
+    for name, value in headers:
+        if is_credential_header(name):
+            yield from parts_of(name.lower(), value)
+
+
+def parts_of(name: str, value: str) -> list[str]:
+    """The credentials in the value of one header, whose name is in lower case."""
+    if name == "set-cookie":
+        return [value.partition(";")[0].partition("=")[2]]
+    if name == "cookie":
+        return [part.partition("=")[2].strip() for part in value.split(";")]
+    scheme = _SCHEME.match(value)
+    return [value[scheme.end() :] if scheme else value, *_of_basic(value)]
+
+
+def _of_basic(value: str) -> list[str]:
+    """The password of HTTP's Basic scheme (RFC 7617)."""
+    found = _BASIC.match(value)
+    if found is None:
+        return []
+    try:
+        return [base64.b64decode(found[1]).decode().partition(":")[2]]
+    except (binascii.Error, UnicodeDecodeError):
+        return []
+
+
+def in_body(body: Any) -> Iterator[str]:
+    """The credentials in a JSON body, known by their fields' names."""
+    if isinstance(body, dict):
+        for name, value in body.items():
+            if isinstance(value, str) and is_credential_field(name):
+                yield value
+                yield value.partition(" ")[2]
+            else:
+                yield from in_body(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from in_body(value)
+
+
+def names_credentials(parts: Iterable[bytes]) -> bool:
+    """Whether a field of a JSON body, given as its bytes, may hold a credential: so it need not be read to look."""
+    return any(_FIELD.search(part) for part in parts)
+
+
+class Blot:
+    """Blots out secrets: those it is given, in every escaped form and in any case, and all that looks like a key."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({str(one) for one in secrets if len(one) >= SHORTEST_KEY}, key=len, reverse=True)
+        self._plain = _any_of([re.escape(one) for one in self._secrets])
+        self._escaped: re.Pattern[str] | None = None
+
+    def text(self, text: str) -> str:
+        """`text` without the secrets; one that the end of the text cuts off is blotted out too."""
+        if self._plain is not None:
+            text = self._plain.sub(HIDDEN, text)
+            if "\\" in text or "%" in text or "&" in text:
+                text = self._in_any_form().sub(HIDDEN, text)
+            text = self._without_beginning(text)
+        return _FORMATS.sub(_but_for_its_kind, text)
+
+    def bytes(self, data: bytes) -> bytes:
+        """The same for bytes."""
+        return self.text(data.decode("latin-1")).encode("latin-1")
+
+    def value(self, value: Any) -> Any:
+        """The same for every text in a value of plain types."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, bytes):
+            return self.bytes(value)
+        if isinstance(value, dict):
+            return {self.value(key): self.value(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.value(one) for one in value)
+        return value
+
+    def _in_any_form(self) -> re.Pattern[str]:
+        if self._escaped is None:
+            self._escaped = re.compile("|".join("".join(map(_forms, one)) for one in self._secrets), re.IGNORECASE)
+        return self._escaped
+
+    def _without_beginning(self, text: str) -> str:
+        for secret in self._secrets:
+            for size in range(min(len(secret), len(text)), SHORTEST_KEY - 1, -1):
+                if text.endswith(secret[:size]):
+                    return text[: len(text) - size] + HIDDEN
+        return text
+
+
+@lru_cache(maxsize=64)
+def blot_of(secrets: tuple[str, ...]) -> Blot:
+    """The `Blot` of these secrets, made once."""
+    return Blot(secrets)
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
+
+
+_HTML = {'"': "&quot;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
+
+
+@lru_cache(maxsize=128)
+def _forms(character: str) -> str:
+    """A pattern for one character in any form: itself, JSON's escapes (however often escaped), a URL's, HTML's."""
+    number = ord(character)
+    forms = [
+        rf"\\*{re.escape(character)}",
+        rf"\\+u00{number:02x}",
+        f"%(?:25)*{number:02x}",
+        f"&#0*{number};",
+        f"&#x0*{number:x};",
+        *([_HTML[character]] if character in _HTML else []),
+    ]
+    return f"(?:{'|'.join(forms)})"
+
+
+def _but_for_its_kind(found: re.Match[str]) -> str:
+    """A key blotted out but for its documented beginning, so that a reader sees what stood there."""
+    kind = re.match(r"[Bb]earer |sk-ant-|sk-or-|sk-|AIza|[a-z]+[_-]", found.group())
+    return (kind.group() if kind else "") + HIDDEN
