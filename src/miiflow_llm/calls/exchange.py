@@ -191,7 +191,8 @@ class Exchange:
     def _hide(self, error: MiiflowLLMError) -> None:
         """Blot out what a provider repeats of the credentials in what was sent."""
         body = self.plan.body if names_credentials(self.plan.parts or ()) else None
-        hide_in(error, self.blot if body is None else blot_for(self.setup.target.credential, self.plan.headers, body))
+        blot = self.blot if body is None else blot_for(self.setup.target.credential, self.plan.headers, body)
+        hide_in(error, self.attempts, blot)
 
     @cached_property
     def blot(self) -> Blot:

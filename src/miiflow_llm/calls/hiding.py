@@ -11,7 +11,19 @@ import msgspec
 
 from ..core.exceptions import MiiflowLLMError
 from ..core.request import Plan
-from ..core.secrets import Blot, Sealed, blot_of, hide, hide_query, hide_values, in_body, in_headers, names_credentials
+from ..core.response import Attempt
+from ..core.secrets import (
+    Blot,
+    Sealed,
+    Secret,
+    blot_of,
+    hide,
+    hide_query,
+    hide_values,
+    in_body,
+    in_headers,
+    names_credentials,
+)
 from ..http.credentials import Credential
 from .target import Target
 
@@ -22,16 +34,18 @@ _CONTENT = frozenset(("partial", "messages", "usage", "text", "attempts"))
 
 
 def seal(parameters: T) -> T:
-    """Seal headers and bodies among the parameters of a call, in place: our callers' frames hold the same dict."""
+    """Seal headers, bodies and keys among parameters, in place: our callers' frames hold the same dict."""
     given = cast("dict[str, Any]", parameters)
-    for name in ("headers", "extra_headers", "extra_body", "json"):
+    for name in ("headers", "extra_headers", "extra_body", "json", "defaults"):
         if name in given:
             given[name] = sealed(given[name])
+    if type(given.get("api_key")) is str:
+        given["api_key"] = Secret(given["api_key"])
     return parameters
 
 
 def sealed(value: Any) -> Any:
-    """Headers or a body that show no credential in a traceback; what is not a mapping as it is."""
+    """Headers or a body that show no credential in a traceback; anything that is not a mapping stays as it is."""
     return Sealed(value) if isinstance(value, Mapping) and not isinstance(value, Sealed) else value
 
 
@@ -91,11 +105,11 @@ def _without_keys(url: str) -> str:
     return urlunsplit(parts._replace(query=hide_query(parts.query)))
 
 
-def hide_in(error: MiiflowLLMError, blot: Blot) -> None:
-    """Blot out credentials that the provider's own words repeat."""
+def hide_in(error: MiiflowLLMError, attempts: list[Attempt], blot: Blot) -> None:
+    """Blot out credentials that the provider's own words repeat, in the error and in the ids of attempts."""
     for name, value in vars(error).items():
         if name not in _CONTENT:
             vars(error)[name] = blot.value(value)
     error.args = (error.message,)
-    for attempt in error.attempts:
+    for attempt in attempts:
         attempt.request_id = blot.value(attempt.request_id)

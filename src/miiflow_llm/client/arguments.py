@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+from ..calls.hiding import seal
 from ..calls.parameters import NAMES
 from ..calls.retry import RetryBudget
 from ..core.access_key import AccessKey
@@ -55,12 +56,19 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
+        args = _sealed(args, known)  # type: ignore[assignment]  # the same arguments, not shown
+        for name in seal(kwargs):
             if name not in known:
                 raise ConfigurationError(f"create() has no {name}: {_instead(name, known)}")
         return function(*args, **kwargs)
 
     return call
+
+
+def _sealed(args: tuple[Any, ...], known: list[str]) -> tuple[Any, ...]:
+    """The arguments given by position, the first of which is the class; a key among them does not show."""
+    names = ["", *known]
+    return tuple(seal({name: value})[name] for name, value in zip(names, args, strict=False)) + args[len(names) :]
 
 
 def _instead(name: str, known: list[str]) -> str:

@@ -137,7 +137,7 @@ class BaseClient(Generic[HttpClient]):
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
         """
         api_key = Secret(api_key) if isinstance(api_key, str) else api_key
-        headers, defaults = sealed(headers), seal({**defaults}) if defaults else None
+        headers, defaults = sealed(headers), sealed(defaults)
         shared = Shared(cls._connections(http_client, transport), MetricsRecorder(), as_hooks(event_hooks))
         return cls.sharing(
             shared,
@@ -174,7 +174,7 @@ class BaseClient(Generic[HttpClient]):
             ConfigurationError: as for `create`.
         """
         api_key = Secret(api_key) if isinstance(api_key, str) else api_key
-        defaults = seal({**defaults}) if defaults else None
+        defaults = sealed(defaults)
         seal(settings)
         return cls(_setup(shared, provider, api_key, settings), shared.player, model, defaults)
 

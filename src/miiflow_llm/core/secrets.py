@@ -84,7 +84,7 @@ KEY_FORMATS: tuple[tuple[str, str], ...] = (
 """The documented formats of keys: what each is called, and a regular expression for it."""
 
 BEFORE_A_KEY = r"(?<![A-Za-z0-9_+/-])"
-"""A key begins where no such character stands before it: base64 text is full of look-alikes."""
+"""No such character stands before a key: base64 text is full of look-alikes."""
 
 _FORMATS = re.compile("|".join(f"{BEFORE_A_KEY}{pattern}" for _, pattern in KEY_FORMATS))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]* +(?=\S)")
@@ -106,8 +106,19 @@ class Sealed(dict[str, Any]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        shown = hide_values(dict(self))
-        return repr({name: HIDDEN if is_credential_header(str(name)) else value for name, value in shown.items()})
+        return repr(_unseen(dict(self)))
+
+
+def _unseen(value: Any) -> Any:
+    """The value with everything hidden that a header's or a field's name makes a credential."""
+    if isinstance(value, dict):
+        return {
+            name: HIDDEN
+            if isinstance(one, str) and (is_credential_header(str(name)) or is_credential_field(name))
+            else _unseen(one)
+            for name, one in value.items()
+        }
+    return [_unseen(one) for one in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=512)
@@ -277,6 +288,6 @@ def _forms(character: str) -> str:
 
 
 def _but_for_its_kind(found: re.Match[str]) -> str:
-    """A key blotted out but for its documented beginning, so that a reader sees what stood there."""
+    """A key blotted out except for its documented beginning, so that a reader sees what it was."""
     kind = re.match(r"[Bb]earer |sk-ant-|sk-or-|sk-|AIza|[a-z]+[_-]", found.group())
     return (kind.group() if kind else "") + HIDDEN
