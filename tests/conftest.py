@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cases", type=int, default=4, help="with --quick: how many cases of a test are kept (4)")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A sample leaves snapshots unused, which is no failure then."""
+    if config.getoption("--quick"):
+        config.option.warn_unused_snapshots = True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the sample, the same one in every run."""
     if not config.getoption("--quick"):
