@@ -84,7 +84,7 @@ ENGLISH = {
     "core": 0,
     "dialects": 1,
     "docs": 7,
-    "http": 26,
+    "http": 0,
     "otel": 0,
     "prices": 0,
     "providers": 0,

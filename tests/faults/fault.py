@@ -44,6 +44,9 @@ class Fault(NamedTuple):
     stream: bool = True
     slowest: float = 15.0
     """Seconds after which the call must be over."""
+    asks: str = "Hi"
+    early: bool = False
+    """Whether the answer comes before the request's body is read."""
 
 
 def always(steps: Callable[[Wire], Steps]) -> Callable[[Wire], Sequence[Steps]]:

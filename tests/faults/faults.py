@@ -8,7 +8,7 @@ from miiflow_llm.core import exceptions as error
 from miiflow_llm.core.timeout import Timeout
 
 from .fault import CODED, HTML, MAX_REQUESTS, Fault, always
-from .faults_at_first import BEFORE_THE_ANSWER, ERRORS_UNDER_200, HINTS, REFUSALS, STATUSES
+from .faults_at_first import BEFORE_THE_ANSWER, ERRORS_UNDER_200, HINTS, REFUSALS, STATUSES, UPLOADS
 from .faults_of_bytes import CUTS, LONE, ODD_BYTES, SIZES
 from .faults_of_time import SILENCE
 from .helpers import SHORT
@@ -16,7 +16,7 @@ from .server import CLOSE, HANG, RESET, Every, chunk, head, whole
 from .wires import COHERE
 
 WHOLE = [
-    Fault(f"whole: {fault.name}", *fault[1:-2], stream=False)
+    fault._replace(name=f"whole: {fault.name}", stream=False)
     for fault in (
         Fault("answer", always(lambda wire: whole(wire.answer))),
         Fault(
@@ -104,6 +104,7 @@ FAULTS = [
     *BEFORE_THE_ANSWER,
     *STATUSES,
     *REFUSALS,
+    *UPLOADS,
     *HINTS,
     *ERRORS_UNDER_200,
     *CUTS,

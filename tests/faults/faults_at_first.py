@@ -56,6 +56,19 @@ REFUSALS = [
     }.items()
 ]
 
+UPLOADS = [
+    Fault(
+        f"{status} during an upload",
+        always(lambda wire, status=status: [*whole(HTML, status, "text/html", "retry-after: 0"), HANG]),  # type: ignore[misc]
+        kind,
+        "",
+        requests,
+        asks="x" * 1_000_000,
+        early=True,
+    )
+    for status, kind, requests in ((413, error.InvalidRequestError, 1), (429, error.RateLimitError, MAX_REQUESTS))
+]
+
 HINTS = [
     Fault("retry-after of 0", then_well(_retry_after("retry-after: 0")), requests=2),
     Fault("retry-after of a tenth", then_well(_retry_after("retry-after: 0.1")), requests=2),
@@ -124,6 +137,15 @@ BEFORE_THE_ANSWER = [
         "",
         phase="first_output",
         limits=SUMMED,
+    ),
+    Fault(
+        "head that trickles, whatever the other phases may take",
+        always(lambda wire: [b"HTTP/1.1 200 OK\r\nx-slow: ", Every(0.05, b"a")]),
+        error.TimeoutError,
+        "",
+        phase="first_output",
+        limits=Timeout(connect=30, pool=30, write=30, first_output=0.3),
+        slowest=8.0,
     ),
     Fault(
         "head that trickles, within a total",

@@ -61,11 +61,20 @@ class FaultServer:
     """Serves `script` on loopback; counts what arrives. Use it in a `with`.
 
     `open` is the number of connections that neither side has closed, `sent` the bytes of answers that the kernel took,
-    `broken_tls` what came over TLS connections that is not TLS.
+    `broken_tls` what came over TLS connections that is not TLS. Requests with an `early` first line are answered before
+    their body is read.
     """
 
-    def __init__(self, script: Script, *, context: ssl.SSLContext | None = None, accepts: bool = True) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        context: ssl.SSLContext | None = None,
+        accepts: bool = True,
+        early: Callable[[bytes], bool] = lambda line: False,
+    ) -> None:
         self.script = script
+        self.early = early
         self.requests: list[Request] = []
         self.connections = 0
         self.sent = 0
@@ -248,7 +257,7 @@ class _Connection:
         line, *fields = head.split(b"\r\n")
         pairs = (field.decode("latin-1").partition(":") for field in fields)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        body = self._exactly(int(headers.get("content-length", 0)))
+        body = b"" if self._server.early(line) else self._exactly(int(headers.get("content-length", 0)))
         return self._server.arrived(self._number, line, headers, body)
 
     def _until(self, mark: bytes) -> bytes | None:

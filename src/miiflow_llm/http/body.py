@@ -57,7 +57,7 @@ def decoded(body: Body, content_encoding: str | None) -> Body:
 
 
 def _lean_body(response: httpx.Response) -> Body | None:
-    """The lean transport's own stream, where an httpx client stands around it: no timer and no copy between."""
+    """The lean transport's own stream, if an httpx client stands around it: no timer and no copy between."""
     lean = response.extensions.get("miiflow_stream")
     if lean is None:
         return None
@@ -67,7 +67,7 @@ def _lean_body(response: httpx.Response) -> Body | None:
 
 
 class WrappedBody:
-    """The lean transport's stream where an httpx client stands around it, which hears of the end."""
+    """The lean transport's stream if an httpx client stands around it, which hears of the end."""
 
     __slots__ = ("_response", "_stream", "abort", "read")
 

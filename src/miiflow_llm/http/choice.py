@@ -13,7 +13,7 @@ TransportName = Literal["auto", "lean", "httpx"]
 
 
 class Choice:
-    """`auto` is the lean transport but for proxies from the environment, and where httpx's has been replaced."""
+    """`auto` is the lean transport, unless the environment has a proxy or httpx's transport has been replaced."""
 
     def __init__(self, kind: TransportName, is_mocked: Callable[[], bool]) -> None:
         if kind not in ("auto", "lean", "httpx"):

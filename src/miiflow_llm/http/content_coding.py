@@ -1,4 +1,4 @@
-"""Undo an answer's content coding: coded bytes in, plain pieces of at most `PIECE` bytes out.
+"""Undo an answer's content coding, in plain pieces of at most `PIECE` bytes.
 
 A piece is made only when it is asked for, so that a bomb (a megabyte that stands for a gigabyte) never lies unpacked in
 memory: what bounds a frame or a body bounds it too. No I/O.
@@ -34,7 +34,7 @@ class Coding(Protocol):
 
 
 def coding_of(content_encoding: str) -> Coding | None:
-    """What undoes `content_encoding`, `None` where nothing is to be undone.
+    """What undoes `content_encoding`, `None` if there is nothing to undo.
 
     Raises:
         CodingError: it names a coding that cannot be read here.

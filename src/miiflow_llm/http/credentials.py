@@ -48,7 +48,7 @@ class Credential(httpx.Auth):
         return f"Credential({self.header!r}, '***')"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a credential is not pickled; make the client where it is used")
+        raise TypeError("a credential is not pickled; make a client in each process")
 
     def headers(self, request: Unsigned) -> Mapping[str, str]:
         """The headers that let `request` in, by lower-case name."""

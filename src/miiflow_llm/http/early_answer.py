@@ -9,7 +9,7 @@ LISTEN_ABOVE = 64 * 1024
 """A request of up to so many bytes is sent without listening: the system takes it at once."""
 
 SLICE = 16 * 1024
-"""So many bytes fit in where a socket says that it can be written."""
+"""So many bytes fit into a socket that says it can be written."""
 
 _HIGH_WATER = 256 * 1024
 

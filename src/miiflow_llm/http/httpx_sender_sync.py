@@ -115,7 +115,7 @@ class HttpxSyncBody:
                 self.close()
 
     def abort(self) -> None:
-        """Close the connection where no lock may be waited for, as in the collector, which may run inside the pool's.
+        """Close the connection without waiting for a lock, as the collector must, which may run inside the pool's.
 
         The socket is shut now; the pool hears of it before the next request.
         """

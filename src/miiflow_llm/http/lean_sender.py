@@ -29,7 +29,7 @@ class LeanSender:
 
     async def send(self, order: Order) -> Answer:
         place, sent = _wire_form(order)
-        stream = await self._transport.open(order.method, place.origin, sent, order.timeouts)
+        stream = await self._transport.open(order.method, place.origin, sent, order.timeouts, fresh=order.fresh)
         headers = by_name(stream.response.headers)
         return Answer(stream.response.status, headers, decoded(stream, headers.get("content-encoding")))
 
@@ -42,7 +42,7 @@ class LeanSyncSender:
 
     def send(self, order: Order) -> SyncAnswer:
         place, sent = _wire_form(order)
-        stream = self._transport.open(order.method, place.origin, sent, order.timeouts)
+        stream = self._transport.open(order.method, place.origin, sent, order.timeouts, fresh=order.fresh)
         headers = by_name(stream.response.headers)
         return SyncAnswer(stream.response.status, headers, decoded_sync(stream, headers.get("content-encoding")))
 

@@ -1,6 +1,6 @@
 """Whether httpx, or what is beneath it, has been replaced from outside: by a mock, or by a tracer around it.
 
-The lean transports would go past a replacement, so where there is one, httpx's way is taken.
+The lean transports would go past a replacement, so if there is one, httpx's way is taken.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_mocked_without_loop() -> bool:
 
 
 def _pool(name: str, infix: str) -> bool:
-    pool = getattr(sys.modules.get("httpcore"), name, None)  # httpx loads it late: what is not loaded is not replaced
+    pool = getattr(sys.modules.get("httpcore"), name, None)  # httpx loads it late: nobody has replaced it before
     return pool is not None and is_replaced(pool, f"handle_{infix}request")
 
 

@@ -11,7 +11,7 @@ from .lean.timeouts import Timeouts
 
 
 class Order(NamedTuple):
-    """A request to be sent; a `body` of `None` is none at all."""
+    """A request to be sent: without a body if `body` is `None`, over a connection that has not rested if `fresh`."""
 
     method: str
     url: str
@@ -19,6 +19,7 @@ class Order(NamedTuple):
     body: bytes | None
     credential: Credential | None
     timeouts: Timeouts
+    fresh: bool = False
 
 
 class Sender(Protocol):

@@ -1,4 +1,4 @@
-"""httpx clients for what is not a call: a file that is fetched, a server that is looked at.
+"""httpx clients for other things than calls: to fetch a file, to look at a server.
 
 They go by the proxies and trust the certificates that the environment names, as calls do, and what is wrong there is a
 `ConfigurationError`. They keep no cookies.

@@ -47,7 +47,7 @@ class Transport:
     """Connections of one client, opened when first needed; each event loop has its own.
 
     A caller's own `client` is used as it is and not closed. `kind` chooses the lean transport or httpx's own; `auto` is
-    the lean one but for proxies from the environment, and where httpx's has been replaced from outside (by a mock).
+    the lean one, unless the environment has a proxy or httpx's has been replaced from outside (by a mock).
     """
 
     def __init__(self, client: httpx.AsyncClient | None = None, kind: TransportName = "auto") -> None:
@@ -82,7 +82,7 @@ class Transport:
         """
         sender = self._sender(url, fresh=fresh)
         timeouts = timeouts_of(timeout, total)
-        order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts)
+        order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts, fresh)
         try:
             return await sender.send(order)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:

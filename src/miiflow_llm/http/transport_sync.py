@@ -69,7 +69,7 @@ class SyncTransport:
         """
         sender = self._sender(url, fresh=fresh)
         timeouts = timeouts_of(timeout, total)
-        order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts)
+        order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts, fresh)
         try:
             return sender.send(order)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as reason:

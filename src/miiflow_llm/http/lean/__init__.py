@@ -1,6 +1,6 @@
 """httpx transports for plain HTTP/1.1 at the cost of the raw socket, on asyncio, on trio and in threads.
 
-Requests come in, responses go out; nothing here knows of LLMs.
+They take httpx's requests and give its responses; nothing here knows of LLMs.
 """
 
 from __future__ import annotations

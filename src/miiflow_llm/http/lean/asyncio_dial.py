@@ -1,4 +1,4 @@
-"""Opens connections on an asyncio loop: name look-up, happy eyeballs, and TLS where it is asked for."""
+"""Opens connections on an asyncio loop: name look-up, happy eyeballs, and TLS if it is asked for."""
 
 from __future__ import annotations
 

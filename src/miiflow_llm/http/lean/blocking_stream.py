@@ -17,7 +17,7 @@ class BlockingStream(httpx.SyncByteStream):
 
     `deadline`, on clock.monotonic()'s clock, may be stored at any time: a `read` that waits when it has passed raises
     httpx.ReadTimeout. The wait under way keeps the deadline that it began with. `read_timeout` is httpx's: seconds that
-    one wait may last. None is no limit for either.
+    one wait may last. For both None means no limit.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class BlockingTlsConnection(BlockingConnection):
         return super().is_quiet() or (not self._aborted and self._brought_no_data())
 
     def _brought_no_data(self) -> bool:
-        """Whether what there is to read is of TLS alone: a session ticket, which servers send on their own."""
+        """Whether what there is to read is only TLS's own: a session ticket, which servers send unasked."""
         self._limit(0.0)
         try:
             data = self._socket.recv(RECEIVE_BYTES)

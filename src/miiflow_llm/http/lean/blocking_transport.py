@@ -1,6 +1,6 @@
 """BlockingLeanTransport: LeanTransport for threads, over the same requests, responses and books.
 
-httpx requests come in, httpx responses go out. It knows nothing of proxies, HTTP/2, redirects or what the bytes mean.
+It takes httpx's requests and gives its responses. It knows no proxies, HTTP/2 or redirects, nor what the bytes mean.
 """
 
 from __future__ import annotations
@@ -63,9 +63,11 @@ class BlockingLeanTransport(httpx.BaseTransport):
         }
         return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=extensions)
 
-    def open(self, method: str, origin: Origin, sent: Outgoing, timeouts: Timeouts) -> BlockingStream:
-        """Send a request and wait for the head of its response. Raises as `handle_request` does."""
-        pool, fresh = self.pool, False
+    def open(
+        self, method: str, origin: Origin, sent: Outgoing, timeouts: Timeouts, *, fresh: bool = False
+    ) -> BlockingStream:
+        """Send a request and wait for the head of its response; as LeanTransport's."""
+        pool = self.pool
         while True:
             connection = self._connection(pool, origin, timeouts, fresh=fresh)
             try:

@@ -1,4 +1,4 @@
-"""Happy eyeballs from a thread (RFC 8305): several addresses in, the socket that connects first out."""
+"""Happy eyeballs from a thread (RFC 8305): connect to several addresses, take the one that answers first."""
 
 from __future__ import annotations
 

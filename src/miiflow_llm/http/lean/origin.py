@@ -1,4 +1,4 @@
-"""An httpx request comes in; the place that its connection must lead to goes out, as a key for the pool."""
+"""Where the connection of a request must lead: the key of the pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An httpx.Request comes in; the bytes of its head, and its body framed for the wire, go out.
+"""Write a request: the bytes of its head, and its body framed for the wire.
 
 Everything that could split a request in two (CR, LF, NUL or other control characters, two lengths) is refused with
 httpx.LocalProtocolError before a byte is sent. Header values are never quoted in an error: they hold credentials.

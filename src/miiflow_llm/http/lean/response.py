@@ -1,4 +1,4 @@
-"""Bytes of one HTTP/1.1 response come in; status, headers, body pieces and the reason for the end go out.
+"""Read the bytes of one HTTP/1.1 response: its status, headers, pieces of the body, and why it ended.
 
 Sans-I/O and shared by every backend. It is as strict as llhttp can be made: no leniency flag is set, conflicting
 framing is refused, and bytes that bring no body (heads, 1xx, chunk extensions, trailers) are bounded. It does not

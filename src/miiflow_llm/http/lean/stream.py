@@ -21,7 +21,7 @@ class ResponseStream(httpx.AsyncByteStream):
 
     `deadline`, on clock.monotonic()'s clock, may be stored at any time: a `read` that waits when it has passed raises
     httpx.ReadTimeout. A store that moves it later is honoured by a wait under way, one that moves it earlier by
-    the next wait. `read_timeout` is httpx's: seconds that one wait may last. None is no limit for either.
+    the next wait. `read_timeout` is httpx's: seconds that one wait may last. For both None means no limit.
     """
 
     def __init__(self, connection: LoopConnection, response: ResponseReader, pool: Pool, read_timeout: float | None):

@@ -1,4 +1,4 @@
-"""TLS without a socket: ciphertext and plaintext come in, plaintext and ciphertext go out.
+"""TLS without a socket: it turns ciphertext into plaintext and back.
 
 asyncio's own TLS keeps a buffer of 256 KiB for every connection and costs an exception for every read; this does not.
 """

@@ -1,6 +1,6 @@
 """LeanTransport: an httpx transport for plain HTTP/1.1, at the cost of the raw socket.
 
-httpx requests come in, httpx responses go out. It knows nothing of proxies, HTTP/2, redirects or what the bytes mean.
+It takes httpx's requests and gives its responses. It knows no proxies, HTTP/2 or redirects, nor what the bytes mean.
 """
 
 from __future__ import annotations
@@ -68,9 +68,14 @@ class LeanTransport(httpx.AsyncBaseTransport):
         }
         return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=extensions)
 
-    async def open(self, method: str, origin: Origin, sent: Outgoing, timeouts: Timeouts) -> ResponseStream:
-        """Send a request and wait for the head of its response. Raises as `handle_async_request` does."""
-        here, fresh = self._pools.current(), False
+    async def open(
+        self, method: str, origin: Origin, sent: Outgoing, timeouts: Timeouts, *, fresh: bool = False
+    ) -> ResponseStream:
+        """Send a request and wait for the head of its response; `fresh` opens a connection for it.
+
+        Raises as `handle_async_request` does, and StaleConnectionError unless the transport tries again in silence.
+        """
+        here = self._pools.current()
         while True:
             connection = await self._connection(here, origin, timeouts, fresh=fresh)
             try:

@@ -1,4 +1,4 @@
-"""Opens connections through anyio: name look-up, happy eyeballs, and TLS where it is asked for."""
+"""Opens connections through anyio: name look-up, happy eyeballs, and TLS if it is asked for."""
 
 from __future__ import annotations
 
