@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import msgspec
 import pytest
-
-from .running import KEY, run
 
 pytest.importorskip("typer")
 
@@ -114,9 +107,9 @@ def test_tool_calls(pieces: list[dict[str, Any]], expected: dict[str, str]) -> N
 
 
 def test_no_call_says_nothing_of_calls() -> None:
-    """A model that makes no call leaves the behaviour untried, and a server that refuses tools lacks it."""
+    """A model that makes no call leaves the behaviour untried; if a server refuses tools, rows take them out."""
     assert verdicts(calls.judge(recorded(GOOD))) == {"tools": "untried"}
-    assert verdicts(calls.judge(recorded(b"{}", 400, JSON))) == {"tools": "absent"}
+    assert verdicts(calls.judge(recorded(b"{}", 400, JSON))) == {"tools": "row"}
 
 
 def failed(status: int, message: str = "the model nope is missing", kind: str = JSON) -> Recorded:
@@ -135,6 +128,9 @@ def failed(status: int, message: str = "the model nope is missing", kind: str = 
         (recorded(GOOD), "absent", "answered 200"),
         (recorded(sse({"error": {"message": "no such model", "code": "model_not_found"}})), "ok", "inside the stream"),
         (Recorded(0, {}, b"", broken="ReadError: reset"), "differs", "no answer"),
+        (Recorded(0, {}, b"", broken="not whole after 5 s", late=True), "untried", "5 s"),
+        (failed(429, "slow down"), "untried", "busy"),
+        (failed(503, "loading"), "untried", "busy"),
     ],
 )
 def test_errors(answer: Recorded, verdict: str, words: str) -> None:
@@ -156,113 +152,21 @@ def whole(finish: str, completion: int) -> Recorded:
     ("newer", "older", "verdict"),
     [
         (whole("length", 1), whole("length", 1), "ok"),
-        (whole("stop", 40), whole("length", 1), "row"),
-        (failed(400), whole("length", 1), "row"),
+        (whole("stop", 40), whole("length", 1), "ok"),
+        (failed(400), whole("length", 1), "ok"),
+        (whole("length", 1), whole("stop", 40), "row"),
+        (whole("length", 1), failed(400), "row"),
         (whole("stop", 40), whole("stop", 40), "absent"),
     ],
 )
 def test_the_limit_of_tokens(newer: Recorded, older: Recorded, verdict: str) -> None:
-    """The name that is obeyed becomes the row."""
+    """`openai-compatible` sends the older name; if only the newer is obeyed, rows send that."""
     assert wholes.limit(newer, older).verdict == verdict
 
 
-class Served(BaseHTTPRequestHandler):
-    """A server by a function from path and body to an answer."""
-
-    answer: Callable[[str, dict[str, Any]], Answer]
-
-    def _reply(self, body: dict[str, Any]) -> None:
-        status, kind, content = type(self).answer(self.path, {**body, "key": self.headers.get("authorization")})
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_GET(self) -> None:
-        """The list of models."""
-        self._reply({})
-
-    def do_POST(self) -> None:
-        """A chat."""
-        self._reply(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-
-    def log_message(self, *_: Any) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def server(answer: Callable[[str, dict[str, Any]], Answer]) -> Iterator[str]:
-    """The base URL of a server that answers so."""
-    handler = type("Handler", (Served,), {"answer": staticmethod(answer)})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        thread = threading.Thread(target=http.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_address[1]}/v1"
-        finally:
-            http.shutdown()
-            thread.join()
-
-
-def older(path: str, body: dict[str, Any]) -> Answer:
-    """A server that knows neither `stream_options` nor `max_completion_tokens`, and answers 500 to unknown models."""
-    if path == "/v1/models":
-        return 200, JSON, json.dumps({"data": [{"id": "tiny"}]}).encode()
-    if body["key"] == "Bearer wrong-key":
-        return 401, JSON, json.dumps({"error": {"message": "wrong key"}}).encode()
-    if body["model"] != "tiny":
-        return 500, JSON, json.dumps({"error": {"message": f"model '{body['model']}' is not loaded"}}).encode()
-    if "stream_options" in body or not isinstance(body["messages"], list):
-        return 400, JSON, json.dumps({"error": {"message": "unknown field"}}).encode()
-    if body.get("stream"):
-        return 200, SSE, GOOD
-    answer = whole("length", 1) if "max_tokens" in body else whole("stop", 40)
-    return 200, JSON, answer.body
-
-
-def test_a_report_and_its_rows() -> None:
-    """The report has a line for each behaviour, and the rows are Python that makes the provider."""
-    with server(older) as url:
-        ran = run("check", "--base-url", url, OPENAI_API_KEY=KEY)
-    assert ran.code == 0, ran.out + ran.err
-    assert "row\tstream_options\trefused with 400" in ran.out
-    assert KEY not in ran.out
-    rows: dict[str, Any] = {}
-    exec(ran.out[ran.out.index("from miiflow_llm") :], rows)
-    from miiflow_llm import LLMClient
-    from miiflow_llm.core import exceptions
-
-    client = LLMClient.create(rows["PROVIDER"], "tiny")
-    body = client.plan("x", stream=True, max_tokens=5).body
-    assert body is not None
-    assert "stream_options" not in body
-    assert body["max_tokens"] == 5
-    assert any(fault.error is exceptions.ModelNotFoundError for fault in rows["PROVIDER"].errors)
-
-
-def test_as_json() -> None:
-    """With --json each finding is a line."""
-    with server(older) as url:
-        ran = run("check", "--base-url", url, "--json")
-    found = [msgspec.json.decode(line, type=Finding) for line in ran.out.splitlines()]
-    assert "limit of tokens" in verdicts(found)
-
-
-def test_nothing_there_and_no_address() -> None:
-    """No server is exit code 1, no address 2, each in a line."""
-    nothing = run("check", "--base-url", "http://127.0.0.1:9/v1")
-    assert (nothing.code, nothing.err.count("\n")) == (1, 1)
-    assert run("check", "--base-url", "localhost:80").code == 2
-
-
-def test_what_no_row_can_say_exits_with_one() -> None:
-    """A server whose streams cannot be told from cut ones fails the check."""
-
-    def cut(path: str, body: dict[str, Any]) -> Answer:
-        return (200, SSE, sse(*TEXT, done=False)) if body.get("stream") else older(path, body)
-
-    with server(cut) as url:
-        ran = run("check", "--base-url", url)
-    assert ran.code == 1
-    assert "differs\tend" in ran.out
+def test_a_late_answer_is_untried_everywhere() -> None:
+    """What is judged of an answer that did not come in time is nothing, not a fault."""
+    late = Recorded(200, {"content-type": SSE}, sse(*TEXT, done=False), [(1.0, 1)], "not whole after 5 s", late=True)
+    for found in (streams.judge(late), calls.judge(late), [wholes.limit(late, whole("length", 1))]):
+        assert set(verdicts(found).values()) == {"untried"}
+    assert wholes.models(late) == ([], Finding("models", "untried", "no answer: not whole after 5 s"))

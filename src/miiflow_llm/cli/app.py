@@ -268,13 +268,15 @@ def check(
     base_url: Annotated[str, typer.Option("--base-url", help="As a client is given it, such as http://host/v1.")],
     model: Annotated[str | None, typer.Option("--model", help="By default the first that it lists.")] = None,
     key_env: Annotated[str, typer.Option("--key-env", help="The variable that holds the key.")] = "OPENAI_API_KEY",
-    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for each request.")] = 60.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for each whole answer.")] = 60.0,
     env_file: EnvFile = ".env",
     as_json: AsJson = False,
 ) -> int:
     """Try an OpenAI-compatible server: what it does, what differs, and the table rows that say so.
 
-    About ten short requests are made. Exits with 1 where something differs in a way that no row can say.
+    Some twenty short requests are made, each with a limit of tokens. An answer that would be the same for all (a wrong
+    key, a rate limit, a model that is still loading) ends the check with that error. Exits with 1 if something differs
+    in a way that no row can say.
     """
     from .check import check as run
 

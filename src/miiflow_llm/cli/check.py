@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,13 +12,14 @@ from rich.text import Text
 from ..client.env import load_env
 from ..core.exceptions import ConfigurationError
 from ..core.text import printable
-from .checking import calls, errors, streams, wholes
+from .checking import calls, elsewhere, errors, options, streams, wholes
+from .checking.asking import CHAT, LIMITS, Asking
 from .checking.finding import Finding, Row, Verdict
-from .checking.recording import Asker, Recorded
+from .checking.pasted import pasted
+from .checking.recording import Asker
 from .ending import FAILED
 from .output import console, is_terminal, write, write_json
 
-QUESTION = "Count from one to twenty in words, separated by commas. Nothing else."
 STYLES: Mapping[Verdict, str] = {
     "ok": "green",
     "row": "yellow",
@@ -35,6 +35,7 @@ def check(base_url: str, model: str | None, key_env: str, timeout: float, env_fi
     Raises:
         ConfigurationError: the address is not a URL.
         NetworkError: nobody answers there.
+        MiiflowLLMError: the server fails whatever is asked, as with a wrong key, or while its model loads.
     """
     load_env(env_file)
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
@@ -48,48 +49,66 @@ def check(base_url: str, model: str | None, key_env: str, timeout: float, env_fi
     finally:
         asker.close()
     if not as_json:
-        write(f"\n{_summary(found, asker.asked)}\n\n{rows(found, base_url)}")
+        write(f"\n{_summary(found, asker.asked)}\n\n{pasted(found, base_url)}")
     return FAILED if any(finding.verdict == "differs" for finding in found) else 0
 
 
 def findings(asker: Asker, model: str | None) -> Iterator[Finding]:
-    """Every finding, as it is made."""
-    ids, listed = wholes.models(asker.models())
+    """Every finding, as it is made.
+
+    Raises:
+        MiiflowLLMError: the server fails whatever is asked.
+    """
+    ids, listed = wholes.models(asker.get("/models"))
+    asking = Asking(asker, model or next(iter(ids), "default"))
+    first, opened = asking.open()
     yield listed
-    chosen = model or next(iter(ids), "default")
-    say: dict[str, Any] = {"model": chosen, "messages": [{"role": "user", "content": QUESTION}]}
-    yield from wholes.judge(asker.chat(say))
-    yield from _streamed(asker, say)
-    yield wholes.limit(asker.chat({**say, "max_completion_tokens": 1}), asker.chat({**say, "max_tokens": 1}))
-    asked = {**say, "messages": [{"role": "user", "content": calls.QUESTION}], "tools": calls.TOOLS, "stream": True}
-    yield from calls.judge(asker.chat(asked))
-    yield from _failing(asker, say)
+    yield from wholes.judge(first)
+    yield from opened
+    yield from _streamed(asking)
+    yield wholes.limit(*(_limited(asking, name) for name in LIMITS[0]))
+    tools = calls.tried(asking)
+    yield from tools
+    yield from options.forms(asking, tools=calls.can_be_required(tools))
+    for option in (options.stop, options.top_k, options.logprobs, options.reasoning, options.images):
+        yield from option(asking)
+    yield elsewhere.embeddings(asking)
+    yield from elsewhere.formats(asking)
+    yield from _failing(asking)
 
 
-def _streamed(asker: Asker, say: dict[str, Any]) -> Iterator[Finding]:
+def _limited(asking: Asking, name: str) -> Any:
+    """The answer if a limit of one token is set by this name only."""
+    body = asking.body(**{name: 1})
+    return asking.tried(asking.asker.post(CHAT, {k: v for k, v in body.items() if k not in LIMITS[0] or k == name}))
+
+
+def _streamed(asking: Asking) -> Iterator[Finding]:
     """A stream, with usage asked for as the format has it; without if that is refused."""
-    recorded = asker.chat({**say, "stream": True, "stream_options": {"include_usage": True}})
+    recorded = asking.tried(asking.send(stream=True, stream_options={"include_usage": True}))
     if 400 <= recorded.status < 500:
         seen = f"refused with {recorded.status}"
-        plain = asker.chat({**say, "stream": True})
+        plain = asking.tried(asking.send(stream=True))
         if plain.status == 200:
             yield Finding("stream_options", "row", seen, (Row("body", '"stream_options": None'),))
             recorded = plain
-    else:
+    elif not recorded.late:
         yield Finding("stream_options", "ok", "taken")
     yield from streams.judge(recorded)
 
 
-def _failing(asker: Asker, say: dict[str, Any]) -> Iterator[Finding]:
-    unknown = {**say, "model": "no-such-model-0"}
-    tries: tuple[tuple[str, Callable[[], Recorded], Any], ...] = (
-        ("unknown model", lambda: asker.chat(unknown), errors.UNKNOWN_MODEL),
-        ("unknown model, stream", lambda: asker.chat({**unknown, "stream": True}), errors.UNKNOWN_MODEL),
-        ("malformed request", lambda: asker.chat({**say, "messages": "no list"}), errors.MALFORMED),
-        ("wrong key", lambda: asker.chat(say, key="wrong-key"), errors.WRONG_KEY),
+def _failing(asking: Asking) -> Iterator[Finding]:
+    """What the server says of requests that are wrong."""
+    body = asking.body()
+    unknown = {**body, "model": "no-such-model-0"}
+    tries: tuple[tuple[str, dict[str, Any], str | None, Any], ...] = (
+        ("unknown model", unknown, None, errors.UNKNOWN_MODEL),
+        ("unknown model, stream", {**unknown, "stream": True}, None, errors.UNKNOWN_MODEL),
+        ("malformed request", {**body, "messages": "no list"}, None, errors.MALFORMED),
+        ("wrong key", body, "wrong-key", errors.WRONG_KEY),
     )
-    for behaviour, ask, expected in tries:
-        yield errors.judge(behaviour, ask(), expected, str(say["model"]))
+    for behaviour, sent, key, expected in tries:
+        yield errors.judge(behaviour, asking.asker.post(CHAT, sent, key=key), expected, asking.model)
 
 
 def _tell(finding: Finding, *, as_json: bool) -> None:
@@ -108,35 +127,3 @@ def _summary(found: list[Finding], asked: int) -> str:
     verdicts = [finding.verdict for finding in found]
     counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in STYLES if verdict in verdicts)
     return f"{asked} requests, {len(found)} behaviours: {counts}"
-
-
-def rows(found: list[Finding], base_url: str) -> str:
-    """The provider as a file of Python: the rows that the findings call for."""
-    wanted = [row for finding in found for row in finding.rows]
-    body = [row.code for row in wanted if row.part == "body"]
-    faults = list(dict.fromkeys(row.code for row in wanted if row.part == "errors"))
-    words = [
-        *(["fault"] if faults else []),
-        *(["take"] if any("take(" in code for code in body) else []),
-    ]
-    lines = ["from miiflow_llm.core import exceptions as error"] if faults else []
-    lines += [
-        "from miiflow_llm.dialects.openai_chat import OPENAI_CHAT",
-        f"from miiflow_llm.tables import {', '.join(['Provider', *words])}",
-        "",
-        "PROVIDER = Provider(",
-        f'    name="{_name(base_url)}",',
-        "    dialect=OPENAI_CHAT,",
-        f'    base_url="{base_url}",',
-        '    docs="",',
-        '    key="optional",',
-        *([f"    body={{{', '.join(body)}}},"] if body else []),
-        *(["    errors=(", *(f"        {code}," for code in faults), "    ),"] if faults else []),
-        ")",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _name(base_url: str) -> str:
-    words = re.sub(r"[^a-z0-9]+", "-", (urlsplit(base_url).hostname or "").lower()).strip("-")
-    return words if words[:1].isalpha() else f"server-{words}"

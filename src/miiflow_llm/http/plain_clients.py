@@ -12,6 +12,7 @@ import httpx
 
 from .environment import Proxies
 from .httpx_limits import no_cookies
+from .lean import BlockingLeanTransport
 from .trust import tls_context
 
 
@@ -50,14 +51,20 @@ class _ByEnvironmentSync(httpx.BaseTransport):
     def __init__(self, limits: httpx.Limits) -> None:
         self._proxies = Proxies.of_environment()
         self._limits = limits
-        self._made: dict[str | None, httpx.HTTPTransport] = {}
+        self._made: dict[str | None, httpx.BaseTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         proxy = self._proxies.of(str(request.url))
         key = None if proxy is None else proxy.url
         if key not in self._made:
-            self._made[key] = httpx.HTTPTransport(verify=tls_context(), proxy=key, limits=self._limits)
+            self._made[key] = self._transport(key)
         return self._made[key].handle_request(request)
+
+    def _transport(self, proxy: str | None) -> httpx.BaseTransport:
+        """Ours limits the whole wait for a head; httpx's, which knows proxies, each read of it."""
+        if proxy is None:
+            return BlockingLeanTransport(ssl_context=tls_context(), limits=self._limits)
+        return httpx.HTTPTransport(verify=tls_context(), proxy=proxy, limits=self._limits)
 
     def close(self) -> None:
         for transport in self._made.values():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.messages import Message
-from .finding import Finding
+from .asking import Asking, refused, untried, with_words
+from .finding import Finding, Row
+from .format import engine
 from .recording import Recorded
-from .streams import Stream, engine
+from .streams import Stream
 
 TOOLS = [
     {
@@ -23,16 +25,41 @@ TOOLS = [
 """Two tools, so that two calls can be asked for at once."""
 
 QUESTION = "What is the weather in Paris and the local time in Tokyo? Call both tools."
+TOKENS = 400
+"""The limit of an answer that calls tools, whose arguments need more than a sentence."""
 
 
-def judge(recorded: Recorded) -> list[Finding]:
-    """The findings of a stream that was asked for two calls."""
+def tried(asking: Asking) -> list[Finding]:
+    """The findings of calls that were required, or, if the server cannot require them, only asked for."""
+    body = {**with_words(QUESTION), "tools": TOOLS, "stream": True, "tokens": TOKENS}
+    recorded = asking.tried(asking.send(**body, tool_choice="required"))
+    if not refused(recorded):
+        return judge(recorded, required=True)
+    without = asking.tried(asking.send(**body))
+    if refused(without):
+        return judge(without)
+    choice = Finding("tool_choice", "row", f"refused: {recorded.failure}", (Row("body", '"tool_choice": None'),))
+    return [choice, *judge(without)]
+
+
+def can_be_required(found: list[Finding]) -> bool:
+    """Whether calls were made, and a tool can be named that must be called."""
+    behaviours = {finding.behaviour for finding in found}
+    return "tool ids" in behaviours and "tool_choice" not in behaviours
+
+
+def judge(recorded: Recorded, *, required: bool = False) -> list[Finding]:
+    """The findings of a stream that was asked for two calls, by `tool_choice` if `required`."""
+    if recorded.late:
+        return untried("tools", recorded)
     if recorded.status != 200:
-        return [Finding("tools", "absent", recorded.failure)]
+        row = Row("body", '"tools": None'), Row("body", '"tool_choice": None')
+        return [Finding("tools", "row", f"refused: {recorded.failure}", row)]
     stream = Stream.of(recorded)
     pieces = [piece for delta in stream.deltas() for piece in delta.get("tool_calls") or [] if isinstance(piece, dict)]
     if not pieces:
-        return [Finding("tools", "untried", "the model made no call, so nothing is known of them")]
+        how = ", though one was required" if required else ""
+        return [Finding("tools", "untried", f"the model made no call{how}, so nothing is known of them")]
     return [_indexes(pieces), _ids(pieces), _arguments(pieces), _finish(stream), _reading(recorded)]
 
 

@@ -6,13 +6,21 @@ import re
 
 from ...core import exceptions
 from ...core.exceptions import MiiflowLLMError
+from .asking import untried
 from .finding import Finding, Row, Verdict
+from .format import engine
 from .recording import Recorded
-from .streams import engine
+
+BUSY = (429, 503)
+"""Statuses that say nothing of a request: it was not looked at."""
 
 
 def judge(behaviour: str, recorded: Recorded, expected: tuple[type[MiiflowLLMError], ...], model: str) -> Finding:
     """The finding of a request that should fail with one of `expected`, the first of them best."""
+    if recorded.late:
+        return untried(behaviour, recorded)[0]
+    if recorded.status in BUSY:
+        return Finding(behaviour, "untried", f"{recorded.failure} (the server was busy)")
     if not recorded.status:
         return Finding(behaviour, "differs", f"no answer: {recorded.broken}")
     if 200 <= recorded.status < 300:

@@ -8,13 +8,15 @@ import msgspec
 
 Verdict: TypeAlias = Literal["ok", "row", "differs", "absent", "untried"]
 """`ok` as in the format's documentation; `row` a table row says it; `differs` no row helps; `absent` the server does
-not do it, which is allowed; `untried` it did not show."""
+not do it, which is allowed; `untried` it did not show, or the answer did not come in time."""
+
+Part: TypeAlias = Literal["body", "errors", "structured", "parts", "embeddings", "without"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row to paste: an entry of the provider's `part` (`body`, `errors`), as Python."""
+    """A row to paste, as Python: an entry of the provider's `part`. `without` names a dialect that is not spoken."""
 
-    part: Literal["body", "errors"]
+    part: Part
     code: str
 
 

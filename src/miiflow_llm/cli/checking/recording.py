@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import msgspec
 
+from ...core import clock
 from ...core.exceptions import NetworkError
 from ...http.plain_clients import sync_client
 
@@ -19,7 +19,7 @@ MOST = 8 * 1024 * 1024
 class Recorded(msgspec.Struct, frozen=True):
     """One exchange. `reads` are (milliseconds since the request, bytes); `broken` says how the body broke off.
 
-    A status of 0 means that the connection broke before it came.
+    A status of 0 means that the connection broke before it came. `late` says that the time was over before the end.
     """
 
     status: int
@@ -27,6 +27,7 @@ class Recorded(msgspec.Struct, frozen=True):
     body: bytes
     reads: list[tuple[float, int]] = []
     broken: str | None = None
+    late: bool = False
 
     @property
     def json(self) -> Any:
@@ -39,7 +40,7 @@ class Recorded(msgspec.Struct, frozen=True):
     @property
     def failure(self) -> str:
         """What came in place of an answer."""
-        if not self.status:
+        if self.late or not self.status:
             return f"no answer: {self.broken}"
         return f"answered {self.status}: {self.body[:120].decode(errors='replace')}"
 
@@ -50,25 +51,26 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Asker:
-    """A server under `base_url`, asked with httpx. `asked` counts the requests."""
+    """A server under `base_url`. `asked` counts the requests; each has `timeout` seconds for its whole answer."""
 
     def __init__(self, base_url: str, key: str | None, timeout: float) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         # a connection for each: servers close theirs after some errors, and the next request would tell nothing
         self._http = sync_client(httpx.Limits(max_keepalive_connections=0), timeout=timeout, headers=headers)
         self._base_url = base_url.rstrip("/")
+        self.timeout = timeout
         self.asked = 0
 
-    def models(self) -> Recorded:
-        """The list of models."""
-        return self._ask("GET", "/models", None, {})
+    def get(self, path: str) -> Recorded:
+        """What stands at a path."""
+        return self._ask("GET", path, None, {})
 
-    def chat(self, body: Mapping[str, Any], *, key: str | None = None) -> Recorded:
-        """A chat; `key` replaces the key."""
+    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Recorded:
+        """A request with a body; `key` replaces the key."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         if body.get("stream"):
             headers["accept"] = "text/event-stream"
-        return self._ask("POST", "/chat/completions", body, headers)
+        return self._ask("POST", path, body, headers)
 
     def close(self) -> None:
         """Close the connections."""
@@ -78,30 +80,46 @@ class Asker:
         self.asked += 1
         content = None if body is None else msgspec.json.encode(body)
         kind = {} if body is None else {"content-type": "application/json"}
-        started = time.monotonic()
+        started = clock.monotonic()
         try:
             with self._http.stream(
                 method, self._base_url + path, content=content, headers={**kind, **headers}
             ) as answer:
-                return _read(answer, started)
+                return self._read(answer, started)
         except httpx.InvalidURL as reason:
             raise NetworkError(f"{self._base_url}: {reason}") from None
         except httpx.ConnectError as reason:
             raise NetworkError(f"{self._base_url}: nobody answers: {reason}") from None
+        except httpx.TimeoutException:
+            return Recorded(0, {}, b"", broken=self._too_late(), late=True)
         except httpx.HTTPError as reason:
             return Recorded(0, {}, b"", broken=f"{type(reason).__name__}: {reason}")
 
+    def _read(self, answer: httpx.Response, started: float) -> Recorded:
+        parts, reads, broken, size, late = list[bytes](), list[tuple[float, int]](), None, 0, False
+        _limit(answer, started + self.timeout)
+        try:
+            for part in answer.iter_bytes():
+                parts.append(part)
+                reads.append((round((clock.monotonic() - started) * 1000, 1), len(part)))
+                size += len(part)
+                if size > MOST:
+                    broken = f"more than {MOST} bytes"
+                    break
+                if clock.monotonic() - started > self.timeout:
+                    raise httpx.ReadTimeout("")
+        except httpx.TimeoutException:
+            broken, late = self._too_late(), True
+        except httpx.HTTPError as reason:
+            broken = f"{type(reason).__name__}: {reason}"
+        return Recorded(answer.status_code, dict(answer.headers), b"".join(parts), reads, broken, late)
 
-def _read(answer: httpx.Response, started: float) -> Recorded:
-    parts, reads, broken, size = list[bytes](), list[tuple[float, int]](), None, 0
-    try:
-        for part in answer.iter_bytes():
-            parts.append(part)
-            reads.append((round((time.monotonic() - started) * 1000, 1), len(part)))
-            size += len(part)
-            if size > MOST:
-                broken = f"more than {MOST} bytes"
-                break
-    except httpx.HTTPError as reason:
-        broken = f"{type(reason).__name__}: {reason}"
-    return Recorded(answer.status_code, dict(answer.headers), b"".join(parts), reads, broken)
+    def _too_late(self) -> str:
+        return f"not whole after {self.timeout:g} s (--timeout gives it longer)"
+
+
+def _limit(answer: httpx.Response, until: float) -> None:
+    """End every wait for the body by then, if the transport is ours; httpx's limits each wait for itself."""
+    stream = answer.extensions.get("miiflow_stream")
+    if stream is not None:
+        stream.deadline = until

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from ...core.messages import Message
-from ...dialects.openai_chat import OPENAI_CHAT
 from ...wire.decode.frames import SSEFramer
-from ...wire.engine import Engine
+from .asking import untried
 from .finding import Finding
+from .format import engine
 from .recording import Recorded
-
-
-@cache
-def engine() -> Engine:
-    """The format as it is documented: the rows that `check` prints are rows over it."""
-    return Engine(OPENAI_CHAT, "server")
 
 
 class Stream(msgspec.Struct):
@@ -60,6 +53,8 @@ class Stream(msgspec.Struct):
 
 def judge(recorded: Recorded) -> list[Finding]:
     """The findings of a stream of text."""
+    if recorded.late:
+        return untried("stream", recorded)
     if recorded.status != 200:
         return [Finding("stream", "differs", recorded.failure)]
     stream = Stream.of(recorded)

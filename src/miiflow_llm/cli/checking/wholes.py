@@ -8,12 +8,13 @@ from ...core.exceptions import MiiflowLLMError
 from ...core.messages import Message
 from ...core.response import ChatResponse
 from ...wire import endpoints
+from .asking import untried
 from .finding import Finding, Row
+from .format import engine
 from .recording import Recorded
-from .streams import engine
 
-MAX_TOKENS = (Row("body", '"max_completion_tokens": None'), Row("body", '"max_tokens": take("max_tokens")'))
-"""The rows of a server that knows only the older name."""
+NEWER = (Row("body", '"max_tokens": None'), Row("body", '"max_completion_tokens": take("max_tokens")'))
+"""The rows of a server that obeys only the newer name of the limit."""
 
 
 def read(recorded: Recorded) -> ChatResponse | MiiflowLLMError:
@@ -43,6 +44,8 @@ def judge(recorded: Recorded) -> list[Finding]:
 
 def models(recorded: Recorded) -> tuple[list[str], Finding]:
     """The models' ids, and the finding."""
+    if recorded.late:
+        return [], untried("models", recorded)[0]
     if recorded.status != 200:
         return [], Finding("models", "absent", recorded.failure)
     try:
@@ -54,13 +57,15 @@ def models(recorded: Recorded) -> tuple[list[str], Finding]:
 
 def limit(newer: Recorded, older: Recorded) -> Finding:
     """Which of `max_completion_tokens` and `max_tokens`, each sent as 1, is obeyed."""
-    obeyed = [_obeyed(newer), _obeyed(older)]
-    if obeyed[0]:
-        also = " and max_tokens" if obeyed[1] else ""
-        return Finding("limit of tokens", "ok", f"max_completion_tokens{also}")
-    if obeyed[1]:
-        how = "refused" if newer.status != 200 else "not obeyed"
-        return Finding("limit of tokens", "row", f"max_tokens; max_completion_tokens is {how}", MAX_TOKENS)
+    late = untried("limit of tokens", older) or untried("limit of tokens", newer)
+    if late:
+        return late[0]
+    if _obeyed(older):
+        also = " and max_completion_tokens" if _obeyed(newer) else ""
+        return Finding("limit of tokens", "ok", f"max_tokens{also}")
+    if _obeyed(newer):
+        how = "refused" if older.status != 200 else "not obeyed"
+        return Finding("limit of tokens", "row", f"max_completion_tokens; max_tokens is {how}", NEWER)
     return Finding("limit of tokens", "absent", "neither max_completion_tokens nor max_tokens is obeyed")
 
 
