@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from miiflow_llm import LLMClient, SyncLLMClient
@@ -315,3 +316,55 @@ def test_in_threads(tmp_path: Path) -> None:
             whole = cache.chat("Why?")
             assert (whole.cache, whole.content) == ("hit", SAID["text"])
             assert len(server.requests) == 1
+
+
+async def test_hooks_are_told_what_a_cache_did() -> None:
+    """Stored, hit and joined are told once each, with the answer and its plan; the client's own hooks stay what they
+    are.
+    """
+    told: list[Any] = []
+    hooks = {name: [told.append] for name in ("cache_hit", "cache_joined", "cache_stored", "request", "finished")}
+    async with ReplayServer(ANSWER) as server, Cache(client(server), event_hooks=hooks) as cache:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cache.chat, "Why?")
+            tasks.start_soon(cache.chat, "Why?")
+        await cache.chat("Why?")
+        async with cache.stream_chat("Why?") as stream:
+            [chunk async for chunk in stream]
+    names = [event.event for event in told]
+    assert sorted(names) == ["cache_hit", "cache_hit", "cache_joined", "cache_stored", "finished", "request"]
+    by_name = {event.event: event for event in told}
+    assert by_name["cache_stored"].cached is None
+    assert by_name["cache_joined"].cached == "joined"
+    hit = by_name["cache_hit"]
+    assert (hit.cached, hit.stream, hit.operation, hit.provider) == ("hit", True, "chat", "openai")
+    assert hit.response.content == SAID["text"]
+    assert hit.plan.body["messages"] == [{"role": "user", "content": "Why?"}]
+    assert hit.key == by_name["cache_stored"].key
+    assert "key-of-one-customer" not in repr(told)
+
+
+def test_hooks_of_a_synchronous_cache_and_their_names() -> None:
+    """The same in threads; vectors are told too; a name that is not an event is refused."""
+    told: list[Any] = []
+    with serving(ANSWER) as server:
+        ours = SyncLLMClient.create("openai", "m", base_url=server.url_for("openai"), api_key="key-of-one-customer")
+        with SyncCache(ours, event_hooks={"cache_hit": [told.append]}) as cache:
+            cache.chat("Why?")
+            cache.chat("Why?")
+            assert [event.event for event in told] == ["cache_hit"]
+            assert told[0].response.cache == "hit"
+            assert set(cache.event_hooks) >= {"request", "cache_hit", "cache_joined", "cache_stored"}
+        with pytest.raises(ConfigurationError, match="cache_hit"):
+            SyncCache(ours, event_hooks={"cache_hits": [told.append]})
+
+
+async def test_caches_in_caches_tell_the_same_hooks() -> None:
+    """A cache before a cache has one set of hooks with it."""
+    told: list[Any] = []
+    async with ReplayServer(ANSWER) as server:
+        outer = Cache(Cache(client(server)), tenant="t")
+        outer.event_hooks["cache_stored"].append(told.append)
+        async with outer:
+            await outer.chat("Why?")
+    assert [event.event for event in told] == ["cache_stored", "cache_stored"]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
-from ..calls.hooks import Hooks
+from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics
 from ..calls.parameters import Messages
 from ..client.chat import Described
 from ..client.config import load
 from ..client.settled import settled
+from ..core.events import CACHE_EVENTS
 from ..core.exceptions import ConfigurationError
 from ..core.request import Plan
 from ..core.timeout import Timeout
@@ -23,6 +24,7 @@ from .settings import Normalise, Settings, Temperature
 from .sources import Pace
 from .statistics import CacheMetrics
 from .stores import AsyncStore, MemoryStore, Store
+from .telling import Telling
 from .waits import Waits
 
 Client = TypeVar("Client", bound=Described)
@@ -53,11 +55,12 @@ class BaseCache(Generic[Client]):
     is old is renewed: those calls go on beside their readers and need an owner. Without that it gives and keeps
     answers, and each call is its own.
 
-    Args: client: a client, a router, a trial, another cache. ttl: the life of an answer in seconds, lengthened or
-        shortened by up to 5 % at random. store: `"memory"`, the path of an SQLite file, or a store such as
-        `RedisStore`. tenant: who owns the answers. Two tenants never share one; without a tenant the digest of the
-        client's key stands
-            in for it.
+    Args:
+        client: a client, a router, a trial, another cache.
+        ttl: the life of an answer in seconds, lengthened or shortened by up to 5 % at random.
+        store: `"memory"`, the path of an SQLite file, or a store such as `RedisStore`.
+        tenant: who owns the answers. Two tenants never share one; without a tenant the digest of the client's key
+            stands in for it.
         stale: for so many seconds after its life an answer is still given, while a new one is asked for.
         stale_if_error: for so many seconds after its life an answer is given if asking fails; the response says
             `cache="stale"`.
@@ -72,6 +75,8 @@ class BaseCache(Generic[Client]):
         max_entry_bytes: a larger answer is not kept.
         max_flight_bytes: what of a shared answer waits for slow readers; whoever is further behind falls off.
         lock_seconds: how long a call waits for an equal one of another process.
+        event_hooks: functions by event: those of the client, and `cache_hit`, `cache_joined`, `cache_stored`, which are
+            told a `CacheEvent`.
 
     Raises:
         ConfigurationError: a value that cannot be, or a store that cannot be opened.
@@ -95,6 +100,7 @@ class BaseCache(Generic[Client]):
         max_entry_bytes: int = 1024 * 1024,
         max_flight_bytes: int = 8 * 1024 * 1024,
         lock_seconds: float = 30.0,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> None:
         settings = Settings(
             freshness=Freshness(ttl=ttl, stale=stale, stale_if_error=stale_if_error),
@@ -110,7 +116,11 @@ class BaseCache(Generic[Client]):
             lock_seconds=lock_seconds,
         )
         self.client = client
-        self._caller = Caller(client, settings, self._waiting(opened(store)))
+        given = getattr(client, "event_hooks", {})
+        self._hooks: Hooks = {name: given.get(name, []) for name in CACHE_EVENTS}
+        for name, functions in as_hooks(event_hooks, (*given, *CACHE_EVENTS)).items():
+            {**given, **self._hooks}[name].extend(functions)
+        self._caller = Caller(client, settings, self._waiting(opened(store)), Telling(client, self._hooks))
 
     @classmethod
     def from_config(cls, client: Client, config: Mapping[str, Any] | str | Path | None = None) -> Self:
@@ -143,8 +153,11 @@ class BaseCache(Generic[Client]):
 
     @property
     def event_hooks(self) -> Hooks:
-        """The client's hooks by event: what is answered without a call is not told."""
-        return self.client.event_hooks
+        """The client's hooks by event, and the cache's own: `cache_hit`, `cache_joined`, `cache_stored`.
+
+        What is answered without a call is told only by the cache's. Append to the lists.
+        """
+        return {**self.client.event_hooks, **self._hooks}
 
     def plan(
         self, messages: Messages, *, stream: bool = False, timeout: Timeout | float | None = None, **parameters: Any

@@ -22,12 +22,14 @@ from ..core.price import Cost
 from ..core.response import Cached, ChatResponse, Embeddings
 from ..core.timeout import Timeout
 from .answer import Kept, chunks_of, dumped, kept, loaded, message_of, response_of
+from .asked import Asked
 from .flight import Flight, copied, is_shared
 from .fresh import Freshness, State, may_be_kept
 from .key import embedding_key, key_of
 from .settings import Settings
 from .sources import Alone, Following, Pace, Played, Recording, Source
 from .statistics import Statistics
+from .telling import Telling
 from .waits import Waits
 
 _RETRIES = 2
@@ -36,30 +38,12 @@ _POLL = (0.05, 1.0)
 _SOON = 0.0002
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One call: `key` is `None` if it is not one to be kept."""
-
-    key: str | None
-    messages: Messages
-    parameters: dict[str, Any]
-    timeout: Timeout | float | None
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """What the client is called with."""
-        return self.parameters if self.timeout is None else {**self.parameters, "timeout": self.timeout}
-
-    @property
-    def limits(self) -> Timeout | None:
-        """The limits of this reader, if it named any."""
-        return None if self.timeout is None else Timeout.of(self.timeout)
-
-
 class Caller:
     """Everything a cache does, around one client."""
 
-    def __init__(self, client: Any, settings: Settings, waits: Waits) -> None:
+    def __init__(self, client: Any, settings: Settings, waits: Waits, telling: Telling) -> None:
         self.client = client
+        self.telling = telling
         self.settings = settings
         self.waits = waits
         self.statistics = Statistics()
@@ -99,7 +83,7 @@ class Caller:
             if found is not None and state in ("fresh", "early", "stale"):
                 if state != "fresh":
                     self._renew(asked)
-                return self._hit(found, stale=state == "stale", began=began)
+                return self._hit(asked, found, stale=state == "stale", began=began)
             flight, leads = self._flight(asked, streams=False)
             try:
                 if flight is None:
@@ -109,7 +93,7 @@ class Caller:
                 if not leads and flight is not None and not is_shared(error) and attempt < _RETRIES:
                     continue
                 if found is not None and state == "on_error" and not is_shared(error):
-                    return self._hit(found, stale=True, began=began)
+                    return self._hit(asked, found, stale=True, began=began)
                 raise
         raise AssertionError("unreachable")
 
@@ -124,13 +108,13 @@ class Caller:
         if flight.error is not None:
             raise flight.error if leads and isinstance(flight.error, MiiflowLLMError) else copied(flight.error)
         assert isinstance(flight.response, ChatResponse)  # noqa: S101  a chat's flight brings one
-        return self._given(flight.response, leads=leads, began=began)
+        return flight.response if leads else self.joined(asked, flight.response, began, stream=False)
 
     async def _alone(self, asked: Asked) -> ChatResponse:
         """Make the call in the caller's own task."""
         self.statistics.count("misses")
         response: ChatResponse = await self.waits.call(self.client.chat, asked.messages, **asked.given)
-        await self._keep(asked.key, response, None)
+        await self._keep(asked, response, None)
         return response
 
     async def open(self, asked: Asked) -> Source:
@@ -140,7 +124,7 @@ class Caller:
         if found is not None and state in ("fresh", "early", "stale"):
             if state != "fresh":
                 self._renew(asked)
-            return self.played(found, stale=state == "stale", began=began)
+            return self._played(asked, found, stale=state == "stale", began=began)
         flight, leads = self._flight(asked, streams=True)
         if flight is not None:
             return Following(flight, self.waits, asked.limits, leads=leads)
@@ -148,7 +132,7 @@ class Caller:
         stream = self.client.stream_chat(asked.messages, **asked.given)
 
         async def settle(response: ChatResponse, recording: Recording) -> None:
-            await self._keep(asked.key, response, recording)
+            await self._keep(asked, response, recording)
 
         return Alone(stream, self.waits, settle)
 
@@ -159,24 +143,31 @@ class Caller:
         found, state = await self._look(asked.key)
         if found is None or state == "gone":
             return None
-        return self.played(found, stale=state in ("stale", "on_error"), began=clock.monotonic())
+        return self._played(asked, found, stale=state in ("stale", "on_error"), began=clock.monotonic())
 
-    def played(self, answer: Kept, *, stale: bool, began: float) -> Played:
+    def _played(self, asked: Asked, answer: Kept, *, stale: bool, began: float) -> Played:
         """An answer that was kept, as a stream."""
         self.statistics.hit(answer, stale=stale)
         how: Cached = "stale" if stale else "hit"
         pace: Pace = self.settings.pace
+        self.telling.answered(
+            "cache_hit", asked, lambda: _marked(response_of(answer), how, answer.cost, began), began, stream=True
+        )
         return Played(answer, pace, self.waits, lambda response: _marked(response, how, answer.cost, began))
 
     async def embed(
         self, texts: list[str], model: str | None, dimensions: int | None, timeout: Timeout | float | None = None
     ) -> Embeddings:
         """Vectors, kept under their texts, model and dimensions."""
+        began = clock.monotonic()
         key = embedding_key(self.client, texts, model, dimensions, self.settings.tenant)
         found, state = await self._look(key)
         if found is not None and found.vectors is not None and state in ("fresh", "early", "stale"):
-            self.statistics.hit(found, stale=state == "stale")
-            return Embeddings(found.vectors, found.model, found.usage)
+            stale = state == "stale"
+            self.statistics.hit(found, stale=stale)
+            given = Embeddings(found.vectors, found.model, found.usage)
+            self.telling.embedded("cache_hit", key, given, "stale" if stale else "hit", began)
+            return given
         self.statistics.count("misses")
         vectors: Embeddings = await self.waits.call(
             self.client.embed, texts, model=model, dimensions=dimensions, timeout=timeout
@@ -184,7 +175,8 @@ class Caller:
         now = self.now()
         answer = Kept(created=now, expires=now + self.fresh.life(self.draw()), model=vectors.model,
                       usage=vectors.usage, vectors=vectors.vectors)  # fmt: skip
-        await self._put(key, answer)
+        if await self._put(key, answer):
+            self.telling.embedded("cache_stored", key, vectors, None, began)
         return vectors
 
     async def forget(self, asked: Asked) -> None:
@@ -250,7 +242,7 @@ class Caller:
             flight.settling, now = True, self.now()
             self._arrive(flight, response)
             await self.waits.sleep(0)  # first who waits, then the store
-            await self._keep(asked.key, response, None, now)
+            await self._keep(asked, response, None, now)
             return
         stream, recording = self.client.stream_chat(asked.messages, **asked.given), Recording()
         try:
@@ -260,7 +252,7 @@ class Caller:
                     flight.response, flight.settling = stream.response, True
                 flight.put(chunk)
             if recording.is_whole:
-                await self._keep(asked.key, stream.response, recording)
+                await self._keep(asked, stream.response, recording)
                 flight.finish(stream.response)
         finally:
             await self.waits.close(stream)
@@ -302,41 +294,44 @@ class Caller:
                 self.statistics.count("renewed")
 
     async def _keep(
-        self, key: str | None, response: ChatResponse, recording: Recording | None, now: float | None = None
+        self, asked: Asked, response: ChatResponse, recording: Recording | None, now: float | None = None
     ) -> None:
-        if key is None:
+        if asked.key is None:
             return
         if not may_be_kept(response, calls=self.settings.calls):
             self.statistics.count("refused")
             return
         now = self.now() if now is None else now
         steps, log = ([], None) if recording is None else (recording.steps, recording.log)
-        await self._put(key, kept(response, steps, log, now=now, ttl=self.fresh.life(self.draw())))
+        began = clock.monotonic()
+        if await self._put(asked.key, kept(response, steps, log, now=now, ttl=self.fresh.life(self.draw()))):
+            self.telling.answered("cache_stored", asked, lambda: response, began, stream=recording is not None)
 
-    async def _put(self, key: str, answer: Kept) -> None:
+    async def _put(self, key: str, answer: Kept) -> bool:
+        """Keep an answer; `False` if the store did not."""
         data = dumped(answer)
         if len(data) > self.settings.max_entry_bytes:
             self.statistics.count("refused")
-            return
-        if await self.waits.ask("set", key, data, self.fresh.kept_for) is None:
-            self.statistics.count("stored")
+            return False
+        if await self.waits.ask("set", key, data, self.fresh.kept_for) is not None:
+            return False
+        self.statistics.count("stored")
+        return True
 
-    def _hit(self, answer: Kept, *, stale: bool, began: float) -> ChatResponse:
+    def _hit(self, asked: Asked, answer: Kept, *, stale: bool, began: float) -> ChatResponse:
         self.statistics.hit(answer, stale=stale)
-        return _marked(response_of(answer), "stale" if stale else "hit", answer.cost, began)
+        given = _marked(response_of(answer), "stale" if stale else "hit", answer.cost, began)
+        self.telling.answered("cache_hit", asked, lambda: given, began, stream=False)
+        return given
 
-    def _given(self, response: ChatResponse, *, leads: bool, began: float) -> ChatResponse:
-        """The answer of a shared call for one of its readers."""
-        if leads:
-            return response
-        return self.joined(response, began)
-
-    def joined(self, response: ChatResponse, began: float) -> ChatResponse:
+    def joined(self, asked: Asked, response: ChatResponse, began: float, *, stream: bool) -> ChatResponse:
         """The answer for a reader that joined: its own copy, which costs nothing."""
         self.statistics.count("joined")
         self.statistics.saved(response.usage.total_tokens, response.cost)
         message = message_of(list(response.message.parts), response.message.refusal)
-        return _marked(msgspec.structs.replace(response, message=message), "joined", response.cost, began)
+        given = _marked(msgspec.structs.replace(response, message=message), "joined", response.cost, began)
+        self.telling.answered("cache_joined", asked, lambda: given, began, stream=stream)
+        return given
 
 
 def _marked(response: ChatResponse, how: Cached, cost: Cost | None, began: float) -> ChatResponse:

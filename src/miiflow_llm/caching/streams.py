@@ -13,7 +13,8 @@ from ..calls.structured import Shape, ShapeReader
 from ..core import clock
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, ParsingError
 from ..core.response import ChatResponse, StreamChunk
-from .caller import Asked, Caller
+from .asked import Asked
+from .caller import Caller
 from .flight import is_shared
 from .sources import Alone, Following, Source
 
@@ -125,7 +126,7 @@ class _Stream:
         assert source is not None  # noqa: S101  its last chunk has just come
         response = source.response()
         if isinstance(source, Following) and not source.leads:
-            return self._caller.joined(response, self._began)
+            return self._caller.joined(self._asked, response, self._began, stream=True)
         return response
 
     async def _leave(self) -> None:

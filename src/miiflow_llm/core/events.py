@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from .exceptions import MiiflowLLMError
+from .price import Cost
 from .request import ChatRequest, Plan
-from .response import Attempt, ChatResponse, Embeddings, Why
+from .response import Attempt, Cached, ChatResponse, Embeddings, Why
 from .usage import TokenCount
 
 EventName: TypeAlias = Literal["request", "attempt", "first_output", "finished", "failed", "abandoned"]
@@ -27,6 +28,9 @@ ROUTE_EVENTS: tuple[RouteEventName, ...] = (
     "over_budget",
 )
 """What a router tells beside the events of a call."""
+CacheEventName: TypeAlias = Literal["cache_hit", "cache_joined", "cache_stored"]
+CACHE_EVENTS: tuple[CacheEventName, ...] = ("cache_hit", "cache_joined", "cache_stored")
+"""What a cache tells beside the events of the calls that it makes."""
 Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens", "request"]
 
 
@@ -47,7 +51,7 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
     hook to keep what is its own.
     """
 
-    event: EventName | RouteEventName
+    event: EventName | RouteEventName | CacheEventName
     provider: str
     model: str
     operation: Operation
@@ -89,3 +93,17 @@ class RouteEvent(CallEvent, kw_only=True, frozen=True):
     ended: Attempt | None = None
     ranked: tuple[str, ...] = ()
     skipped: dict[str, str] = {}
+
+
+class CacheEvent(CallEvent, kw_only=True, frozen=True):
+    """What a cache did for one call, beside the events of the calls that it makes.
+
+    `cache_hit`: what was kept was given. `cache_joined`: an equal call that was on its way gave the answer; both tell
+    how in `cached`, and in `saved` what the call would have cost (`None` if unknown). `cache_stored`: an answer is kept
+    from now on. `response` or `embeddings` is the answer; `plan` the request that was not sent, without an address if
+    the cache stands before several targets. `key` is the key of the answer.
+    """
+
+    key: str = ""
+    cached: Cached | None = None
+    saved: Cost | None = None

@@ -8,15 +8,12 @@ versions of them spell otherwise are written in both spellings (`cache_write` an
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from ..calls.hooks import Hooks
+from ..calls.hooks import Hook, Hooks
 from ..core.events import CallEvent
 from ..core.exceptions import ConfigurationError
-from ..core.request import ChatRequest
 
 try:
     from opentelemetry.metrics import Histogram, Meter, MeterProvider, get_meter
@@ -25,27 +22,16 @@ except ImportError:  # pragma: no cover  the tests need it
     raise ImportError("miiflow_llm.otel needs OpenTelemetry: pip install 'miiflow-llm[otel]'") from None
 
 from .._version import __version__
+from .attributes import FIRST_OUTPUT, answered, common, ending, settings, started
+from .caching import CacheTelemetry
 
 SCOPE = "miiflow_llm"
 """The name of the instrumentation scope."""
-
-PROVIDERS = {"bedrock": "aws.bedrock", "gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
-"""Our names where the conventions have another word; every other name is written as it is."""
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 FIRST_CHUNK_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 TOKENS = tuple(4**power for power in range(14))
 """Bucket boundaries, from the conventions."""
-
-_KEPT = ("temperature", "top_p", "top_k", "max_tokens", "seed", "frequency_penalty", "presence_penalty")
-_USAGE = {
-    "gen_ai.usage.input_tokens": "prompt_tokens",
-    "gen_ai.usage.output_tokens": "completion_tokens",
-    "gen_ai.usage.cache_read.input_tokens": "cache_read_tokens",
-    "gen_ai.usage.cache_write.input_tokens": "cache_write_tokens",
-    "gen_ai.usage.cache_creation.input_tokens": "cache_write_tokens",
-    "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
-}
 
 
 class Hooked(Protocol):
@@ -79,8 +65,10 @@ def instrument(
     if any(isinstance(getattr(hook, "__self__", None), Telemetry) for hook in hooks["request"]):
         raise ConfigurationError("the client is instrumented already; call what instrument() returned to take it back")
     tracer = get_tracer(SCOPE, __version__, tracer_provider)
-    telemetry = Telemetry(tracer, get_meter(SCOPE, __version__, meter_provider), content=content)
-    added = telemetry.hooks()
+    meter = get_meter(SCOPE, __version__, meter_provider)
+    added: dict[str, Hook] = {**Telemetry(tracer, meter, content=content).hooks()}
+    if "cache_hit" in hooks:
+        added.update(CacheTelemetry(tracer, meter).hooks())
     for name, hook in added.items():
         hooks[name].append(hook)
 
@@ -122,9 +110,9 @@ class Telemetry:
 
     def begun(self, event: CallEvent) -> None:
         """Open the span, under the one that is current where the call runs."""
-        attributes = {**_common(event), **settings(event.request)}
+        attributes = {**common(event), **settings(event.request)}
         name = f"{attributes['gen_ai.operation.name']} {event.model}".rstrip()
-        span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=_started(event))
+        span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=started(event))
         event.extensions[SCOPE] = span
         if self._content and event.request is not None and span.is_recording():
             from .content import input_messages, tool_definitions
@@ -149,17 +137,17 @@ class Telemetry:
 
     def answering(self, event: CallEvent) -> None:
         """Keep the time of the first output; that of the last attempt counts."""
-        event.extensions[_FIRST] = event.elapsed_ms / 1000
+        event.extensions[FIRST_OUTPUT] = event.elapsed_ms / 1000
 
     def ended(self, event: CallEvent) -> None:
         """Close the span and record the metrics."""
-        ending = _ending(event)
+        end = ending(event)
         span = _span(event)
         if span is not None:
-            span.set_attributes({**ending, **_answered(event)})
+            span.set_attributes({**end, **answered(event)})
             self._tell(span, event)
             span.end()
-        self._record({**_common(event), **ending}, event)
+        self._record({**common(event), **end}, event)
 
     def _tell(self, span: Span, event: CallEvent) -> None:
         """Status and, if asked for, content."""
@@ -174,16 +162,13 @@ class Telemetry:
     def _record(self, attributes: dict[str, Any], event: CallEvent) -> None:
         self._duration.record(event.elapsed_ms / 1000, attributes)
         plain = {name: value for name, value in attributes.items() if name != "error.type"}
-        if _FIRST in event.extensions:
-            self._first_chunk.record(event.extensions[_FIRST], plain)
+        if FIRST_OUTPUT in event.extensions:
+            self._first_chunk.record(event.extensions[FIRST_OUTPUT], plain)
         if event.usage is None:
             return
         for kind, count in (("input", event.usage.prompt_tokens), ("output", event.usage.completion_tokens)):
             if count is not None:
                 self._tokens.record(count, {**plain, "gen_ai.token.type": kind})
-
-
-_FIRST = f"{SCOPE}.first_output"
 
 
 def _seconds(meter: Meter, name: str, description: str, buckets: tuple[float, ...]) -> Histogram:
@@ -195,64 +180,3 @@ def _seconds(meter: Meter, name: str, description: str, buckets: tuple[float, ..
 def _span(event: CallEvent) -> Span | None:
     span: Span | None = event.extensions.get(SCOPE)
     return span
-
-
-def _started(event: CallEvent) -> int:
-    return time.time_ns() - int(event.elapsed_ms * 1e6)
-
-
-def _common(event: CallEvent) -> dict[str, Any]:
-    """What spans and metrics have alike."""
-    address = urlsplit(event.plan.url)
-    found = {
-        "gen_ai.operation.name": event.operation,
-        "gen_ai.provider.name": PROVIDERS.get(event.provider, event.provider),
-        "gen_ai.request.model": event.model or None,
-        "server.address": address.hostname,
-        "server.port": address.port or (443 if address.scheme == "https" else 80),
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def settings(request: ChatRequest | None) -> dict[str, Any]:
-    """The attributes of a request's parameters, those that the conventions have a name for."""
-    if request is None:
-        return {}
-    found = {f"gen_ai.request.{name}": getattr(request, name) for name in _KEPT}
-    if request.stream:
-        found["gen_ai.request.stream"] = True
-    if request.stop:
-        found["gen_ai.request.stop_sequences"] = list(request.stop)
-    if isinstance(request.reasoning, str):
-        found["gen_ai.request.reasoning.level"] = request.reasoning
-    if request.schema is not None or request.json_mode:
-        found["gen_ai.output.type"] = "json"
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _ending(event: CallEvent) -> dict[str, Any]:
-    """How the call ended, for spans and metrics: the error's type, `abandoned` if the caller left."""
-    found: dict[str, Any] = {}
-    answer = event.response or event.embeddings
-    if answer is not None and answer.model:
-        found["gen_ai.response.model"] = answer.model
-    if event.error is not None:
-        found["error.type"] = type(event.error).__name__
-    elif event.event == "abandoned":
-        found["error.type"] = "abandoned"
-    return found
-
-
-def _answered(event: CallEvent) -> dict[str, Any]:
-    """The answer's facts, only for the span."""
-    found: dict[str, Any] = {}
-    if event.usage is not None:
-        found = {name: getattr(event.usage, field) for name, field in _USAGE.items()}
-    if event.response is not None:
-        reason = event.response.finish_reason
-        found["gen_ai.response.id"] = event.response.id
-        found["gen_ai.response.finish_reasons"] = [reason] if reason else None
-    if event.attempts:
-        found["http.response.status_code"] = event.attempts[-1].status
-    found["gen_ai.response.time_to_first_chunk"] = event.extensions.get(_FIRST)
-    return {name: value for name, value in found.items() if value is not None}
