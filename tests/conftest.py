@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from miiflow_llm.wire import engine
 
+from .redis.running import Running
 from .two_writings import compared
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # the same run everywhere, on busy machines too
@@ -73,6 +75,14 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def written_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request of the suite is written by both ways of writing, which say the same to the byte."""
     monkeypatch.setattr(engine, "encode", compared(engine.encode))
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    """The address of a real Redis server; skipped where there is none to start."""
+    running = Running()
+    yield running.url
+    running.stop()
 
 
 class OneFileEach(SingleFileSnapshotExtension):

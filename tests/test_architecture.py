@@ -28,12 +28,13 @@ ROOMS: dict[str, tuple[str, str]] = {
     "calls": ("One call, by whichever engine and transport.", "core schema tables providers wire http"),
     "client": ("What people hold.", "core schema tables providers wire http calls"),
     "choosing": ("Which target, when, and what then: pure. It awaits nothing and has no clock and no chance.", "core"),
-    "prices": ("What calls cost, before and after, and how much may be spent.", "core"),
+    "redis": ("A server that processes share, asked within a limit.", "core"),
+    "prices": ("What calls cost, before and after, and how much may be spent.", "core redis"),
     "routing": (
         "Many targets behind one face.",
-        "core schema tables providers wire http calls client choosing prices",
+        "core schema tables providers wire http calls client choosing redis prices",
     ),
-    "caching": ("Answers asked once.", "core calls client prices"),
+    "caching": ("Answers asked once.", "core calls client redis prices"),
     "trials": ("Which target is better.", "core calls client choosing"),
     "bulk": ("A million prompts.", "core calls client prices"),
     "otel": ("Telemetry of what the client tells.", "core calls client"),
@@ -42,8 +43,8 @@ ROOMS: dict[str, tuple[str, str]] = {
     "cli": (
         "The command line: it may use every room.",
         (
-            "core schema tables dialects providers wire http calls client choosing prices routing caching trials bulk "
-            "otel replay web"
+            "core schema tables dialects providers wire http calls client choosing redis prices routing caching trials "
+            "bulk otel replay web"
         ),
     ),
 }

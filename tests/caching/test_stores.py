@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +21,7 @@ from miiflow_llm.caching.guarded import UNAVAILABLE, Guarded, SyncGuarded
 from miiflow_llm.core.exceptions import ConfigurationError
 
 from ..captured import ROOT
-from .ours import TEXT, Upstream, until
+from .ours import TEXT, Upstream
 from .test_flight import never, read, turn
 
 pytestmark = pytest.mark.anyio
@@ -274,30 +272,6 @@ def test_processes_ask_once(tmp_path: Path) -> None:
     assert len(count.read_bytes()) <= 2  # 1, unless one of them began after the lock's answer had come and gone
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[str]:
-    """A real Redis server of this test's own."""
-    pytest.importorskip("coredis")
-    binary = shutil.which("redis-server") or shutil.which("valkey-server")
-    if binary is None:
-        pytest.skip("redis-server is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        stdout=subprocess.DEVNULL,
-    )
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"redis://127.0.0.1:{port}/0"
-    server.kill()
-    server.wait()
-
-
 async def test_redis(redis: str) -> None:
     """A real server keeps answers, gives them to another cache, and forgets them when told to."""
     first, second = Upstream(turn, never), Upstream(turn, never)
@@ -305,6 +279,7 @@ async def test_redis(redis: str) -> None:
         for one in (cache, other):
             await connected(one)
             one._caller.waits.store.seconds = 10.0  # a busy machine is not what is tested
+            one._caller.waits.store.store.server.seconds = 10.0
         await cache.clear()
         assert await read(cache) == TEXT
         assert (await other.chat("Why?")).cache == "hit"
@@ -334,7 +309,7 @@ def test_redis_that_goes_silent(backend: str) -> None:
 async def connected(cache: Cache) -> None:
     """Wait until the store is reached."""
     store: Any = cache._caller.waits.store.store
-    await until(lambda: store._client is not None)
+    assert await store.server.connect(30)
 
 
 def test_redis_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

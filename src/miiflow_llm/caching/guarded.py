@@ -142,8 +142,6 @@ class SyncGuarded(_Breaker[Store | AsyncStore]):
             from anyio.from_thread import start_blocking_portal
 
             self._portal = self._open.enter_context(start_blocking_portal())
-            if hasattr(self.store, "connected"):
-                self._open.enter_context(self._portal.wrap_async_context_manager(self.store.connected()))
         started: Future[Any] = self._portal.start_task_soon(method, *arguments)
         return started
 

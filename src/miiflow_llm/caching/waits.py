@@ -25,8 +25,6 @@ log = logging.getLogger("miiflow_llm.caching")
 
 _SETTLING = 0.5
 """Seconds that closing waits for answers that have come whole to be kept."""
-_AGAIN = 1.0
-"""Seconds between two tries to reach a store."""
 
 Pump = Callable[[], Coroutine[Any, Any, None]]
 
@@ -82,18 +80,8 @@ class LoopWaits:
             raise ConfigurationError("this cache is entered already; enter it once, around all that uses it")
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        if hasattr(self.store.store, "connected"):
-            self._group.start_soon(self._connected, self.store.store)
-
-    async def _connected(self, store: Any) -> None:
-        """Hold the store's connection; if it is lost, or cannot be made yet, try again."""
-        while True:
-            try:
-                async with store.connected():
-                    await anyio.sleep_forever()
-            except Exception as reason:
-                log.debug("the cache's store cannot be reached: %s", reason)
-            await anyio.sleep(_AGAIN)
+        if hasattr(self.store.store, "connect"):
+            await self.store.store.connect()
 
     async def leave(self) -> None:
         """End the calls that still go on. None of them raises, so what ends the caller's block goes on as it is."""
