@@ -15,6 +15,7 @@ from itertools import repeat
 
 from miiflow_llm.trials.assign import Assignment
 
+from .test_shadow_time import CANDIDATES, measured
 from .test_statistics import first_decided
 
 TRIALS = 10_000
@@ -35,6 +36,14 @@ def many(shares: tuple[float, float], most: int, trials: int) -> list[int | None
         return [one for part in found for one in part]
 
 
+def changed_by_shadows(backend: str, calls: int = 10_000) -> int:
+    """How many of so many calls take longer, or answer otherwise, beside candidates of every kind."""
+    plain = measured(backend, None, calls)
+    return sum(
+        one != other for how in CANDIDATES for one, other in zip(measured(backend, how, calls), plain, strict=True)
+    )
+
+
 def main() -> int:
     """Check every goal; the exit code says whether all hold."""
     fixed = 2 * (1.96 + 0.8416) ** 2 * (0.8 * 0.2 + 0.85 * 0.15) / 0.05**2
@@ -51,6 +60,7 @@ def main() -> int:
         ("units for 5 points, over a test of fixed size", statistics.mean(stopped) / fixed, 1.6),
         ("the split's distance from its weights", abs(counts["b"] / 100_000 - 0.1), 0.005),
         ("microseconds for an assignment", each, 3.0),
+        *((f"calls that a shadow changes, {name}", changed_by_shadows(name), 0) for name in ("asyncio", "trio")),
     ]
     for name, found, goal in rows:
         sys.stdout.write(f"{name:48} <= {goal:<6} {found:8.4f}  {'met' if found <= goal else 'MISSED'}\n")
