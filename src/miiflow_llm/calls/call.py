@@ -144,6 +144,7 @@ def planned(setup: Setup, route: Route, request: ChatRequest) -> Plan:
     encoded = route.engine.encode(request, unsupported=setup.unsupported)
     for note in encoded.dropped:
         log.warning("%s/%s: %s", setup.target.name, request.model, note)
-    extra = setup.target.extra_headers(route.base_url, request.extra_headers)
+    base_url = route.base_url_for(request)
+    extra = setup.target.extra_headers(base_url, request.extra_headers)
     headers = setup.target.request_headers(dialect, stream=request.stream, extra=extra)
-    return Plan("POST", route.base_url + encoded.path, headers, encoded.parts, encoded.notes, dialect.name)
+    return Plan("POST", base_url + encoded.path, headers, encoded.parts, encoded.notes, dialect.name)

@@ -15,9 +15,10 @@ from .. import providers
 from .._version import __version__
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
+from ..core.request import ChatRequest
 from ..core.secrets import Sealed, Secret, is_credential_header
 from ..http.transport import Credential, checked_headers, checked_url
-from ..tables import Also, BaseUrlFrom, Dialect, Provider, Signing, as_spoken
+from ..tables import Also, BaseUrlFrom, Continuation, Dialect, Provider, Signing, as_spoken, continuation_of
 from ..wire.decode.framings import MEDIA_TYPES
 from ..wire.engine import Engine
 from .signing import SigningCredential
@@ -27,10 +28,24 @@ _lock = Lock()
 
 
 class Route(msgspec.Struct):
-    """One dialect of a provider, at its address."""
+    """One dialect of a provider, at its address; `usual` says that it is the table's own."""
 
     engine: Engine
     base_url: str
+    usual: bool = False
+
+    def base_url_for(self, request: ChatRequest) -> str:
+        """Where the request goes: some providers take the beginning of an answer at an address of its own only."""
+        if request.messages[-1].role != "assistant" or not self.usual:
+            return self.base_url
+        return continuation_of(self.engine.dialect.continues, request.model).base_url or self.base_url
+
+    def continuation(self, model: str) -> Continuation:
+        """Whether and how the model, asked here, goes on with an answer that another began."""
+        row = continuation_of(self.engine.dialect.continues, model)
+        if row.base_url in (None, self.base_url) or self.usual:
+            return row
+        return Continuation(f"it goes on with an answer at {row.base_url} only, and {self.base_url} is asked")
 
 
 class Target(msgspec.Struct):
@@ -83,7 +98,8 @@ class Target(msgspec.Struct):
     def route(self, model: str) -> Route:
         """The dialect for `model`, at its address."""
         speaks = _spoken(self.provider, self.dialect, model)
-        url = self.base_url or _from_env(speaks) or _from_env(self.provider) or speaks_at(self.provider, speaks)
+        own = self.base_url or _from_env(speaks) or _from_env(self.provider)
+        url = own or speaks_at(self.provider, speaks)
         regions = self.provider.regions
         if url is None and regions is not None:
             url = regions.url(self.region or _no_region(self.provider))
@@ -95,7 +111,7 @@ class Target(msgspec.Struct):
             )
         with_key = self.credential is not None or bool(self._credentials_in(self.headers))
         checked = checked_url(url, with_key=with_key, allow_http=self.allow_http)
-        return Route(engine_for(self.provider, speaks), checked)
+        return Route(engine_for(self.provider, speaks), checked, usual=own is None)
 
     def extra_headers(self, base_url: str, extra: Mapping[str, str] | None) -> dict[str, str]:
         """The headers of one call, checked.

@@ -23,7 +23,7 @@ from ..core.request import Plan
 from ..core.secrets import Secret
 from ..core.timeout import Timeout
 from ..http.transport import TransportName
-from ..tables import Provider
+from ..tables import Continuation, Provider
 from ..wire.decode.frames import MAX_FRAME
 from ..wire.encode.request import Unsupported
 from .arguments import check_defaults, check_policy, check_target, explained
@@ -215,6 +215,11 @@ class BaseClient(Generic[HttpClient]):
     def timeout(self) -> Timeout:
         """The limits of a call that names none."""
         return self._setup.timeout
+
+    def continuation(self, model: str | None = None) -> Continuation:
+        """Whether and how a model, the client's own if `None`, goes on with an answer that another began."""
+        chosen = model or self.model or ""
+        return self._setup.target.route(chosen).continuation(chosen)
 
     def once(self) -> Self:
         """This client without retries of its own, for whoever retries in its stead; all else is shared with it."""

@@ -5,7 +5,7 @@ The patterns match the start of a model's name; a name that says `claude` and no
 
 from __future__ import annotations
 
-from ..tables import Structured, at_least, by_model, drop, take, when
+from ..tables import Continuation, Structured, at_least, by_model, drop, take, when
 from ..tables.reasoning import effort
 
 NEVER_THINKS = r"claude-(2|instant|3-(5|opus|sonnet|haiku))"
@@ -24,6 +24,13 @@ ONE_SAMPLER = r"claude-(opus-4-[156]|sonnet-4-[56]|haiku-4-5)(?!\d)"
 
 NEVER_PREFILLED = rf"(?!{NEVER_THINKS}|{BY_BUDGET})"
 """Models that do not go on from an assistant's turn: all from Claude 4.6 on."""
+
+CONTINUES = {
+    r"claude-(2|instant|3-|(opus|sonnet|haiku)-4-(5|[01](?!\d)|\d{8}))": Continuation(strips=True, thinks=False),
+    "claude": Continuation("Claude from 4.6 on answers 400 if the last message is the model's"),
+    "": Continuation("whether it goes on with an answer that was begun is not known"),
+}
+"""Going on with an answer that another model began; what is known of makers beside Anthropic is too little."""
 
 BEFORE_SCHEMAS = r"claude-(2|instant|3-|(opus|sonnet)-4-(0|\d{8}))"
 """Models without `output_config.format`: they follow a schema through a tool that they must call."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..tables import Drop, Structured, drop, effort
+from ..tables import Continuation, Drop, Structured, drop, effort
 from . import _anthropic_models as anthropic
 
 CLAUDE = r".*\banthropic\.(?=claude)"
@@ -50,6 +50,11 @@ STRUCTURED: dict[str, Structured] = {
     NOVA: "tool",
     FOLLOW_SCHEMAS: "native",
     "": "prompt",
+}
+
+CONTINUES: dict[str, Continuation] = {
+    **{_here(pattern): row for pattern, row in anthropic.CONTINUES.items() if pattern},
+    "": Continuation("which of Bedrock's models go on with an answer that was begun is not documented"),
 }
 
 DROPS = (

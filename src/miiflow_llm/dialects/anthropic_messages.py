@@ -35,7 +35,7 @@ from ..tables import (
     when,
 )
 from ..tables.cache_marks import first_and_last_marks, lifetime
-from ._anthropic_models import DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
+from ._anthropic_models import CONTINUES, DROPS, EFFORT, MAX_TOKENS, SIGNED, STRUCTURED, THINKING
 from ._anthropic_request import anthropic_source, thinking_budget
 from .schema_subsets import ANTHROPIC_STRICT, anthropic_function, anthropic_output
 
@@ -329,6 +329,7 @@ ANTHROPIC_MESSAGES = Dialect(
     ),
     drops=DROPS,
     structured=STRUCTURED,
+    continues=CONTINUES,
     output_subset=ANTHROPIC_STRICT,
     model_list=Endpoint("/v1/models", "GET", items="data", value="id"),
     token_count=Endpoint(

@@ -46,7 +46,18 @@ from ..tables.cache_marks import first_and_last_marks, lifetime
 from ..tables.ids import nine, within_64
 from ..tables.reasoning import effort
 from ._anthropic_models import EFFORT, THINKING
-from ._bedrock_models import CLAUDE, DROPS, GPT_OSS, MISTRAL, NEVER_CACHES, NOVA, NOVA_2, STRUCTURED, of_claude
+from ._bedrock_models import (
+    CLAUDE,
+    CONTINUES,
+    DROPS,
+    GPT_OSS,
+    MISTRAL,
+    NEVER_CACHES,
+    NOVA,
+    NOVA_2,
+    STRUCTURED,
+    of_claude,
+)
 from ._bedrock_request import (
     audio_source,
     claudes_budget,
@@ -384,6 +395,7 @@ BEDROCK_CONVERSE = Dialect(
     ),
     drops=DROPS,
     structured=STRUCTURED,
+    continues=CONTINUES,
     output_subset=ANTHROPIC_STRICT,
     response_headers=ResponseHeaders(request_id=("x-amzn-requestid",), error_code=("x-amzn-errortype",)),
     model_list=not_offered("Bedrock lists its models at another address, that of the service bedrock; see its console"),

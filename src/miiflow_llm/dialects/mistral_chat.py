@@ -18,6 +18,7 @@ from ..core.messages import (
     ToolResult,
 )
 from ..tables import (
+    Continuation,
     Dialect,
     Each,
     Endpoint,
@@ -174,6 +175,7 @@ MISTRAL_CHAT = Dialect(
         "prefix": take("role", values={"assistant": when("last", True), ...: None}),
     },
     turns=Turns(after_results=NEVER_REASONS),
+    continues={"": Continuation(repeats=True)},
     media={ImageBlock: ("image/png", "image/jpeg", "image/gif", "image/webp")},
     parts={
         TextBlock: inside({"type": "text", "text": take("text")}),

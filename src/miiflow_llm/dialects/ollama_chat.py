@@ -18,6 +18,7 @@ from ..core.messages import (
     ToolResult,
 )
 from ..tables import (
+    Continuation,
     Dialect,
     Endpoint,
     RuleLike,
@@ -169,6 +170,11 @@ OLLAMA_CHAT = Dialect(
             stands_for=500,
         ),
     ),
+    continues={
+        "": Continuation(
+            unproven="it goes on in practice, which is documented nowhere and depends on the model's template"
+        )
+    },
     drops=(
         drop("tool_choice", reason="Ollama has no such field; give only the tool that is wanted, and say so"),
         drop("parallel_tool_calls", reason="Ollama has no such field; leave it out"),

@@ -19,6 +19,7 @@ from ..dialects.openai_responses import OPENAI_RESPONSES, SAID, TEXT
 from ..tables import (
     Also,
     BaseUrlFrom,
+    Continuation,
     Provider,
     ResponseHeaders,
     Rows,
@@ -90,7 +91,12 @@ PROVIDER = Provider(
     },
     media={ImageBlock: ("image/jpeg", "image/png", "image/gif", "image/webp")},
     # with tools every answer has to carry its thinking; an answer from elsewhere has none to give
-    message={"reasoning_content": take("role", values={"assistant": when("tools", ""), ...: None})},
+    message={
+        "reasoning_content": take("role", values={"assistant": when("tools", ""), ...: None}),
+        # an assistant's turn at the end is refused unless it is marked as the beginning of the answer
+        "prefix": take("role", values={"assistant": when("last", True), ...: None}),
+    },
+    continues={"": Continuation(base_url="https://api.deepseek.com/beta")},
     parts={
         DocumentBlock: text_or(
             inside(

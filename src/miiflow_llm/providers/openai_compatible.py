@@ -9,7 +9,7 @@ from ..core.messages import ImageBlock
 from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from ..dialects.openai_chat import FUNCTION, IMAGES, OPENAI_CHAT, tools
 from ..dialects.openai_responses import INPUT_TOKENS, OPENAI_RESPONSES
-from ..tables import Also, BaseUrlFrom, Endpoint, Provider, Rows, Turns, exact_budget, fault, take
+from ..tables import Also, BaseUrlFrom, Continuation, Endpoint, Provider, Rows, Turns, exact_budget, fault, take
 
 BUDGET = take("reasoning", through=exact_budget)
 WITH_STRICT = {**FUNCTION, "function": {**FUNCTION["function"], "strict": take("strict")}}
@@ -42,6 +42,12 @@ PROVIDER = Provider(
         "thinking_token_budget": BUDGET,
     },
     finish={"abort": "error"},
+    continues={
+        "": Continuation(
+            body={"continue_final_message": True, "add_generation_prompt": False},
+            unproven="vLLM and SGLang take these fields, llama.cpp needs none; other servers may begin a new answer",
+        )
+    },
     also=(
         Also(
             dialect=OPENAI_RESPONSES,

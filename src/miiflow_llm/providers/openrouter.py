@@ -10,6 +10,7 @@ from ..dialects.openai_responses import LOGPROBS, OPENAI_RESPONSES
 from ..tables import (
     Also,
     BaseUrlFrom,
+    Continuation,
     Each,
     Provider,
     ResponseHeaders,
@@ -98,7 +99,11 @@ PROVIDER = Provider(
         "x-openrouter-title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
     },
     example_model="openai/gpt-oss-20b",
-    shared=Rows(errors=ERRORS, response_headers=RESPONSE_HEADERS),
+    shared=Rows(
+        errors=ERRORS,
+        response_headers=RESPONSE_HEADERS,
+        continues={"": Continuation("it depends on which server behind OpenRouter is asked")},
+    ),
     takes=(
         "top_k",
         "seed",

@@ -46,7 +46,7 @@ def table(engine: Engine) -> Iterator[str]:
     yield f"  path {dialect.path}" + (f", streaming {dialect.stream_path}" if dialect.stream_path else "")
     yield f"  framing {dialect.framing}, events named by {dialect.event or 'nothing'}, done {dialect.done or '-'}"
     yield f"  complete on {', '.join(dialect.complete)}; ends on {', '.join(dialect.end) or 'the end of the bytes'}"
-    yield from _fields(dialect, "body", "message", "parts", "prepare", "drops", "structured")
+    yield from _fields(dialect, "body", "message", "parts", "prepare", "drops", "structured", "continues")
     yield "  a stream's events:"
     yield from _rules(dialect.events, "    ")
     yield "  a whole answer:"

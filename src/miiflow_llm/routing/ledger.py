@@ -15,6 +15,7 @@ from ..core.exceptions import ConfigurationError, MiiflowLLMError, UnsupportedPa
 from ..core.response import Attempt, ChatResponse, Embeddings, Why
 from .asking import Asked
 from .attempted import Attempted
+from .continuing import Begun, going_on
 from .failing import raised
 from .shared import Shared
 from .sources import Source
@@ -27,7 +28,8 @@ T = TypeVar("T")
 class Ledger:
     """The attempts of a call. `why` is what the next is for, `winner` the one that was decided for.
 
-    `make` makes the answer of a target to this call, with a limit on its silence.
+    `make` makes the answer of a target to this call, with a limit on its silence. `begun` is what was shown of an
+    answer that broke, if others go on with it.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class Ledger:
         self.why: Why = "failover"
         self.unsayable: list[ConfigurationError] = []
         self.telling = Telling(router, asked, self.attempted)
+        self.begun: Begun | None = None
+        self._broke: Attempted | None = None
         self._first_output: float | None = None
         self._settled = False
 
@@ -97,7 +101,7 @@ class Ledger:
 
     def _made(self, move: Move) -> Attempted:
         router, aim = self.router, self.router.aims[move.target]
-        source = self._make(aim, self.asked, move.cut_at)
+        source = self._source_of(aim, move.cut_at)
         self.telling.begun(source)
         with router.lock:
             made = self.course.ask(move, clock.monotonic())
@@ -106,6 +110,18 @@ class Ledger:
         self.attempted.append(attempted)
         self.telling.attempt(attempted)
         return attempted
+
+    def _source_of(self, aim: Aim, cut: float | None) -> Source:
+        """The target's answer, not begun; if an answer was begun, its rest."""
+        if self.begun is None:
+            return self._make(aim, self.asked, cut)
+        parameters = self.router.parameters_of(aim, self.asked)
+        return going_on(self.begun, aim, self.asked, parameters, lambda asked: self._make(aim, asked, cut))
+
+    def broke(self, attempted: Attempted, error: MiiflowLLMError, why: Why, begun: Begun | None = None) -> None:
+        """Its answer broke after output: another begins it anew, or goes on with what was `begun`, as `why` says."""
+        self.why, self.begun, self._broke = why, begun, attempted if begun is not None else None
+        self.failed(attempted, error)
 
     def won(self, attempted: Attempted, *, given: bool) -> list[Attempted]:
         """First output came: decide for it, unless it has ended; those that are to be closed."""
@@ -122,7 +138,7 @@ class Ledger:
             self.telling.ended(one)
         if self._first_output is None:
             self._first_output = now
-        if given and attempted.source.chunks:
+        if given and self.begun is None and attempted.source.chunks:
             attempted.source.chunks[0].restarted = True
         self.telling.first_output(attempted)
         return losers
@@ -205,8 +221,12 @@ class Ledger:
         return error
 
     def nothing(self, back: float | None) -> MiiflowLLMError:
-        """The error if no target gave an answer; one may be asked again in `back` seconds."""
-        failures = [one for one in self.attempted if one.error is not None]
+        """The error if no target gave an answer; one may be asked again in `back` seconds.
+
+        If an answer had begun and no target could go on with it, it is that answer's own error.
+        """
+        since = self.attempted.index(self._broke) if self._broke is not None else 0
+        failures = [one for one in self.attempted[since:] if one.error is not None]
         return raised(failures, self.unsayable, self.skipped(), back)
 
     def skipped(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from ..core.response import Attempt, ChatResponse, StreamChunk
 from ..http.transport import timed_out
 from .asking import Asked
 from .attempted import Attempted
+from .continuing import Begun
 from .failing import Refused
 from .ledger import Ledger
 from .shared import Shared
@@ -172,11 +173,13 @@ class Routed:
         if error.partial is None:
             error.partial = winner.source.response
         await winner.source.leave()
-        if self.given and self._after_output == "raise":
+        if not self.given or self._after_output == "restart":
+            return ledger.broke(winner, error, "restart")
+        begun = Begun.of(ledger.asked, error) if self._after_output == "continue" else None
+        if begun is None:
             ledger.failed(winner, error, last=True)
             raise error
-        ledger.why = "restart"
-        ledger.failed(winner, error)
+        return ledger.broke(winner, error, "continue", begun)
 
     @property
     def late(self) -> bool:

@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True):
         limit: how many calls it may have at once: a number, `auto` for a server of one's own, `None` for any number.
         price: its rates, if they are not those of the router's price table.
         continues: whether it goes on with an answer that another target began: `prefill` if it does when that answer is
-            the last message; `None` to look it up among the models that are known.
+            the last message, `no` if not; `None` to look it up among the models that are known.
         bills_cancelled: what a cancelled answer costs: its prompt (`input`), or the `full` answer.
     """
 
@@ -48,6 +48,8 @@ class Target(msgspec.Struct, frozen=True):
     bills_cancelled: Literal["input", "full"] | None = None
 
     def __post_init__(self) -> None:
+        if self.continues not in ("prefill", "no", None):
+            raise ConfigurationError(f"Target(continues={self.continues!r}): 'prefill', 'no' or None")
         if not self.weight > 0:
             raise ConfigurationError(f"Target(weight={self.weight!r}): a number above 0")
         if self.cut is not None and self.cut != "auto" and not self.cut > 0:

@@ -24,6 +24,7 @@ from ..core.access_key import AccessKey
 from ..schema.subset import SchemaSubset
 from .cache_marks import first_and_last_marks, lifetime
 from .check import all_rules, checked
+from .continuation import Continuation, continuation_of
 from .counters import Counter, count, count_unless_in_total
 from .dialect import Dialect, Structured
 from .drops import Drop, at_least, but, drop
@@ -113,6 +114,7 @@ __all__ = [
     "ByModel",
     "Condition",
     "Const",
+    "Continuation",
     "Counter",
     "Dialect",
     "Drop",
@@ -158,6 +160,7 @@ __all__ = [
     "checked",
     "choose_by_tools",
     "const",
+    "continuation_of",
     "count",
     "count_unless_in_total",
     "data_url",

@@ -90,6 +90,7 @@ def _check_drops(where: str, dialect: Dialect) -> None:
 def _check_patterns(where: str, dialect: Dialect) -> None:
     patterns(f"{where}: drop for models", (row.models for row in dialect.drops))
     patterns(f"{where}: structured for models", dialect.structured)
+    patterns(f"{where}: continues for models", dialect.continues)
     patterns(f"{where}: fault that says", (row.says for row in dialect.errors))
     patterns(f"{where}: tool_names", [dialect.tool_names])
     patterns(f"{where}: turns", [dialect.turns.call_ids, dialect.turns.after_results or ""])

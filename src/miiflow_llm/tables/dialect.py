@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..schema.subset import SchemaSubset
+from .continuation import NOT_DOCUMENTED, Continuation
 from .counters import Counter
 from .drops import Drop
 from .endpoint import Endpoint, not_offered
@@ -99,6 +100,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """What models refuse; the first row that fits counts."""
     structured: Mapping[str, Structured] = msgspec.field(default_factory=lambda: {"": "native"})
     """How a schema is enforced, by the model's name; patterns are tried in order."""
+    continues: Mapping[str, Continuation] = msgspec.field(default_factory=lambda: {"": NOT_DOCUMENTED})
+    """Whether a model goes on with an answer that another began, by its name; patterns are tried in order."""
     output_subset: SchemaSubset | None = None
     """What the wire's own field can say of a schema, if not all; one beyond it is asked for in the prompt."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from ..core.exceptions import ConfigurationError
 from .check import checked
+from .continuation import Continuation
 from .counters import Counter
 from .dialect import Dialect, Structured
 from .drops import Drop
@@ -20,6 +21,8 @@ from .request_words import Place, PlaceBy
 from .response_headers import ResponseHeaders
 from .turns import Turns
 
+Row = TypeVar("Row")
+
 
 class Rows(msgspec.Struct, kw_only=True):
     """Rows that a provider replaces in, or adds to, the dialect it speaks; each is named as in `Dialect`.
@@ -28,7 +31,7 @@ class Rows(msgspec.Struct, kw_only=True):
     added at the end. Mappings are merged key by key, and a key of `body` or `message` that is `None` is taken out.
     `takes` names the dialect's `optional` bundles that the provider takes; their objects are joined with the body's,
     and `body` stands above them.
-    `errors`, `drops` and patterns of `structured` come before the dialect's, as `prepare` does.
+    `errors`, `drops` and patterns of `structured` and `continues` come before the dialect's, as `prepare` does.
     """
 
     path: str | None = None
@@ -56,6 +59,7 @@ class Rows(msgspec.Struct, kw_only=True):
     errors: tuple[Fault, ...] = ()
     drops: tuple[Drop, ...] = ()
     structured: Mapping[str, Structured] = {}
+    continues: Mapping[str, Continuation] = {}
     response_headers: ResponseHeaders | None = None
     model_list: Endpoint | None = None
     embeddings: Endpoint | None = None
@@ -106,9 +110,15 @@ def _with_layer(dialect: Dialect, rows: Rows) -> Dialect:
         usage={**dialect.usage, **rows.usage},
         errors=(*rows.errors, *dialect.errors),
         drops=(*rows.drops, *dialect.drops),
-        structured={**rows.structured, **{k: v for k, v in dialect.structured.items() if k not in rows.structured}},
+        structured=_before(rows.structured, dialect.structured),
+        continues=_before(rows.continues, dialect.continues),
         **given,
     )
+
+
+def _before(rows: Mapping[str, Row], own: Mapping[str, Row]) -> dict[str, Row]:
+    """The rows by pattern, and behind them the dialect's own."""
+    return {**rows, **{pattern: row for pattern, row in own.items() if pattern not in rows}}
 
 
 def _taken(dialect: Dialect, bundles: tuple[str, ...]) -> dict[str, Any]:
