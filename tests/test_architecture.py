@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "bulk": ("A million prompts.", "core calls client prices"),
     "otel": ("Telemetry of what the client tells.", "core calls client"),
     "replay": ("A provider that plays captures.", "core schema tables providers wire http calls client"),
-    "web": ("An answer relayed to browsers.", "core schema wire http calls client replay"),
+    "web": ("An answer relayed to browsers.", "core schema wire http calls client trials replay"),
     "cli": (
         "The command line: it may use every room.",
         (

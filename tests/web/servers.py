@@ -12,24 +12,25 @@ import anyio
 import pytest
 
 from miiflow_llm import LLMClient
+from miiflow_llm.calls.tool_loop import ToolEvent
 from miiflow_llm.core.response import StreamChunk
 from miiflow_llm.core.usage import TokenCount
 
 LAST = StreamChunk(finish_reason="stop", usage=TokenCount(3, 2, 5))
 
 
-class Scripted(AsyncIterator[StreamChunk]):
+class Scripted(AsyncIterator[ToolEvent]):
     """Gives what it is told: a chunk, a wait in seconds, or an error to raise. `closed` says that it was left."""
 
-    def __init__(self, steps: Iterable[StreamChunk | float | Exception]) -> None:
+    def __init__(self, steps: Iterable[ToolEvent | float | Exception]) -> None:
         self._steps = iter(steps)
         self.closed = False
 
-    async def __anext__(self) -> StreamChunk:
+    async def __anext__(self) -> ToolEvent:
         for step in self._steps:
             if isinstance(step, Exception):
                 raise step
-            if isinstance(step, StreamChunk):
+            if not isinstance(step, (int, float)):
                 return step
             await anyio.sleep(step)
         raise StopAsyncIteration

@@ -24,6 +24,8 @@ from .test_service import opened, until_closed  # noqa: E402  as above
 BODY = {"messages": [{"role": "user", "content": "Hello"}]}
 pytestmark = pytest.mark.anyio
 
+UI_BODY = {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hello"}]}], "model": "text"}
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -78,6 +80,11 @@ def app(slow: ReplayServer) -> Any:
         ("/chat/stream", {**BODY, "model": "cut-short"}, 200, '"type":"interrupted"'),
         ("/chat/stream", {**BODY, "model": "rate-limited"}, 429, '"rate_limited"'),
         ("/chat", {"messages": []}, 422, "$.messages"),
+        ("/chat/ui", UI_BODY, 200, "data: [DONE]"),
+        ("/chat/ui", {**UI_BODY, "model": "rate-limited"}, 429, "Too many requests"),
+        ("/chat/ui", {"messages": 3}, 422, "list of messages"),
+        ("/preferences", {}, 404, "keeps no preferences"),
+        ("/scores", {"call_id": "x", "value": 1}, 404, "not of a trial"),
     ],
 )
 async def test_views(app: Any, path: str, body: Any, status: int, holds: str) -> None:
@@ -134,3 +141,4 @@ async def test_the_page(app: Any) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         assert "<!doctype html>" in (await client.get("/")).text
         assert "streamChat" in (await client.get("/miiflow-llm.js")).text
+        assert "Highlight.js" in (await client.get("/vendor/highlight.js")).text

@@ -16,9 +16,10 @@ import msgspec
 import pytest
 
 from miiflow_llm.core.messages import Message
+from miiflow_llm.core.price import Cost
 from miiflow_llm.core.response import StreamChunk, ToolCallDelta
 from miiflow_llm.core.usage import TokenCount
-from miiflow_llm.web import framing, growth, safe_errors, to_ndjson, to_sse
+from miiflow_llm.web import framing, growth, openapi, safe_errors, to_ndjson, to_sse
 from miiflow_llm.web.assets import asset
 from miiflow_llm.web.body import ChatBody
 
@@ -160,7 +161,7 @@ def test_a_whole_answer(told: dict[str, Any]) -> None:
 def test_the_types_name_everything() -> None:
     """Every field of requests, frames, tokens and errors, and every type of an error, stands in the declarations."""
     declared = set(re.findall(r"\w+", (files("miiflow_llm.web") / "static" / "miiflow-llm.d.ts").read_text()))
-    tools = (framing._ToolStarted, framing._ToolFinished)
-    structs = (ChatBody, Message, ToolCallDelta, TokenCount, framing._Piece, growth.Change, *tools)
+    tools = (framing.ToolStartedFrame, framing.ToolFinishedFrame, Cost, openapi.Answer, openapi.Finished)
+    structs = (ChatBody, Message, ToolCallDelta, TokenCount, framing.Piece, growth.Change, *tools)
     fields = {name for struct in structs for name in struct.__struct_encode_fields__}
     assert fields | {name for _, _, name, _ in safe_errors._TYPES} <= declared

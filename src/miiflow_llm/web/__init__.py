@@ -6,11 +6,15 @@ one of them.
 
 from .asgi import ChatApp, create_app
 from .body import Limits
-from .relay import Relay, to_ndjson, to_sse
+from .relay import Relay, to_ndjson, to_sse, to_ui_stream
 from .safe_errors import Rejected, SafeError, safe_error
-from .service import Authorize, Caller, ChatService
+from .service import Authorize, ChatService, ServiceSettings
+from .turns import Caller, Turn
+from .ui_frames import UI_HEADERS
+from .ui_messages import from_ui_messages
 
 __all__ = [
+    "UI_HEADERS",
     "Authorize",
     "Caller",
     "ChatApp",
@@ -19,8 +23,12 @@ __all__ = [
     "Rejected",
     "Relay",
     "SafeError",
+    "ServiceSettings",
+    "Turn",
     "create_app",
+    "from_ui_messages",
     "safe_error",
     "to_ndjson",
     "to_sse",
+    "to_ui_stream",
 ]

@@ -5,18 +5,29 @@ Whoever goes away is noticed by `http.disconnect`, upon which the provider's req
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import anyio
 import anyio.lowlevel
 
 from .assets import asset
 from .body import Limits, declared_length, too_large
-from .relay import HEARTBEAT, Relay
-from .safe_errors import Rejected
-from .service import Authorize, Caller, ChatService, Clients, Reply, failed, failure, stream_headers
+from .relay import Relay
+from .safe_errors import Rejected, SafeError, safe_error
+from .service import (
+    UI_STREAM_HEADERS,
+    ChatService,
+    Clients,
+    Reply,
+    ServiceSettings,
+    failed,
+    failure,
+    stream_headers,
+    ui_failure,
+)
+from .turns import Caller
 
 _NOT_GONE = 0.1
 """Seconds after which a `receive` that does not wait is asked again."""
@@ -26,6 +37,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Refusal: TypeAlias = Callable[[int, SafeError], Reply]
+
 
 class ClientGone(Exception):
     """The browser went away before its request was whole."""
@@ -34,14 +47,21 @@ class ClientGone(Exception):
 class ChatApp:
     """The ASGI application; `create_app` makes it.
 
-    `POST /chat`, `POST /chat/stream`, `GET /models`, `GET /miiflow-llm.js` with its types beside it, and, where `page`
-    is set, `GET /` with the page.
+    `POST /chat`, `POST /chat/stream`, `POST /chat/ui` for the AI SDK's `useChat`, `POST /preferences` and
+    `POST /scores` for what people think of answers, `GET /models`, `GET /miiflow-llm.js` with its types beside it, and,
+    if `page` is set, `GET /` with the page.
     """
 
     def __init__(self, service: ChatService, *, page: bool = True) -> None:
         self.service = service
         self._page = page
-        self._posts: dict[str, Handler] = {"/chat": self.chat, "/chat/stream": self.chat_stream}
+        self._posts: dict[str, Handler] = {
+            "/chat": self.chat,
+            "/chat/stream": self.chat_stream,
+            "/chat/ui": self.chat_ui,
+            "/preferences": self.preferences,
+            "/scores": self.scores,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -100,12 +120,47 @@ class ChatApp:
             except Exception as error:
                 await _reply(send, failed(error))
             else:
-                await _relay(relay, stream_headers(headers), send)
+                await _relay(relay, stream_headers(headers), send, failure)
+
+        await self._handle(scope, receive, send, answer)
+
+    async def chat_ui(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the AI SDK's `useChat` in its own stream."""
+        headers = _headers(scope)
+
+        async def answer(body: bytes, caller: Caller) -> None:
+            try:
+                relay = self.service.ui_stream(headers, body, caller)
+            except Exception as error:
+                await _reply(send, ui_failure(*safe_error(error)))
+            else:
+                await _relay(relay, UI_STREAM_HEADERS, send, ui_failure)
+
+        await self._handle(scope, receive, send, answer, ui_failure)
+
+    async def preferences(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Keep which of two answers a person prefers."""
+
+        async def answer(body: bytes, caller: Caller) -> None:
+            await _reply(send, self.service.preference(_headers(scope), body, caller))
+
+        await self._handle(scope, receive, send, answer)
+
+    async def scores(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Keep what a person thinks of one answer."""
+
+        async def answer(body: bytes, caller: Caller) -> None:
+            await _reply(send, self.service.mark(_headers(scope), body))
 
         await self._handle(scope, receive, send, answer)
 
     async def _handle(
-        self, scope: Scope, receive: Receive, send: Send, answer: Callable[[bytes, Caller], Awaitable[None]]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        answer: Callable[[bytes, Caller], Awaitable[None]],
+        refusal: Refusal = failure,
     ) -> None:
         try:
             caller = await self.service.authorize(_headers(scope), scope)
@@ -113,7 +168,7 @@ class ChatApp:
         except ClientGone:
             return
         except Exception as error:
-            await _reply(send, failed(error))
+            await _reply(send, refusal(*safe_error(error)))
             return
         await _while_there(receive, lambda: answer(body, caller))
 
@@ -133,7 +188,7 @@ async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _relay(relay: Relay, headers: Mapping[str, str], send: Send) -> None:
+async def _relay(relay: Relay, headers: Mapping[str, str], send: Send, refusal: Refusal) -> None:
     """Send the frames; a failure before the first chunk or heartbeat still becomes an HTTP status."""
     started = False
 
@@ -150,7 +205,7 @@ async def _relay(relay: Relay, headers: Mapping[str, str], send: Send) -> None:
     if started:
         await send({"type": "http.response.body", "body": b""})
     elif relay.failure is not None:
-        await _reply(send, failure(*relay.failure))
+        await _reply(send, refusal(*relay.failure))
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limits: Limits) -> bytes:
@@ -172,7 +227,8 @@ async def _body(receive: Receive, headers: Mapping[str, str], limits: Limits) ->
 
 
 async def _reply(send: Send, reply: Reply, *, head: bool = False) -> None:
-    headers = {**reply.headers, "content-length": str(len(reply.body))}
+    length = {} if reply.status == 204 else {"content-length": str(len(reply.body))}
+    headers = {**reply.headers, **length}
     await send({"type": "http.response.start", "status": reply.status, "headers": _raw(headers)})
     await send({"type": "http.response.body", "body": b"" if head else reply.body})
 
@@ -201,42 +257,15 @@ def _path(scope: Scope) -> str:
     return path or "/"
 
 
-def create_app(
-    clients: Clients,
-    *,
-    models: Mapping[str, Sequence[str]] | None = None,
-    schemas: Mapping[str, Any] | None = None,
-    authorize: Authorize | None = None,
-    limits: Limits | None = None,
-    heartbeat: float | None = HEARTBEAT,
-    page: bool = True,
-    allow_hosts: Collection[str] | None = None,
-) -> ChatApp:
+def create_app(clients: Clients, *, page: bool = True, **settings: Unpack[ServiceSettings]) -> ChatApp:
     """An ASGI application over `clients`, which stay the caller's to close.
 
     Args:
         clients: one client, a pool, clients by provider, or a function of provider and model.
-        models: the models that may be asked for, by provider; without it only a client's own model, and of a pool
-            those that its configuration lists.
-        schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names
-            one, and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.
-        authorize: an async function of the headers and the scope; see `Authorize` for what it may return and raise.
-        limits: how much a browser may ask for.
-        heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
         page: serve the page at `/`; like the JavaScript module it holds nothing secret.
-        allow_hosts: the names that this service is reached by, without ports; a request to another `Host`, or from a
-            page of another `Origin`, is a 403. `None` for any: then a server in front must see to it.
+        settings: see `ServiceSettings`.
 
     Raises:
         ConfigurationError: `models` names a provider of which there is no client, or a pool lists no models.
     """
-    service = ChatService(
-        clients,
-        models=models,
-        schemas=schemas,
-        authorize=authorize,
-        limits=limits,
-        heartbeat=heartbeat,
-        allow_hosts=allow_hosts,
-    )
-    return ChatApp(service, page=page)
+    return ChatApp(ChatService(clients, **settings), page=page)

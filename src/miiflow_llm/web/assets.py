@@ -10,11 +10,16 @@ from importlib.resources import files
 
 from .service import Reply
 
+_SCRIPT = "text/javascript; charset=utf-8"
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/miiflow-llm.js": ("miiflow-llm.js", "text/javascript; charset=utf-8"),
+    "/miiflow-llm.js": ("miiflow-llm.js", _SCRIPT),
     "/miiflow-llm.d.ts": ("miiflow-llm.d.ts", "text/plain; charset=utf-8"),
+    "/vendor/highlight.js": ("vendor/highlight.js", _SCRIPT),
+    "/vendor/temml.js": ("vendor/temml.js", _SCRIPT),
 }
+FOR_PAGES = tuple(path for path in _FILES if path != "/")
+"""The paths of what is served even without the page."""
 _INLINE = re.compile(rb"<(script|style)[^>]*>(.*?)</\1>", re.DOTALL)
 
 

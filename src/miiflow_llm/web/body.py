@@ -49,12 +49,14 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What is more in a browser's request, or said otherwise, than in a call.
 
     `messages` are as `Message.from_dict` takes them, all roles and blocks kept. `provider` and `model` choose among
-    those that the service allows. `schema` is a JSON Schema, or the name of one of the service's own types.
+    those that the service allows. `conversation` is the browser's own name for the conversation, for a service that
+    stores turns. `schema` is a JSON Schema, or the name of one of the service's own types.
     """
 
     messages: list[dict[str, Any]]
     provider: str | None = None
     model: str | None = None
+    conversation: str | None = None
     max_tokens: int | None = None
     stop: str | list[str] | None = None
     tools: list[ToolSpec] | None = None
@@ -62,6 +64,9 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     schema: dict[str, Any] | str | None = None
 
 
+_NOT_OF_A_CALL = ("messages", "provider", "model", "conversation")
+_MAX_NAME = 200
+"""Characters of a conversation's name."""
 _REST = [name for name in OF_A_CALL if name not in (*_Body.__struct_fields__, *SERVICES_OWN)]
 ChatBody = cast(
     "type[_Body]",
@@ -83,6 +88,7 @@ class ChatOrder(msgspec.Struct):
     model: str | None
     messages: list[Message]
     parameters: dict[str, Any]
+    conversation: str | None = None
 
 
 def read_body(data: bytes, limits: Limits) -> ChatOrder:
@@ -104,10 +110,8 @@ def read_body(data: bytes, limits: Limits) -> ChatOrder:
     except RecursionError:
         raise wrong("The body is nested too deep.", "$") from None
     fields = ((name, getattr(body, name)) for name in ChatBody.__struct_fields__)
-    rest = {name: value for name, value in fields if name not in ("messages", "provider", "model")}
-    return ChatOrder(
-        body.provider, body.model, messages, {name: value for name, value in rest.items() if value is not None}
-    )
+    parameters = {name: value for name, value in fields if name not in _NOT_OF_A_CALL and value is not None}
+    return ChatOrder(body.provider, body.model, messages, parameters, body.conversation)
 
 
 def _message(item: dict[str, Any], place: int) -> Message:
@@ -130,6 +134,8 @@ def _check(body: _Body, messages: list[Message], limits: Limits) -> None:
         raise wrong(f"There are more than {limits.max_messages} messages.", "$.messages")
     if len(body.tools or ()) > limits.max_tools:
         raise wrong(f"There are more than {limits.max_tools} tools.", "$.tools")
+    if len(body.conversation or "") > _MAX_NAME:
+        raise wrong(f"The conversation's name has more than {_MAX_NAME} characters.", "$.conversation")
     if limits.max_tokens is not None and (body.max_tokens or 0) > limits.max_tokens:
         raise wrong(f"max_tokens is more than {limits.max_tokens}.", "$.max_tokens")
     _check_numbers(body)

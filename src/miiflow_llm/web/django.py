@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Unpack
 
 from django.core.exceptions import RequestDataTooBig  # type: ignore[import-untyped]
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse  # type: ignore[import-untyped]
 from django.urls import URLPattern, path  # type: ignore[import-untyped]
 from django.views.decorators.csrf import csrf_exempt  # type: ignore[import-untyped]
 
-from .assets import asset
-from .body import Limits, too_large
-from .relay import HEARTBEAT, Relay
-from .safe_errors import Rejected
-from .service import Authorize, Caller, ChatService, Clients, Reply, failed, failure, stream_headers
+from .assets import FOR_PAGES, asset
+from .body import too_large
+from .relay import Relay
+from .safe_errors import Rejected, safe_error
+from .service import (
+    UI_STREAM_HEADERS,
+    ChatService,
+    Clients,
+    Reply,
+    ServiceSettings,
+    failed,
+    failure,
+    stream_headers,
+    ui_failure,
+)
+from .turns import Caller
 
 
 class ChatViews:
@@ -47,6 +58,33 @@ class ChatViews:
             return _response(failure(*relay.failure))
         return StreamingHttpResponse(_frames(first, relay), headers=stream_headers(headers))
 
+    async def chat_ui(self, request: HttpRequest) -> HttpResponseBase:
+        """`POST`: the answer to the AI SDK's `useChat`, in its own stream."""
+        try:
+            relay = self.service.ui_stream(_headers(request), *await self._body(request))
+        except Exception as error:
+            return _response(ui_failure(*safe_error(error)))
+        first = await relay.__anext__()
+        if relay.failure is not None and not relay.begun:
+            return _response(ui_failure(*relay.failure))
+        return StreamingHttpResponse(_frames(first, relay), headers=UI_STREAM_HEADERS)
+
+    async def preferences(self, request: HttpRequest) -> HttpResponseBase:
+        """`POST`: which of two answers a person prefers."""
+        try:
+            body, caller = await self._body(request)
+        except Exception as error:
+            return _response(failed(error))
+        return _response(self.service.preference(_headers(request), body, caller))
+
+    async def scores(self, request: HttpRequest) -> HttpResponseBase:
+        """`POST`: what a person thinks of one answer."""
+        try:
+            body, _ = await self._body(request)
+        except Exception as error:
+            return _response(failed(error))
+        return _response(self.service.mark(_headers(request), body))
+
     async def models(self, request: HttpRequest) -> HttpResponseBase:
         """`GET`: which providers and models may be asked for."""
         try:
@@ -67,8 +105,9 @@ class ChatViews:
 
 
 async def page(request: HttpRequest) -> HttpResponseBase:
-    """`GET`: the page, or the JavaScript module where the path ends in its name."""
-    found = asset("/" + request.path.rpartition("/")[2])
+    """`GET`: the page, or the file whose name the path ends in."""
+    named = (path for path in FOR_PAGES if request.path.endswith(path))
+    found = asset(next(named, "/"))
     return _response(found or failed(Rejected(404, "not_found", "There is nothing here.")))
 
 
@@ -89,31 +128,22 @@ def _response(reply: Reply) -> HttpResponse:
     return HttpResponse(reply.body, status=reply.status, headers=reply.headers)
 
 
-def urls(
-    clients: Clients,
-    *,
-    models: Mapping[str, Sequence[str]] | None = None,
-    schemas: Mapping[str, Any] | None = None,
-    authorize: Authorize | None = None,
-    limits: Limits | None = None,
-    heartbeat: float | None = HEARTBEAT,
-    with_page: bool = False,
-) -> list[URLPattern]:
-    """URL patterns `chat`, `chat/stream`, `models` and the JavaScript module, for `include`; `with_page` also the page.
+def urls(clients: Clients, *, with_page: bool = False, **settings: Unpack[ServiceSettings]) -> list[URLPattern]:
+    """URL patterns for `include`: the paths of `ChatApp`; `with_page` adds the page.
 
-    `authorize` gets Django's own request. The rest is as for `create_app`.
+    `settings` are those of `ServiceSettings`; `authorize` gets Django's own request.
 
     Raises:
         ConfigurationError: as by `create_app`.
     """
-    views = ChatViews(
-        ChatService(clients, models=models, schemas=schemas, authorize=authorize, limits=limits, heartbeat=heartbeat)
-    )
+    views = ChatViews(ChatService(clients, **settings))
     patterns = [
         path("chat", csrf_exempt(views.chat)),
         path("chat/stream", csrf_exempt(views.chat_stream)),
+        path("chat/ui", csrf_exempt(views.chat_ui)),
+        path("preferences", csrf_exempt(views.preferences)),
+        path("scores", csrf_exempt(views.scores)),
         path("models", views.models),
-        path("miiflow-llm.js", page),
-        path("miiflow-llm.d.ts", page),
+        *(path(name[1:], page) for name in FOR_PAGES),
     ]
     return [*patterns, path("", page)] if with_page else patterns

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Response
 
+from . import openapi
 from .asgi import ChatApp, Handler, Receive, Scope, Send, create_app
-from .body import ChatBody, Limits
-from .relay import HEARTBEAT
-from .service import Authorize, Clients
+from .assets import FOR_PAGES
+from .service import Clients, ServiceSettings
 
 
 class _Handled(Response):
@@ -28,39 +26,30 @@ class _Handled(Response):
 def router(
     clients: Clients,
     *,
-    models: Mapping[str, Sequence[str]] | None = None,
-    schemas: Mapping[str, Any] | None = None,
-    authorize: Authorize | None = None,
-    limits: Limits | None = None,
-    heartbeat: float | None = HEARTBEAT,
     page: bool = False,
-    allow_hosts: Collection[str] | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> APIRouter:
-    """A router with `POST /chat`, `POST /chat/stream`, `GET /models` and the JavaScript module, with `page` the page.
+    """A router with the paths of `ChatApp`; `page` adds the page at `<prefix>/`.
 
-    The page stands at `<prefix>/`. `options` are those of `APIRouter`, such as `prefix`, `tags` and `dependencies`,
-    which are asked before anything else. The rest is as for `create_app`.
+    `settings` are those of `ServiceSettings`, and those of `APIRouter`, such as `prefix`, `tags` and `dependencies`,
+    which are asked before anything else. What is asked and answered stands in the application's OpenAPI document.
 
     Raises:
         ConfigurationError: as by `create_app`.
     """
-    app = create_app(
-        clients,
-        models=models,
-        schemas=schemas,
-        authorize=authorize,
-        limits=limits,
-        heartbeat=heartbeat,
-        page=page,
-        allow_hosts=allow_hosts,
-    )
-    routes = APIRouter(**options)
-    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _body_schema()}}}}
-    _add(routes, "/chat", app.chat, "POST", openapi_extra=schema)
-    _add(routes, "/chat/stream", app.chat_stream, "POST", openapi_extra=schema)
-    _add(routes, "/models", app.models, "GET")
-    for path in (*(["/"] if page else []), "/miiflow-llm.js", "/miiflow-llm.d.ts"):
+    ours = {name: settings.pop(name) for name in ServiceSettings.__annotations__ if name in settings}
+    app = create_app(clients, page=page, **ours)
+    routes = APIRouter(**settings)
+    for path, handler, described in (
+        ("/chat", app.chat, openapi.chat()),
+        ("/chat/stream", app.chat_stream, openapi.stream()),
+        ("/chat/ui", app.chat_ui, openapi.ui_stream()),
+        ("/preferences", app.preferences, openapi.preferences()),
+        ("/scores", app.scores, openapi.scores()),
+    ):
+        _add(routes, path, handler, "POST", **described)
+    _add(routes, "/models", app.models, "GET", **openapi.models())
+    for path in (*(["/"] if page else []), *FOR_PAGES):
         _add(routes, path, _served(path, app), "GET", include_in_schema=False)
     return routes
 
@@ -69,9 +58,8 @@ def _add(routes: APIRouter, path: str, handler: Handler, method: str, **options:
     async def endpoint() -> Response:
         return _Handled(handler)
 
-    routes.add_api_route(
-        path, endpoint, methods=[method], status_code=200, response_class=_Handled, name=path[1:], **options
-    )
+    options = {"status_code": 200, **options}
+    routes.add_api_route(path, endpoint, methods=[method], response_class=_Handled, name=path[1:], **options)
 
 
 def _served(path: str, app: ChatApp) -> Handler:
@@ -79,20 +67,3 @@ def _served(path: str, app: ChatApp) -> Handler:
         await app({**scope, "path": path, "root_path": ""}, receive, send)
 
     return handler
-
-
-def _body_schema() -> dict[str, Any]:
-    _, parts = msgspec.json.schema_components([ChatBody])
-    schema: dict[str, Any] = _inlined(parts["ChatBody"], parts)
-    return schema
-
-
-def _inlined(value: Any, parts: Mapping[str, Any]) -> Any:
-    """The schema with what it refers to in place, as it stands inside another document."""
-    if isinstance(value, list):
-        return [_inlined(item, parts) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$ref" in value:
-        return _inlined(parts[value["$ref"].rpartition("/")[2]], parts)
-    return {name: _inlined(item, parts) for name, item in value.items()}

@@ -29,7 +29,7 @@ SSE = Framing("text/event-stream", b"data: ", b"\n\n", b": heartbeat\n\n")
 NDJSON = Framing("application/x-ndjson", b"", b"\n", b'{"type":"heartbeat"}\n')
 
 
-class _Piece(msgspec.Struct, omit_defaults=True, gc=False):
+class Piece(msgspec.Struct, omit_defaults=True, gc=False):
     """A chunk as a frame: only what is set."""
 
     seq: int
@@ -40,9 +40,10 @@ class _Piece(msgspec.Struct, omit_defaults=True, gc=False):
     citations: list[Any] | None = None
     logprobs: list[Any] | None = None
     partial_parse_deltas: list[Change] = []
+    restarted: bool = False
 
 
-class _ToolStarted(msgspec.Struct, tag="tool_started", omit_defaults=True):
+class ToolStartedFrame(msgspec.Struct, tag="tool_started", omit_defaults=True):
     """A call that is run now, as a frame."""
 
     seq: int
@@ -50,7 +51,7 @@ class _ToolStarted(msgspec.Struct, tag="tool_started", omit_defaults=True):
     call: ToolCall
 
 
-class _ToolFinished(msgspec.Struct, tag="tool_finished", omit_defaults=True):
+class ToolFinishedFrame(msgspec.Struct, tag="tool_finished", omit_defaults=True):
     """A call's result as a frame. What a tool raised is for the model, and is not shown: it may tell of the server."""
 
     seq: int
@@ -79,6 +80,7 @@ class Frames:
     def __init__(self, stream: object, framing: Framing) -> None:
         self._stream = stream
         self._framing = framing
+        self.beat = framing.beat
         self._seq = 0
         self._last: StreamChunk | None = None
         self._growth = Growth()
@@ -89,22 +91,24 @@ class Frames:
         found = [b"%b%b%b" % (before, encode(piece), after) for chunk in chunks if (piece := self._piece(chunk))]
         return found[0] if len(found) == 1 else b"".join(found)
 
-    def _piece(self, chunk: ToolEvent) -> _Piece | _ToolStarted | _ToolFinished | None:
+    def _piece(self, chunk: ToolEvent) -> Piece | ToolStartedFrame | ToolFinishedFrame | None:
         if not isinstance(chunk, StreamChunk):
             return self._tool_frame(chunk)
         self._last = chunk
         grown = [] if chunk.partial_parse is None else self._growth.changes(chunk.partial_parse)
-        calls, cited, logged = chunk.tool_call_deltas, chunk.citations, chunk.logprobs
-        if not (chunk.delta or chunk.reasoning_delta or calls or chunk.refusal_delta or cited or logged or grown):
+        calls, cited, logged, anew = chunk.tool_call_deltas, chunk.citations, chunk.logprobs, chunk.restarted
+        if not (
+            chunk.delta or chunk.reasoning_delta or calls or chunk.refusal_delta or cited or logged or grown or anew
+        ):
             return None
         seq, self._seq = self._seq, self._seq + 1
-        return _Piece(seq, chunk.delta, chunk.reasoning_delta, calls, chunk.refusal_delta, cited, logged, grown)
+        return Piece(seq, chunk.delta, chunk.reasoning_delta, calls, chunk.refusal_delta, cited, logged, grown, anew)
 
-    def _tool_frame(self, event: ToolStarted | ToolFinished) -> _ToolStarted | _ToolFinished:
+    def _tool_frame(self, event: ToolStarted | ToolFinished) -> ToolStartedFrame | ToolFinishedFrame:
         seq, self._seq = self._seq, self._seq + 1
         if isinstance(event, ToolStarted):
-            return _ToolStarted(seq, event.round, event.call)
-        return _ToolFinished(
+            return ToolStartedFrame(seq, event.round, event.call)
+        return ToolFinishedFrame(
             seq,
             event.round,
             event.call.id,
@@ -121,10 +125,8 @@ class Frames:
         Raises:
             StreamInterruptedError: the chunks ended without a finish reason.
         """
-        last = self._last
-        if last is None or last.finish_reason is None:
-            raise StreamInterruptedError("the chunks ended without a finish_reason")
-        return self._framed({"type": "finished", "seq": self._seq, **_ending(self._stream, last)})
+        last = last_of(self._last)
+        return self._framed({"type": "finished", "seq": self._seq, **ending(self._stream, last)})
 
     def failed(self, error: SafeError) -> bytes:
         """The last frame of one that failed."""
@@ -134,21 +136,47 @@ class Frames:
         return self._framing.before + encode(value) + self._framing.after
 
 
-def _ending(stream: object, last: StreamChunk) -> dict[str, Any]:
+def last_of(chunk: StreamChunk | None) -> StreamChunk:
+    """The chunk that ends an answer.
+
+    Raises:
+        StreamInterruptedError: it does not say why the answer ended, so the answer was cut short.
+    """
+    if chunk is None or chunk.finish_reason is None:
+        raise StreamInterruptedError("the chunks ended without a finish_reason")
+    return chunk
+
+
+OF_THE_ANSWER = ("provider", "model", "served_by", "cache", "cost", "call_id")
+"""What is told of who answered and at what price, if it is known."""
+
+
+def ending(stream: object, last: StreamChunk) -> dict[str, Any]:
     """What the last frame tells of the answer as a whole."""
-    ending: dict[str, Any] = {"finish_reason": last.finish_reason, "usage": last.usage}
+    told: dict[str, Any] = {"finish_reason": last.finish_reason, "usage": last.usage}
     if last.structured_output is not None:
-        ending["structured_output"] = last.structured_output
-    run = getattr(stream, "run", None)
-    if isinstance(run, ToolRun):
-        ending["usage"], ending["rounds"] = run.usage, run.rounds
+        told["structured_output"] = last.structured_output
     response = getattr(stream, "response", None)
     if isinstance(response, ChatResponse):
-        ending["message"] = shown(response.message)
-        ending["provider"], ending["model"] = response.provider, response.model
-        ending["latency_ms"] = response.latency_ms
-        ending["time_to_first_token_ms"] = response.time_to_first_token_ms
-    return ending
+        told["message"] = shown(response.message)
+        told |= {name: value for name in OF_THE_ANSWER if (value := getattr(response, name)) is not None}
+        told["latency_ms"] = response.latency_ms
+        told["time_to_first_token_ms"] = response.time_to_first_token_ms
+    run = getattr(stream, "run", None)
+    return told | (of_run(run) if isinstance(run, ToolRun) else {})
+
+
+def of_run(run: ToolRun) -> dict[str, Any]:
+    """What is told of a conversation with tools: the sums, and every message since the question, to be sent again."""
+    asked = max((at for at, message in enumerate(run.messages) if message.role == "user"), default=-1)
+    return {"usage": run.usage, "rounds": run.rounds, "messages": [_said(each) for each in run.messages[asked + 1 :]]}
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """A message of the loop; what a tool raised may tell of the server, and is not shown."""
+    if message.role == "tool" and message.is_error:
+        message = Message.tool("The tool failed.", message.tool_call_id or "", is_error=True)
+    return shown(message)
 
 
 def shown(message: Message) -> dict[str, Any]:

@@ -8,17 +8,18 @@ It knows no framework.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, Self
 
 import anyio
 
 from ..calls.tool_loop import ToolEvent
 from ..core import clock
 from ..core.exceptions import ConfigurationError
-from .framing import NDJSON, SSE, Frames, Framing
+from .framing import NDJSON, SSE, Frames
 from .pump import Pump, close
 from .safe_errors import SafeError, safe_error
+from .ui_frames import UIFrames
 
 WRITE_SECONDS = 30.0
 """Seconds that a browser may leave a write waiting before it counts as gone, and its upstream is ended."""
@@ -26,8 +27,23 @@ HEARTBEAT = 15.0
 """Seconds of silence before a heartbeat: below the 30 to 60 seconds after which proxies give a connection up."""
 
 
+class _Frames(Protocol):
+    """Makes the frames of one stream."""
+
+    beat: bytes
+
+    def pieces(self, chunks: Sequence[ToolEvent]) -> bytes:
+        """The frames of what came together; empty if none says anything."""
+
+    def finished(self) -> bytes:
+        """The end of an answer that is whole."""
+
+    def failed(self, error: SafeError) -> bytes:
+        """The end of one that failed."""
+
+
 class Relay(AsyncIterator[bytes]):
-    """The frames of a stream; `to_sse` and `to_ndjson` make it.
+    """The frames of a stream; `to_sse`, `to_ndjson` and `to_ui_stream` make it.
 
     Iterate it, or let `pour` write it, which costs less. Frames that are ready at the same time come as one piece of
     bytes. `failure` is the HTTP status and the error once the stream failed, `begun` whether a chunk was given before.
@@ -38,7 +54,7 @@ class Relay(AsyncIterator[bytes]):
         self,
         stream: AsyncIterator[ToolEvent],
         heartbeat: float | None,
-        framing: Framing,
+        frames: _Frames,
         write_seconds: float | None = WRITE_SECONDS,
     ) -> None:
         if heartbeat is not None and heartbeat <= 0:
@@ -48,11 +64,11 @@ class Relay(AsyncIterator[bytes]):
         self.failure: tuple[int, SafeError] | None = None
         self.begun = False
         self._stream = stream
-        self._frames = Frames(stream, framing)
+        self._frames = frames
         self._pump = Pump(stream, heartbeat, write_seconds)
         self._write_seconds = write_seconds
         self._heartbeat = heartbeat
-        self._beat = framing.beat
+        self._beat = frames.beat
         self._over = False
 
     def __aiter__(self) -> Self:
@@ -212,7 +228,7 @@ def to_sse(
     Raises:
         ConfigurationError: `heartbeat` or `write_seconds` is not above 0.
     """
-    return Relay(stream, heartbeat, SSE, write_seconds)
+    return Relay(stream, heartbeat, Frames(stream, SSE), write_seconds)
 
 
 def to_ndjson(
@@ -226,4 +242,22 @@ def to_ndjson(
     Raises:
         ConfigurationError: `heartbeat` or `write_seconds` is not above 0.
     """
-    return Relay(stream, heartbeat, NDJSON, write_seconds)
+    return Relay(stream, heartbeat, Frames(stream, NDJSON), write_seconds)
+
+
+def to_ui_stream(
+    stream: AsyncIterator[ToolEvent],
+    *,
+    message_id: str | None = None,
+    heartbeat: float | None = HEARTBEAT,
+    write_seconds: float | None = WRITE_SECONDS,
+) -> Relay:
+    """The stream as the AI SDK's `useChat` reads it: its UI message stream, version 1; otherwise as `to_sse`.
+
+    `stream` may run tools. `message_id` is the id of the message that comes; without it the front end makes one. Send
+    the frames with `UI_HEADERS`. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol#data-stream-protocol
+
+    Raises:
+        ConfigurationError: `heartbeat` or `write_seconds` is not above 0.
+    """
+    return Relay(stream, heartbeat, UIFrames(stream, message_id), write_seconds)

@@ -19,19 +19,22 @@ class SafeError(msgspec.Struct, frozen=True, omit_defaults=True):
     """A failure as the browser sees it.
 
     `type` is a stable word to decide by, `message` a sentence to show, `retry_after` in seconds where the provider
-    gave it, `place` where in the request body the fault lies (`$.messages[0].role`).
+    gave it, `place` where in the request body the fault lies (`$.messages[0].role`), `sign_in` the address of a page
+    where one signs in.
     """
 
     type: str
     message: str
     retry_after: float | None = None
     place: str | None = None
+    sign_in: str | None = None
 
 
 class Rejected(Exception):
     """A request that is answered with an error instead of being passed on; raise it from `authorize` too.
 
-    `status` is the HTTP status, `type` and `message` go to the browser as they are.
+    `status` is the HTTP status, `type` and `message` go to the browser as they are. With `sign_in`, an address on this
+    server or an https URL, the page shows a link to where one signs in; without it a 401 makes it ask for a token.
     """
 
     def __init__(
@@ -41,10 +44,11 @@ class Rejected(Exception):
         message: str = "Sign in first.",
         *,
         place: str | None = None,
+        sign_in: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.safe = SafeError(type, message, place=place)
+        self.safe = SafeError(type, message, place=place, sign_in=sign_in)
 
 
 _TYPES: tuple[tuple[type[Exception], int, str, str], ...] = (

@@ -5,38 +5,33 @@ It chooses the client, and says every failure safely. It does not know how a req
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias, cast
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict, cast
 
 import msgspec
 
 from ..calls.parameters import Parameters
+from ..calls.tool_loop import ToolEvent, ToolRun
 from ..client.chat import Chat
 from ..client.pool import ClientPool
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.messages import Message
 from ..core.response import ChatResponse
-from .body import ChatOrder, Limits, read_body, wrong
-from .framing import NDJSON, SSE, encode, shown
-from .relay import HEARTBEAT, Relay, to_ndjson, to_sse
+from ..trials.logs import Log
+from .body import ChatOrder, Limits, read_body, too_large, wrong
+from .framing import NDJSON, OF_THE_ANSWER, SSE, encode, of_run, shown
+from .preferences import Preferences, mark_answer, read_mark, read_preference
+from .relay import HEARTBEAT, Relay, to_ndjson, to_sse, to_ui_stream
 from .safe_errors import Rejected, SafeError, error_body, safe_error
+from .turns import Caller, OnTurn, Teller, Turn, TurnStream
+from .ui_frames import UI_HEADERS
+from .ui_messages import body_of_ui
 
 Clients: TypeAlias = Chat | ClientPool | Mapping[str, Chat] | Callable[[str | None, str | None], Chat]
 """One client (or a router, a cache, a trial: anything with its face), a pool, clients by provider, or a function of
 provider and model."""
-
-
-class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, as `authorize` knows it: all of it goes to the model's provider, none of it comes from the browser.
-
-    `user` and `metadata` are parameters of the call, where the provider takes them; `system` stands before all
-    messages.
-    """
-
-    user: str | None = None
-    metadata: Mapping[str, str] | None = None
-    system: str | None = None
 
 
 Authorize: TypeAlias = Callable[[Mapping[str, str], Any], Awaitable[bool | Caller | None]]
@@ -58,14 +53,46 @@ class Reply(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
-class ChatService:
-    """What the routes share.
+ServiceTools: TypeAlias = Sequence[Any] | Callable[[Caller], Sequence[Any]]
+"""Tools that the service runs, as for `run_tools`; or a function that gives those of a caller."""
 
-    `models` says which models of which provider may be asked for; without it a client answers only for its own
-    model, a pool for those that its configuration lists, and a function decides itself (what it refuses with
-    `ConfigurationError` is a 422). `schemas` are the types
-    that an answer may be asked for in, by name; with them a browser's own JSON Schema is refused.
-    `heartbeat` is in seconds.
+
+class ServiceSettings(TypedDict, total=False):
+    """What a service is told beside its clients, all optional.
+
+    models: the models that may be asked for, by provider; without it only a client's own model, of a pool those that
+        its configuration lists, and a function decides itself (what it refuses with `ConfigurationError` is a 422).
+    schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names one,
+        and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.
+    authorize: an async function of the headers and the framework's request; see `Authorize`.
+    limits: how much a browser may ask for.
+    heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
+    allow_hosts: the names that this service is reached by, without ports; a request to another `Host`, or from a page
+        of another `Origin`, is a 403. `None` for any: then a server in front must see to it.
+    tools: tools that the service runs, or a function that gives those of a caller. With them a browser brings none.
+    max_rounds: how many answers one question may have where tools are run; 10 if it is not set.
+    on_turn: told of each turn once it is over, to store it; see `Turn`.
+    trial_log: a file (`.jsonl` or `.sqlite`) or a `Log` that keeps which of two answers a person prefers.
+    """
+
+    models: Mapping[str, Sequence[str]] | None
+    schemas: Mapping[str, Any] | None
+    authorize: Authorize | None
+    limits: Limits | None
+    heartbeat: float | None
+    allow_hosts: Collection[str] | None
+    tools: ServiceTools | None
+    max_rounds: int
+    on_turn: OnTurn | None
+    trial_log: Log | str | Path | None
+
+
+class ChatService:
+    """What the routes share; `ServiceSettings` says what each setting means.
+
+    Raises:
+        ConfigurationError: `models` names a provider of which there is no client, a pool lists no models, or the log
+            cannot be opened.
     """
 
     def __init__(
@@ -78,6 +105,10 @@ class ChatService:
         limits: Limits | None = None,
         heartbeat: float | None = HEARTBEAT,
         allow_hosts: Collection[str] | None = None,
+        tools: ServiceTools | None = None,
+        max_rounds: int = 10,
+        on_turn: OnTurn | None = None,
+        trial_log: Log | str | Path | None = None,
     ) -> None:
         self.allow_hosts = None if allow_hosts is None else {host.lower() for host in allow_hosts}
         self.schemas = schemas
@@ -89,6 +120,10 @@ class ChatService:
         self._clients = _by_name(clients)
         self._authorize = authorize
         self.models = _allowed(self._clients, models)
+        self._tools = tools
+        self._max_rounds = max_rounds
+        self._on_turn = on_turn
+        self._preferences = None if trial_log is None else Preferences(trial_log)
 
     async def authorize(self, headers: Mapping[str, str], request: Any) -> Caller:
         """See that the request is for this service, and ask the hook who this is.
@@ -126,8 +161,7 @@ class ChatService:
         Raises:
             Rejected: 413; 415 if it is not sent as JSON, so that no foreign page's form can send it; 422.
         """
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Rejected(415, "not_json", "The body must be sent as application/json.")
+        _check_json(headers)
         order = read_body(body, self.limits)
         if self.limits.max_tokens is not None:
             order.parameters.setdefault("max_tokens", self.limits.max_tokens)
@@ -166,15 +200,54 @@ class ChatService:
         if order.model not in allowed and (order.model is not None or allowed):
             raise wrong(f"The model is not one of {', '.join(allowed)}.", "$.model")
 
+    def _tools_of(self, order: ChatOrder, caller: Caller) -> Sequence[Any]:
+        """The service's tools for the caller, none if it runs none."""
+        found = self._tools(caller) if callable(self._tools) else self._tools
+        if found and "tools" in order.parameters:
+            raise wrong("This service brings its own tools.", "$.tools")
+        return found or ()
+
+    def _teller(self, order: ChatOrder, caller: Caller) -> Teller | None:
+        if self._on_turn is None:
+            return None
+        turn = Turn(
+            caller=caller,
+            outcome="abandoned",
+            provider=order.provider,
+            model=order.model,
+            asked=list(order.messages),
+            parameters=order.parameters,
+            conversation=order.conversation,
+        )
+        return Teller(self._on_turn, turn)
+
     async def chat(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Reply:
         """The whole answer as JSON; failures as errors."""
+        teller = answer = None
         try:
             client, order = self.order(headers, body, caller)
-            with _sayable():
-                response = await client.chat(order.messages, model=order.model, **order.parameters)
-            return Reply(200, encode(_answer(response)), {"content-type": "application/json"})
+            teller = self._teller(order, caller)
+            answer = await self._answer(client, order, self._tools_of(order, caller))
         except Exception as error:
+            if teller is not None:
+                await teller.failed(error)
             return failed(error)
+        finally:
+            if teller is not None and answer is None:  # nothing happens if the failure was told
+                await teller.abandoned(None)
+        if teller is not None:
+            await teller.finished(answer)
+        return Reply(200, encode(answer_body(answer)), {"content-type": "application/json"})
+
+    async def _answer(self, client: Chat, order: ChatOrder, tools: Sequence[Any]) -> ChatResponse | ToolRun:
+        with _sayable():
+            if tools:
+                client.plan(order.messages, model=order.model, tools=tools, **order.parameters)
+                rounds = self._max_rounds
+                return await client.run_tools(
+                    order.messages, tools, max_rounds=rounds, model=order.model, **order.parameters
+                )
+            return await client.chat(order.messages, model=order.model, **order.parameters)
 
     def stream(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Relay:
         """The answer's frames, of the kind that `Accept` asks for; SSE if it does not say.
@@ -182,16 +255,77 @@ class ChatService:
         Raises:
             Exception: the request cannot be said; see `failed`.
         """
-        client, order = self.order(headers, body, caller)
-        with _sayable():
-            stream = client.stream_chat(order.messages, model=order.model, **order.parameters)
         make = to_ndjson if wants_ndjson(headers) else to_sse
-        return make(stream, heartbeat=self.heartbeat, write_seconds=self.limits.write_seconds)
+        return make(
+            self._begin(headers, body, caller), heartbeat=self.heartbeat, write_seconds=self.limits.write_seconds
+        )
+
+    def ui_stream(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Relay:
+        """The answer to what the AI SDK's `useChat` sends, as it reads it.
+
+        Raises:
+            Exception: the request cannot be said; see `ui_failure`.
+        """
+        if len(body) > self.limits.max_body:
+            raise too_large(self.limits)
+        stream = self._begin(headers, body_of_ui(body), caller)
+        return to_ui_stream(stream, heartbeat=self.heartbeat, write_seconds=self.limits.write_seconds)
+
+    def _begin(self, headers: Mapping[str, str], body: bytes, caller: Caller) -> AsyncIterator[ToolEvent]:
+        client, order = self.order(headers, body, caller)
+        teller = self._teller(order, caller)
+        stream = self._opened(client, order, self._tools_of(order, caller))
+        return stream if teller is None else TurnStream(stream, teller)
+
+    def _opened(self, client: Chat, order: ChatOrder, tools: Sequence[Any]) -> AsyncIterator[ToolEvent]:
+        with _sayable():
+            if not tools:
+                return client.stream_chat(order.messages, model=order.model, **order.parameters)
+            client.plan(order.messages, stream=True, model=order.model, tools=tools, **order.parameters)
+            rounds = self._max_rounds
+            return client.stream_tools(order.messages, tools, max_rounds=rounds, model=order.model, **order.parameters)
+
+    def preference(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> Reply:
+        """Keep which of two answers a person prefers: 204; 404 if the service has no trial log."""
+        try:
+            _check_json(headers)
+            if self._preferences is None:
+                raise Rejected(404, "not_found", "This service keeps no preferences.")
+            found = read_preference(body)
+            for side in found.answers:
+                self._client(ChatOrder(side.provider, side.model, [], {}))
+            self._preferences.write(found, caller.user)
+        except Exception as error:
+            return failed(error)
+        return Reply(204, b"")
+
+    def mark(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Keep what a person thinks of one answer of a trial: 204; 404 if that client is not one."""
+        try:
+            _check_json(headers)
+            mark = read_mark(body)
+            client = self._client(ChatOrder(mark.provider, mark.model, [], {}))
+            if not mark_answer(client, mark):
+                raise Rejected(404, "not_found", "This answer is not of a trial.")
+        except Exception as error:
+            return failed(error)
+        return Reply(204, b"")
 
     def catalogue(self) -> Reply:
-        """Which providers and models may be asked for, for a page's menus."""
+        """Which providers and models may be asked for, for a page's menus; whether preferences are kept."""
         names = [{"name": name, "models": list(models)} for name, models in (self.models or {}).items()]
-        return Reply(200, encode({"providers": names}), {"content-type": "application/json"})
+        told = {"providers": names, "preferences": self._preferences is not None}
+        return Reply(200, encode(told), {"content-type": "application/json"})
+
+
+def _check_json(headers: Mapping[str, str]) -> None:
+    """See that the body is sent as JSON, so that no foreign page's form can have sent it.
+
+    Raises:
+        Rejected: 415 if it is not.
+    """
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Rejected(415, "not_json", "The body must be sent as application/json.")
 
 
 def _add_caller(client: Chat, order: ChatOrder, caller: Caller) -> None:
@@ -266,13 +400,14 @@ def wants_ndjson(headers: Mapping[str, str]) -> bool:
     return "ndjson" in accept and SSE.kind not in accept.partition("ndjson")[0]
 
 
+_UNHELD = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+"""What keeps caches and proxies from holding a stream back."""
+UI_STREAM_HEADERS = {**UI_HEADERS, **_UNHELD}
+
+
 def stream_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a stream: its type, and what keeps caches and proxies from holding it back."""
-    return {
-        "content-type": NDJSON.kind if wants_ndjson(headers) else f"{SSE.kind}; charset=utf-8",
-        "cache-control": "no-cache, no-transform",
-        "x-accel-buffering": "no",
-    }
+    return {"content-type": NDJSON.kind if wants_ndjson(headers) else f"{SSE.kind}; charset=utf-8", **_UNHELD}
 
 
 def failed(error: BaseException) -> Reply:
@@ -288,9 +423,17 @@ def failure(status: int, error: SafeError) -> Reply:
     return Reply(status, encode(error_body(error)), headers)
 
 
-def _answer(response: ChatResponse) -> dict[str, Any]:
+def ui_failure(status: int, error: SafeError) -> Reply:
+    """An error as `useChat` shows it: the body is its sentence."""
+    reply = failure(status, error)
+    headers = {**reply.headers, "content-type": "text/plain; charset=utf-8"}
+    return Reply(status, error.message.encode(), headers)
+
+
+def answer_body(answer: ChatResponse | ToolRun) -> dict[str, Any]:
     """What a browser sees of an answer: nothing of the account, and no block of a provider's own."""
-    told = ("finish_reason", "usage", "provider", "model", "served_by", "cache", "cost", "citations", "logprobs")
+    response = answer.response if isinstance(answer, ToolRun) else answer
+    told = ("finish_reason", "usage", *OF_THE_ANSWER, "citations", "logprobs")
     timings = ("latency_ms", "time_to_first_token_ms")
     values = {name: getattr(response, name) for name in (*told, "structured_output", *timings)}
     return {
@@ -298,4 +441,5 @@ def _answer(response: ChatResponse) -> dict[str, Any]:
         "content": response.content,
         "tool_calls": response.tool_calls,
         **{name: value for name, value in values.items() if value is not None},
+        **(of_run(answer) if isinstance(answer, ToolRun) else {}),
     }

@@ -1,14 +1,16 @@
 /** Reads answers of miiflow_llm's chat service: a request in, chunks or a whole answer out. */
 
 export class ChatError extends Error {
-  constructor(type, message, { status, retryAfter, place } = {}) {
+  constructor(type, message, { status, retryAfter, place, signIn } = {}) {
     super(message);
-    Object.assign(this, { name: "ChatError", type, status, retryAfter, place });
+    Object.assign(this, { name: "ChatError", type, status, retryAfter, place, signIn });
   }
 }
 
 const errorOf = (error, status) =>
-  new ChatError(error.type, error.message, { status, retryAfter: error.retry_after, place: error.place });
+  new ChatError(error.type, error.message, {
+    status, retryAfter: error.retry_after, place: error.place, signIn: error.sign_in,
+  });
 
 /** The value with one change made to it. */
 function grown(value, { at: [key, ...at], set, add }) {
