@@ -62,7 +62,7 @@ class FaultServer:
 
     `open` is the number of connections that neither side has closed, `sent` the bytes of answers that the kernel took,
     `broken_tls` what came over TLS connections that is not TLS. Requests with an `early` first line are answered before
-    their body is read.
+    their body is read. A client that says nothing for `patience` seconds has gone.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class FaultServer:
         context: ssl.SSLContext | None = None,
         accepts: bool = True,
         early: Callable[[bytes], bool] = lambda line: False,
+        patience: float = 15,
     ) -> None:
         self.script = script
         self.early = early
@@ -82,6 +83,7 @@ class FaultServer:
         self.failures: list[BaseException] = []
         self._context = context
         self._accepts = accepts
+        self._patience = patience
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024 if accepts else 0)
         self._sockets: dict[int, socket.socket] = {}
         self._fillers: list[socket.socket] = []
@@ -159,7 +161,7 @@ class FaultServer:
                 self.connections += 1
                 number = self.connections
                 self._sockets[number] = sock
-            sock.settimeout(15)
+            sock.settimeout(self._patience)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._start(self._serve, sock, number)
 

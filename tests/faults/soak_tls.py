@@ -41,7 +41,7 @@ def echo(request: Request) -> Steps:
     yield OPENAI_CHAT.head() + chunk(OPENAI_CHAT.opening)
     yield chunk(said[:20])
     if asked.startswith("slow"):
-        yield Wait(0.3)
+        yield Wait(2)
     yield chunk(said[20:])
     yield chunk(OPENAI_CHAT.finish + OPENAI_CHAT.end) + LAST_CHUNK
 
@@ -110,7 +110,7 @@ def soak_tls(arguments: argparse.Namespace) -> Row:
             server.requests.clear()  # the server's own memory is not the question
         return echo(request)
 
-    with FaultServer(script, context=context) as server, authority.cert_pem.tempfile() as roots:
+    with FaultServer(script, context=context, patience=300) as server, authority.cert_pem.tempfile() as roots:
         with sync_client_at(server.url, max_retries=0, http_client=None) as client:
             _trust(client, roots)
             TlsSoak(client, arguments.threads, min(5, arguments.each), arguments.seconds).run(arguments.seed)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from threading import Lock
 
 import msgspec
 
+from ..core import forks
 from ..core.exceptions import ConfigurationError
 from ..core.response import ChatResponse
 from .order import Order
@@ -65,7 +65,7 @@ class Journal:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock = Lock()
+        self._lock = forks.lock()
         try:
             self._connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode=WAL")

@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from threading import Lock
 from typing import Any
 
 import msgspec
 
 from ..calls.hiding import seal
 from ..calls.parameters import Messages
-from ..core import clock
+from ..core import clock, forks
 from ..core.exceptions import MiiflowLLMError
 from ..core.price import Cost
 from ..core.response import Cached, ChatResponse, Embeddings
@@ -48,9 +47,14 @@ class Caller:
         self.waits = waits
         self.statistics = Statistics()
         self.flights: dict[str, Flight] = {}
-        self._lock = Lock()
+        self._lock = forks.lock()
         self.now: Callable[[], float] = time.time
         self.draw: Callable[[], float] = random.random
+        forks.renew(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: the calls on their way are the parent's, and nobody here makes them."""
+        self.flights = {}
 
     @property
     def fresh(self) -> Freshness:

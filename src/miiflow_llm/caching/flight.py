@@ -6,8 +6,8 @@ No I/O and no waiting: whoever puts something in is told how to wake those who w
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 
+from ..core import forks
 from ..core.exceptions import (
     ConfigurationError,
     ContentFilterError,
@@ -75,7 +75,7 @@ class Flight:
         self.settling = False
         self.streamed = False
         self.readers = 0
-        self._lock = Lock()
+        self._lock = forks.lock()
         self._base = 0
         self._bytes = 0
         self._sizes: list[int] = []

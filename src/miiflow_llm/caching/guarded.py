@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import anyio
 import anyio.to_thread
 
-from ..core import clock
+from ..core import clock, forks
 from .stores import AsyncStore, Store
 
 log = logging.getLogger("miiflow_llm.caching")
@@ -25,6 +25,9 @@ SECONDS = 0.05
 _FAILURES, _REST = 3, 5.0
 
 T = TypeVar("T")
+
+_inherited: list[object] = []
+"""What a forked child keeps from the collector, which would end it."""
 
 
 class Unavailable:
@@ -115,6 +118,12 @@ class SyncGuarded(_Breaker[Store | AsyncStore]):
         self._threads: ThreadPoolExecutor | None = None
         self._portal: Any = None
         self._open = ExitStack()
+        forks.renew(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: the threads of the parent are not in it, nor does it end what they hold open."""
+        _inherited.append((self._threads, self._portal, self._open))
+        self._threads, self._portal, self._open = None, None, ExitStack()
 
     def ask(self, what: str, *arguments: Any, seconds: float | None = None) -> Any:
         """What the store's method of this name returns; `UNAVAILABLE` if it fails or takes too long."""

@@ -10,10 +10,10 @@ import contextlib
 import os
 import secrets
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
+from ..core import forks
 from ..core.exceptions import ConfigurationError
 
 SQLITE_BYTES = 1024 * 1024 * 1024
@@ -44,7 +44,7 @@ class SqliteStore:
     def __init__(self, path: str | Path, max_bytes: int = SQLITE_BYTES) -> None:
         self.path = Path(path)
         self.max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._writes = 0
         self._pid = os.getpid()
         try:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 import msgspec
 
+from ..core import forks
 from ..core.price import Cost
 from .answer import Kept
 
@@ -35,7 +34,7 @@ class Statistics:
     """Counts, from several threads."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = forks.lock()
         self._counts = dict.fromkeys(("hits", "stale", "joined", "misses", "renewed", "stored", "refused"), 0)
         self._tokens = 0
         self._saved: dict[str, float] = {}

@@ -10,8 +10,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
-from threading import Lock
 from typing import Protocol
+
+from ..core import forks
 
 MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -79,7 +80,7 @@ class MemoryStore:
         self.max_bytes = max_bytes
         self.bytes = 0
         self._kept: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = forks.lock()
 
     def get(self, key: str) -> bytes | None:
         """What is kept under the key."""

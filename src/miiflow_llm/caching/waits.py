@@ -16,6 +16,7 @@ import anyio
 import anyio.abc
 
 from ..calls.players import played
+from ..core import forks
 from ..core.exceptions import ConfigurationError
 from ..core.response import StreamChunk
 from .flight import Flight
@@ -153,6 +154,11 @@ class ThreadWaits:
     def __init__(self, store: SyncGuarded) -> None:
         self.store = store
         self._entered = False
+        self.begin_anew()
+        forks.renew(self)
+
+    def begin_anew(self) -> None:
+        """Begin, and in a forked child again: the threads of the parent are not in it."""
         self._running: dict[Flight, threading.Thread] = {}
         self._changed = threading.Condition()
 

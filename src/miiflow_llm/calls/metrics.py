@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from ..core import forks
 from ..core.usage import TokenCount
 
 MAX_TARGETS = 256
@@ -126,7 +126,7 @@ class MetricsRecorder:
     def __init__(self) -> None:
         self._targets: dict[str, _Target] = {}
         self._notes: deque[_Note] = deque()
-        self._lock = Lock()
+        self._lock = forks.lock()
         self._latency_sum = 0.0
 
     def finished(

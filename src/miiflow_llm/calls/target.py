@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from threading import Lock
 from typing import NoReturn
 
 import msgspec
 
 from .. import providers
 from .._version import __version__
+from ..core import forks
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError
 from ..core.request import ChatRequest
@@ -24,7 +24,7 @@ from ..wire.engine import Engine
 from .signing import SigningCredential
 
 _engines: dict[tuple[int, str], tuple[Provider, Engine]] = {}
-_lock = Lock()
+_lock = forks.lock()
 
 
 class Route(msgspec.Struct):

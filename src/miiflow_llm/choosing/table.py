@@ -90,6 +90,11 @@ class Table:
         self.retries.called()
         self.hedges.called()
 
+    def begin_anew(self) -> None:
+        """In a forked child: the calls under way are the parent's, and do not end here. What is known stays known."""
+        for health in self.health:
+            health.in_flight, health.probing = 0, False
+
     def told(self, target: int, limit: RateLimit, now: float) -> None:
         """The target's provider said what is left of its limits."""
         told(self.health[target], limit, now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -14,6 +13,7 @@ from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.misuse import NotInLoops, NotPlain
 from ..calls.players import LoopPlayer, Player, ThreadPlayer, played
+from ..core import forks
 from ..http.transport import Transport, TransportName
 from ..http.transport_sync import SyncTransport
 from .arguments import checked_client
@@ -43,7 +43,7 @@ class BasePool(Generic[Client]):
         metrics = MetricsRecorder() if self._config.enable_metrics else NoMetrics()
         self._shared = Shared(player, metrics, as_hooks(event_hooks))
         self._clients: dict[tuple[str, str], Client] = {}
-        self._lock = Lock()
+        self._lock = forks.lock()
 
     def get(self, provider: str | None = None, model: str | None = None) -> Client:
         """The client for them; the configuration's defaults if they are not named. Made once, then the same.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
+
+from . import forks
 
 
 class Sized(Protocol):
@@ -58,7 +59,7 @@ class Budget:
         self.most = most
         self.spent = 0
         self._shelves: weakref.WeakSet[Shelf[Any, Any]] = weakref.WeakSet()
-        self._lock = Lock()
+        self._lock = forks.lock()
 
     def shelf(self) -> Shelf[Any, Any]:
         """A new shelf."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
+import httpx
+
+from ..core import forks
 from ..core.exceptions import ConfigurationError
-from . import forks
 from .environment import Proxies, Proxy
 
 TransportName = Literal["auto", "lean", "httpx"]
@@ -41,16 +44,18 @@ class Choice:
         return self._proxies.of(url) if self._proxies else None
 
 
+_used: weakref.WeakSet[Any] = weakref.WeakSet()
+_inherited: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
 class Lent:
-    """A client of the caller's own: what it opened before a fork cannot be told apart from what it opens after."""
+    """A client of the caller's own, which several of ours may share.
 
-    def __init__(self) -> None:
-        self._is_used = self._is_inherited = False
-        forks.renew(self)
+    What it opened before a fork cannot be told apart from what it opens after.
+    """
 
-    def begin_anew(self) -> None:
-        """In a forked child: a client that was used has connections of the parent's."""
-        self._is_inherited = self._is_used
+    def __init__(self, client: httpx.Client | httpx.AsyncClient | None) -> None:
+        self._client = client
 
     def use(self) -> None:
         """A request goes by the client.
@@ -58,9 +63,19 @@ class Lent:
         Raises:
             ConfigurationError: a request went by it before this process was forked.
         """
-        if self._is_inherited:
+        if self._client in _inherited:
             raise ConfigurationError(
                 "http_client was used before this process was forked, and its connections are the parent's: "
                 "make one in each process"
             )
-        self._is_used = True
+        _used.add(self._client)
+
+
+def _inherit() -> None:
+    """In a forked child: a client that was used has connections of the parent's."""
+    for client in list(_used):
+        _inherited.add(client)
+    _used.clear()
+
+
+forks.in_child(_inherit)

@@ -96,6 +96,10 @@ class Course:
         with self._ownership:
             self._stream = stream
 
+    def disown(self) -> None:
+        """In a forked child: the connection is the parent's."""
+        self._ownership, self._stream = threading.RLock(), None
+
     def shut(self) -> None:
         """Shut the connection's socket, below TLS, if it is still this request's and no other's."""
         with self._ownership:

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from . import forks
+from ..core import forks
 from .answer import SyncAnswer, by_name
 from .body_sync import decoded_sync
 from .course import Course
@@ -114,6 +114,14 @@ class HttpxSyncBody:
             if self._closed:
                 self.close()
 
+    def disinherit(self) -> None:
+        """In a forked child: the answer is the parent's, and its connection is neither read nor shut here."""
+        self._course.disown()
+        self._io = threading.Lock()
+        self._iterator = _inherited_bytes()
+        self._give_back = None
+        self._response.stream = httpx.ByteStream(b"")  # what closing it closes
+
     def abort(self) -> None:
         """Close the connection without waiting for a lock, as the collector must, which may run inside the pool's.
 
@@ -154,9 +162,16 @@ def close_dropped() -> None:
             _dropped.popleft().close()
 
 
+def _inherited_bytes() -> Iterator[bytes]:
+    raise httpx.ReadError("the process was forked while this answer came: it is the parent's")
+    yield b""
+
+
 def _disinherit() -> None:
-    """A child never touches the bodies of its parent's, and keeps them from the collector."""
-    _inherited.append([*_open, *_dropped])
+    """A child never touches the connections of its parent's bodies, and keeps them from the collector."""
+    for body in [*_open, *_dropped]:
+        _inherited.append((body._iterator, body._response.stream))
+        body.disinherit()
     _open.clear()
     _dropped.clear()
 

@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from . import forks
+from ..core import forks
 from .environment import Proxy
 from .httpx_limits import KEEPS_NOTHING, no_cookies
 from .lean.books import none_free

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
-from . import forks
+from ..core import forks
 from .environment import Proxy
 from .httpx_limits import KEEPS_NOTHING, SyncPlaces, no_cookies
 from .trust import tls_context

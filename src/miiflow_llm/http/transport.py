@@ -52,7 +52,7 @@ class Transport:
 
     def __init__(self, client: httpx.AsyncClient | None = None, kind: TransportName = "auto") -> None:
         self._given = None if client is None else HttpxSender(client)
-        self._lent = Lent()
+        self._lent = Lent(client)
         self._choice = Choice(kind, is_mocked)
         self._lean: LeanTransport | None = None
         self._senders: tuple[Sender, Sender]

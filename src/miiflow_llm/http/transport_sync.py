@@ -38,7 +38,7 @@ class SyncTransport:
 
     def __init__(self, client: httpx.Client | None = None, kind: TransportName = "auto") -> None:
         self._given = None if client is None else HttpxSyncSender(client)
-        self._lent = Lent()
+        self._lent = Lent(client)
         self._choice = Choice(kind, is_mocked_without_loop)
         self._lean = BlockingLeanTransport(limits=pool_limits(), retry_stale=False)
         self._straight = LeanSyncSender(self._lean)

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 from pathlib import Path
 
 import httpx
 
+from ..core import forks
 from ..core.exceptions import ConfigurationError
-from . import forks
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 """What of the environment goes into a context: roots of trust, and where its keys are logged for debugging."""
 
 _contexts: dict[tuple[str | None, ...], ssl.SSLContext] = {}
-_lock = threading.Lock()
+_lock = forks.lock()
 
 
 def made_context() -> ssl.SSLContext | None:
@@ -66,11 +65,3 @@ def _usable(name: str, value: str) -> bool:
 
 def _said() -> tuple[str | None, ...]:
     return tuple(map(os.environ.get, VARIABLES))
-
-
-def _new_lock() -> None:
-    global _lock  # noqa: PLW0603  a thread of the parent's may hold the old one for ever
-    _lock = threading.Lock()
-
-
-forks.in_child(_new_lock)

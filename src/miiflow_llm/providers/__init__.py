@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import importlib
 from pathlib import Path
-from threading import Lock
 
+from ..core import forks
 from ..core.exceptions import ConfigurationError
 from ..tables import Provider, dialects_of
 
@@ -17,7 +17,7 @@ ALIASES = {"google": "gemini", "together": "togetherai", "openai_compatible": "o
 """Other names of the built-in providers; registered ones bring their own."""
 
 _registered: dict[str, Provider] = {}
-_lock = Lock()
+_lock = forks.lock()
 
 
 def register(provider: Provider, *, replace: bool = False) -> Provider:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Lock
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from ..calls.metrics import MetricsRecorder
 from ..choosing.order import order
 from ..choosing.skipped import skipped
 from ..choosing.table import Ask, Table
-from ..core import clock
+from ..core import clock, forks
 from ..core.response import ChatResponse
 from ..core.timeout import Timeout
 from .asking import Asked
@@ -44,8 +43,13 @@ class Shared:
         self.draw = draw
         self.accept = accept
         self.metrics = MetricsRecorder()
-        self.lock = Lock()
+        self.lock = forks.lock()
         self._limits: dict[tuple[int, float | None], tuple[Timeout, Timeout]] = {}
+        forks.renew(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: no call is under way."""
+        self.table.begin_anew()
 
     def parameters_of(self, aim: Aim, asked: Asked) -> dict[str, Any]:
         """The parameters of a call to one target."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from threading import Lock
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from ..calls.metrics import MetricsRecorder
+from ..core import forks
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.response import ChatResponse
 from .assign import Assignment, is_number
@@ -95,7 +95,7 @@ class RunningTrial(Generic[Client]):
         self._exposed: OrderedDict[str, None] = OrderedDict()
         self._tallies = Tallies()
         self._chance = random.Random(secrets.randbits(64))  # noqa: S311  no secret hangs on it
-        self._lock = Lock()
+        self._lock = forks.lock()
         self.metrics = MetricsRecorder()
         self._since_look = 0
         self.stopped = False

@@ -9,7 +9,7 @@ import ssl
 
 import httpx
 
-from .. import forks
+from ...core import forks
 from ..trust import tls_context
 from .blocking_connection import BlockingConnection
 from .blocking_dial import open_connection

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 
 import httpx
 
-from .. import forks
+from ...core import forks
 from .origin import Origin
 from .response import ResponseReader
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import anyio.lowlevel
 import httpx
 
-from .. import forks
+from ...core import forks
 from . import asyncio_dial
 from .loop_connection import LoopConnection
 from .origin import Origin

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 import msgspec
 
+from ...core import forks
 from ...tables.dialect import Dialect
 from .compile import compiled
 from .conversation import Writer
@@ -29,7 +28,7 @@ class Writers:
         self.name = name
         self._of_model: dict[str, Writer] = {}
         self._of_choices: dict[tuple[str | None, ...], Writer] = {}
-        self._lock = Lock()
+        self._lock = forks.lock()
 
     def of(self, model: str) -> Writer:
         """The writer for a model."""
