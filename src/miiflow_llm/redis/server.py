@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,7 +13,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from ..core import clock
+from ..core import clock, forks
 from ..core.exceptions import ConfigurationError
 from .thread import NotConnected, RedisThread, Work
 from .waking import waker
@@ -61,7 +60,7 @@ class RedisServer:
         self._url = url
         self._in_a_row = 0
         self._rests_until = 0.0
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._thread: RedisThread | None = None
         self._process = 0
         self._finalizer: weakref.finalize[[], RedisServer] | None = None
