@@ -1,6 +1,6 @@
 """What a cache costs: a hit from each store, a miss beside none, and a key; microseconds of wall time, medians.
 
-python scripts/_bench/caching.py
+python scripts/_bench/caching.py, in an environment with litellm or langchain-openai also their caches.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
+from caching_rivals import Ask, rivals
 
 from miiflow_llm import LLMClient
 from miiflow_llm.caching import Cache
@@ -23,6 +24,7 @@ from miiflow_llm.replay.server import ReplayServer
 TEXT = "the sea is salty. " * 1100
 """An answer of 20 kB."""
 ROUNDS = 300
+Row = tuple[str, float, float | None]
 
 
 async def timed(call: Callable[[int], Awaitable[object]], rounds: int = ROUNDS) -> float:
@@ -37,7 +39,7 @@ async def timed(call: Callable[[int], Awaitable[object]], rounds: int = ROUNDS) 
 
 async def main() -> None:
     """Measure, and print a row for each."""
-    rows: list[tuple[str, float, float]] = []
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         async with ReplayServer(fake_pair("openai_chat", text=TEXT), match=("streaming",)) as server:
             url = server.url_for("openai")
@@ -47,22 +49,27 @@ async def main() -> None:
 
             for name, store, goal in (("memory", "memory", 150.0), ("SQLite", str(Path(folder) / "c.db"), 500.0)):
                 async with client() as bare, Cache(client(), store=store) as cache:
-                    rows += await measured(name, bare, cache, goal)
+                    rows += await measured(name, bare.chat, cache.chat, goal)
             async with client() as bare:
                 rows.append(("a key of 24 kB", key_us(bare), 100.0))
+            for name, asked, cached in rivals(url, Path(folder)):
+                rows += await measured(name, asked, cached, None)
     for name, found, goal in rows:
-        print(f"{name:34} {found:8.0f} us   goal {goal:.0f}")
+        print(f"{name:38} {found:8.0f} us" + ("" if goal is None else f"   goal {goal:.0f}"))
 
 
-async def measured(name: str, bare: LLMClient, cache: Cache, goal: float) -> list[tuple[str, float, float]]:
+async def measured(name: str, bare: Ask, cached: Ask, goal: float | None) -> list[Row]:
     """A miss and a hit of one store; misses and bare calls take turns, so that the machine's moods cancel out."""
     alone, missed = [], []
     for number in range(100):
-        alone.append(await timed(lambda at, number=number: bare.chat(f"{number}"), 1))
-        missed.append(await timed(lambda at, number=number: cache.chat(f"{number}"), 1))
+        alone.append(await timed(lambda at, number=number: bare(f"{number}"), 1))
+        missed.append(await timed(lambda at, number=number: cached(f"{number}"), 1))
     over = statistics.median(missed) - statistics.median(alone)
-    hit = await timed(lambda _: cache.chat("1"))
-    return [(f"a miss before {name}, over none", over, 60.0), (f"a hit from {name}, 20 kB", hit, goal)]
+    hit = await timed(lambda _: cached("1"))
+    return [
+        (f"a miss before {name}, over none", over, goal and 60.0),
+        (f"a hit from {name}, 20 kB", hit, goal),
+    ]
 
 
 def key_us(bare: LLMClient) -> float:

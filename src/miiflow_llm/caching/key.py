@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -61,8 +62,8 @@ def key_of(client: Any, messages: Messages, parameters: Mapping[str, Any], tenan
     plain = unmarked(as_messages(messages))
     owned = owner(client, tenant)
     scope = _scope(client, parameters)
-    said = _planned(client.plan(plain, **counted)) if scope is None else _unified(plain, counted, scope)
-    return digest("chat", owned, said, _schema(parameters.get("schema")))
+    said = _planned(client.plan(plain, **counted)) if scope is None else (_unified(plain, counted, scope),)
+    return digest("chat", owned, *said, _schema(parameters.get("schema")))
 
 
 def embedding_key(client: Any, texts: list[str], model: str | None, dimensions: int | None, tenant: str | None) -> str:
@@ -104,16 +105,19 @@ def _scope(client: Any, parameters: Mapping[str, Any]) -> str | None:
     return said(parameters) if said is not None else None
 
 
-def _planned(plan: Plan) -> bytes:
+def _planned(plan: Plan) -> tuple[bytes, ...]:
+    """What is said of the request, and its body as it is sent."""
     headers = sorted(
         (name.lower(), value)
         for name, value in plan.headers.items()
         if name.lower() not in LEFT_OUT_HEADERS and HIDDEN not in value
     )
     owner = [plan.owner] if plan.owner else []  # a call's own credentials: what they open, another's do not
-    return _json([plan.dialect, plan.method, _without_secrets(plan.url), headers, plan.body, *owner])
+    shape = _json([plan.dialect, plan.method, _without_secrets(plan.url), headers, *owner])
+    return shape, (b"".join(plan.parts) if plan.parts is not None else _json(plan.body))
 
 
+@lru_cache(256)
 def _without_secrets(url: str) -> str:
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if not is_credential_parameter(name)]
