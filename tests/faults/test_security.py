@@ -106,12 +106,29 @@ def test_a_key_may_go_over_plain_http_to_this_machine(url: str) -> None:
         "https://[::1",
         "https://example.com:port",
         "https://example.com:99999999",
+        "https://example.com:0/v1",
+        "https://xn--",
+        "https://xn--a/v1",
+        "https://\u2603.example",
+        "https://999.999.999.999",
+        "https://[v1.x]",
     ],
 )
 def test_an_unusable_address_is_refused(url: str) -> None:
     """What would break the request line, or send it elsewhere than it seems, is a `ConfigurationError`."""
     with pytest.raises(ConfigurationError, match="base_url"):
         client_at(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://user:hunter22@[::1", "ftp://hunter22@example", "https://example.com:0/v1?key=hunter22", "x?hunter22"],
+)
+def test_a_refused_address_does_not_show_its_secrets(url: str) -> None:
+    """A password or a key in an address that cannot be used is not repeated."""
+    with pytest.raises(ConfigurationError, match="base_url") as caught:
+        client_at(url)
+    assert "hunter22" not in str(caught.value)
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from miiflow_llm import LLMClient, RetryBudget, SyncLLMClient
@@ -59,17 +60,25 @@ def _request(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("at_once", [CALLS, 4])
-@pytest.mark.parametrize("transport", ["lean", "httpx"])
+@pytest.mark.parametrize("transport", ["lean", "httpx", "own"])
 @pytest.mark.parametrize("player", ["asyncio", "trio", "threads"])
 def test_dead_connections(player: str, transport: Any, at_once: int) -> None:
     """However many rest dead in the pool and however few calls meet them, each call is answered by its second request
-    at the latest, which stands in its attempts.
+    at the latest, which stands in its attempts; by a client of the caller's own too, whose pool hands out the dead.
     """
     server = Napping(CALLS)
-    options = {"base_url": f"http://127.0.0.1:{server.port}", "transport": transport}
+    options: dict[str, Any] = {"base_url": f"http://127.0.0.1:{server.port}"}
+    if transport == "own":
+        limits = httpx.Limits(max_connections=2 * CALLS, max_keepalive_connections=CALLS)
+        kind = httpx.Client if player == "threads" else httpx.AsyncClient
+        options["http_client"] = kind(limits=limits, timeout=30)
+    else:
+        options["transport"] = transport
     options |= {"max_retries": 2, "retry_budget": RetryBudget(most=0, per_call=0)}
     if player == "threads":
         attempts = in_threads(server, options, at_once)
+        if transport == "own":
+            options["http_client"].close()
     else:
         attempts = anyio.run(in_a_loop, server, options, at_once, backend=player)
     server.listener.close()
@@ -108,4 +117,6 @@ async def in_a_loop(server: Napping, options: dict[str, Any], at_once: int) -> l
         async with anyio.create_task_group() as group:
             for _ in range(CALLS):
                 group.start_soon(ask)
+    if "http_client" in options:
+        await options["http_client"].aclose()
     return found

@@ -12,6 +12,7 @@ from miiflow_llm import Timeout
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, ProviderError, TimeoutError
 from miiflow_llm.core.response import ChatResponse
 
+from ..faults.server import refusing_port
 from .lean.server import Peer, Server
 from .lean.test_tls import client_context, server_context
 from .proxy import proxy
@@ -75,6 +76,19 @@ def test_a_proxy_that_is_down_is_tried_again(way: Way, monkeypatch: pytest.Monke
     assert isinstance(raised, NetworkError)
     assert raised.retryable
     assert len(does.asked) == 2
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("way", AUTO, ids=str)
+def test_a_proxy_that_nobody_answers_for(way: Way, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the proxy and its variable, and asks nothing about base_url, which is not to blame."""
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://user:hunter22@127.0.0.1:{refusing_port()}")
+    raised = ask(way, f"{scheme}://api.example", allow_http=True)
+    assert isinstance(raised, NetworkError)
+    assert f"{scheme.upper()}_PROXY" in str(raised)
+    assert "base_url" not in str(raised)
+    assert "hunter22" not in str(raised)
+    assert raised.retryable
 
 
 def drip(peer: Peer) -> None:

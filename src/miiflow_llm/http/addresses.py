@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
+
+import httpx
 
 from ..core.exceptions import ConfigurationError
 from ..core.secrets import Sealed
@@ -46,6 +49,9 @@ def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
         raise _not_a_url(url) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or _UNSAFE.search(url) or " " in url:
         raise _not_a_url(url)
+    why = _unusable(parts.scheme, parts.netloc)
+    if why:
+        raise ConfigurationError(f"base_url={_shown(url)!r} does not lead to a host: {why}")
     if parts.query or parts.fragment:
         raise ConfigurationError("base_url holds a query or fragment, but the dialect's path is joined to its end")
     if parts.username or parts.password:
@@ -57,8 +63,23 @@ def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
     return url.rstrip("/")
 
 
+@lru_cache(maxsize=256)
+def _unusable(scheme: str, netloc: str) -> str:
+    """Why nothing can be sent to a host and port; `""` if it can."""
+    try:
+        url = httpx.URL(f"{scheme}://{netloc.rpartition('@')[2]}")
+        return "" if url.host and urlsplit(f"//{netloc}").port != 0 else "there is no port 0"
+    except (httpx.InvalidURL, ValueError) as reason:  # a name that is not one is a UnicodeError
+        return str(reason)
+
+
+def _shown(url: str) -> str:
+    """The URL for a message, without what may be a password or a key."""
+    return re.sub(r"(?<=//)[^/?#]*@|[?#].*", "***", url[:200], flags=re.DOTALL)
+
+
 def _not_a_url(url: str) -> ConfigurationError:
-    return ConfigurationError(f"base_url={url[:200]!r} is not an http(s) URL, such as https://api.example.com/v1")
+    return ConfigurationError(f"base_url={_shown(url)!r} is not an http(s) URL, such as https://api.example.com/v1")
 
 
 def is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ import httpx
 
 from ..core import clock
 from ..core.exceptions import TimeoutPhase
+from .kept import Kept
 from .lean.errors import stale
 from .lean.sockets import keep_alive, shut_down
 from .lean.timeouts import Timeouts
@@ -24,14 +25,18 @@ _CONNECTING = ("connect_tcp", "connect_unix_socket", "setup_socks5_connection", 
 class Course:
     """Where a request stands. `deadline` is when the wait of its phase is over, `None` for no limit of its own."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, kept: Kept, place: str) -> None:
         self.timeouts = timeouts
+        self.kept = kept
+        self.place = place
         self.phase: TimeoutPhase = "pool"
         self.deadline: float | None = None
         self.reused = True
         """Whether the connection had served before."""
         self.heard: bool | None = None
         """Whether bytes of an answer have come; None while nobody has listened."""
+        self.asked_proxy = False
+        """Whether a proxy has been reached, and asked for a connection."""
         self.shared = False
         """Whether other requests are on the same connection (HTTP/2)."""
         self._connect_deadline: float | None = None
@@ -82,6 +87,7 @@ class Course:
             return self.timed_out()
         broken = isinstance(reason, (httpx.ReadError, httpx.RemoteProtocolError))
         if broken and self.reused and not self.shared and self.phase == "first_output" and self.heard is False:
+            self.kept.found_dead(self.place)
             return stale(reason)
         if self.phase == "connect" and not isinstance(reason, (httpx.TransportError, OSError)):
             return httpx.ConnectError(f"the proxy cannot be understood: {type(reason).__name__} {reason}".rstrip())
@@ -109,6 +115,7 @@ class Course:
 
     def _begins(self, step: str, info: Mapping[str, Any]) -> None:
         if step in _CONNECTING or (step == "send_request_headers" and _is_connect(info)):
+            self.asked_proxy = self.asked_proxy or step not in _CONNECTING
             self._connects(opened=step in _CONNECTING)
         elif step == "send_request_headers":
             self.phase, self.deadline = "write", None

@@ -13,6 +13,7 @@ from ..core.timeout import Timeout
 from .environment import Proxy
 from .lean.errors import CertificateError, StaleConnectionError
 
+_BROKE = "the connection broke: "  # of a lean transport, which says it too
 _EARLY = 0.001  # timers may fire a little before their time
 
 
@@ -47,11 +48,12 @@ def translated(reason: BaseException, timeout: Timeout, until: float | None = No
     if isinstance(reason, CertificateError) or "CERTIFICATE_VERIFY_FAILED" in words:
         return NetworkError(f"{words}. {_TRUST}", retryable=False)
     if isinstance(reason, httpx.ConnectError):
-        return NetworkError(f"could not connect: {words}. Is base_url right, and the server reachable from here?")
+        what = words if words.startswith("could not connect") else f"could not connect: {words}"
+        return NetworkError(f"{what}. Is base_url right, and the server reachable from here?")
     if isinstance(reason, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return ConfigurationError(f"the request could not be sent: {words}")
     stale = isinstance(reason, StaleConnectionError)
-    return NetworkError(f"the connection broke: {words}", stale_connection=stale)
+    return NetworkError(f"the connection broke: {words.replace(_BROKE, '')}", stale_connection=stale)
 
 
 _TRUST = (
@@ -70,6 +72,11 @@ def refused_by(proxy: Proxy | None, reason: httpx.ProxyError) -> httpx.ProxyErro
     """What a proxy said when it was asked for a connection, with the proxy's name."""
     name = "the proxy" if proxy is None else f"the proxy {proxy.shown} ({proxy.variable})"
     return httpx.ProxyError(f"{name} refused to connect: {reason}")
+
+
+def unreachable(proxy: Proxy, reason: httpx.ConnectError) -> httpx.ProxyError:
+    """What it is that nobody answers where a proxy should be."""
+    return httpx.ProxyError(f"the proxy {proxy.shown} ({proxy.variable}) cannot be reached: {_words(reason)}")
 
 
 def _may_pass_later(words: str) -> bool:

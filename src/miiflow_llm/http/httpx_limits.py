@@ -41,10 +41,6 @@ class SyncPlaces:
         self._free.put(None)
 
 
-KEEPS_NOTHING = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-"""A client's that keeps no connection: in a pool of httpx's the dead ones cannot be told apart from the others."""
-
-
 def no_cookies() -> CookieJar:
     """A jar for a client of ours that takes none: a cookie of one key's answer has no place in another's request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

@@ -14,8 +14,9 @@ from .answer import Answer, by_name
 from .body import body_of
 from .course import Course
 from .environment import Proxy
-from .errors import refused_by
+from .errors import refused_by, unreachable
 from .httpx_limits import Place, at_most, httpx_timeout, request_headers
+from .kept import kept_of, place_of
 from .order import Order
 
 
@@ -42,7 +43,7 @@ class HttpxSender:
                 give_back()
 
     async def _sent(self, order: Order) -> httpx.Response:
-        course = Course(order.timeouts)
+        course = Course(order.timeouts, kept_of(self._client), place_of(order.url))
         request = self._request(order, course)
         token = streams_async.now.set(course)
         try:
@@ -55,7 +56,10 @@ class HttpxSender:
         except httpx.ProxyError as reason:
             raise refused_by(self._proxy, reason) from None
         except Exception as reason:
-            raise course.what(reason) from None
+            what = course.what(reason)
+            if self._proxy is not None and isinstance(what, httpx.ConnectError) and not course.asked_proxy:
+                what = unreachable(self._proxy, what)
+            raise what from None
         finally:
             streams_async.now.reset(token)
 
@@ -63,7 +67,7 @@ class HttpxSender:
         async def trace(name: str, info: Mapping[str, Any]) -> None:
             opened = course.note(name, info)
             if opened is not None:
-                streams_async.put_behind(opened)
+                streams_async.put_behind(opened, course)
 
         timeout, extensions = httpx_timeout(order.timeouts), {"trace": trace}
         request = self._client.build_request(

@@ -18,8 +18,9 @@ from .answer import SyncAnswer, by_name
 from .body_sync import decoded_sync
 from .course import Course
 from .environment import Proxy
-from .errors import refused_by
+from .errors import refused_by, unreachable
 from .httpx_limits import SyncPlace, httpx_timeout, request_headers
+from .kept import kept_of, place_of
 from .order import Order
 from .streams_sync import DeadlinePassed, followed, put_behind
 
@@ -47,7 +48,7 @@ class HttpxSyncSender:
                 give_back()
 
     def _answered(self, order: Order, give_back: Callable[[], None] | None) -> SyncAnswer:
-        course = Course(order.timeouts)
+        course = Course(order.timeouts, kept_of(self._client), place_of(order.url))
         response = self._sent(order, course)
         body = HttpxSyncBody(response, course, give_back)
         coding = None if response.is_stream_consumed else response.headers.get("content-encoding")
@@ -63,13 +64,16 @@ class HttpxSyncSender:
         except httpx.ProxyError as reason:
             raise refused_by(self._proxy, reason) from None
         except Exception as reason:
-            raise course.what(reason) from None
+            what = course.what(reason)
+            if self._proxy is not None and isinstance(what, httpx.ConnectError) and not course.asked_proxy:
+                what = unreachable(self._proxy, what)
+            raise what from None
 
     def _request(self, order: Order, course: Course) -> httpx.Request:
         def trace(name: str, info: Mapping[str, Any]) -> None:
             opened = course.note(name, info)
             if opened is not None:
-                put_behind(opened)
+                put_behind(opened, course)
 
         timeout, extensions = httpx_timeout(order.timeouts), {"trace": trace}
         request = self._client.build_request(
@@ -86,7 +90,7 @@ class HttpxSyncBody:
         response.request.extensions.get("timeout", {})["read"] = None  # from here on `deadline` limits the waits
         stream = response.extensions.get("network_stream")
         if stream is not None:
-            put_behind(stream)
+            put_behind(stream, course)
             course.owns(stream)
         self.deadline: float | None = None
         self._response = response

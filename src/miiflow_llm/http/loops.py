@@ -18,7 +18,7 @@ import httpx
 
 from ..core import forks
 from .environment import Proxy
-from .httpx_limits import KEEPS_NOTHING, no_cookies
+from .httpx_limits import no_cookies
 from .lean.books import none_free
 from .trust import tls_context
 
@@ -33,20 +33,19 @@ class LoopClient:
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
         )
-        self._clients: dict[tuple[str | None, bool], httpx.AsyncClient] = {}
+        self._clients: dict[str | None, httpx.AsyncClient] = {}
         self._loop = weakref.ref(loop)
         self._places = anyio.Semaphore(places) if places is not None else None
         self._most = places or 0
 
-    def by(self, proxy: Proxy | None, *, fresh: bool = False) -> httpx.AsyncClient:
-        """The client that goes by this proxy, or straight; `fresh` for one that opens a connection for each request."""
+    def by(self, proxy: Proxy | None) -> httpx.AsyncClient:
+        """The client that goes by this proxy, or straight."""
         url = None if proxy is None else proxy.url
-        found = self._clients.get((url, fresh))
+        found = self._clients.get(url)
         if found is None:
-            limits = KEEPS_NOTHING if fresh else self._limits
-            transport = httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits, proxy=url)
+            transport = httpx.AsyncHTTPTransport(verify=tls_context(), limits=self._limits, proxy=url)
             found = httpx.AsyncClient(transport=transport, trust_env=False, cookies=no_cookies())
-            self._clients[url, fresh] = found
+            self._clients[url] = found
         return found
 
     async def place(self, timeout: float | None) -> Callable[[], None]:

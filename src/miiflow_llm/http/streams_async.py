@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from ..core import clock
 from .course import Course
 from .early_answer import LISTEN_ABOVE, SLICE, EarlyAnswer
 from .lean.sockets import is_readable
@@ -22,23 +23,30 @@ now: ContextVar[Course | None] = ContextVar("now", default=None)
 """The course of the request that this task is making."""
 
 
-def put_behind(stream: Any) -> None:
+def put_behind(stream: Any, course: Course) -> None:
     """Put a connection's reads and writes behind ours, once; one that takes no attributes stays as it is."""
     known = getattr(stream, "__dict__", None)
     if known is not None and "read" not in known:
-        ours = _Stream(stream)
-        stream.read, stream.write = ours.read, ours.write
+        ours = _Stream(stream, course)
+        stream.read, stream.write, stream.get_extra_info = ours.read, ours.write, ours.get_extra_info
 
 
 class _Stream:
     """What stands before a connection of httpcore's."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, course: Course) -> None:
         kind, itself = type(stream), weakref.proxy(stream)
         self._read: Read = functools.partial(kind.read, itself)
         self._write: Write = functools.partial(kind.write, itself)
-        self._socket: Callable[[], Any] = functools.partial(kind.get_extra_info, itself, "socket")
+        self._extra_info: Callable[[str], Any] = functools.partial(kind.get_extra_info, itself)
+        self._kept, self._place = course.kept, course.place
+        self._used_at = clock.monotonic()
         self._early = EarlyAnswer()
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._kept.is_distrusted(self._place, self._used_at):
+            return True  # as of a connection that the peer has closed: its pool lets go of it
+        return self._extra_info(info)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._early:
@@ -50,6 +58,7 @@ class _Stream:
         course.heard = course.heard or False
         data = await self._read(max_bytes, course.seconds(timeout))
         course.heard = course.heard or bool(data)
+        self._used_at = clock.monotonic()
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -82,7 +91,7 @@ class _Stream:
         return written
 
     def _is_readable(self) -> bool:
-        sock = self._socket()
+        sock = self._extra_info("socket")
         return sock is not None and hasattr(sock, "fileno") and is_readable(sock.fileno())
 
     async def _listen(self, writing: anyio.CancelScope) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..core import clock
 from .course import Course
 from .early_answer import LISTEN_ABOVE, SLICE, EarlyAnswer
 from .lean.sockets import wait_for_either
@@ -48,23 +49,30 @@ def followed(course: Course) -> Iterator[None]:
         _now.course = before
 
 
-def put_behind(stream: Any) -> None:
+def put_behind(stream: Any, course: Course) -> None:
     """Put a connection's reads and writes behind ours, once; one that takes no attributes stays as it is."""
     known = getattr(stream, "__dict__", None)
     if known is not None and "read" not in known:
-        ours = _Stream(stream)
-        stream.read, stream.write = ours.read, ours.write
+        ours = _Stream(stream, course)
+        stream.read, stream.write, stream.get_extra_info = ours.read, ours.write, ours.get_extra_info
 
 
 class _Stream:
     """What stands before a connection of httpcore's."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, course: Course) -> None:
         kind, itself = type(stream), weakref.proxy(stream)
         self._read: Read = functools.partial(kind.read, itself)
         self._write: Write = functools.partial(kind.write, itself)
-        self._socket: Callable[[], Any] = functools.partial(kind.get_extra_info, itself, "socket")
+        self._extra_info: Callable[[str], Any] = functools.partial(kind.get_extra_info, itself)
+        self._kept, self._place = course.kept, course.place
+        self._used_at = clock.monotonic()
         self._early = EarlyAnswer()
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._kept.is_distrusted(self._place, self._used_at):
+            return True  # as of a connection that the peer has closed: its pool lets go of it
+        return self._extra_info(info)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         import httpcore  # late: it brings trio with it
@@ -82,6 +90,7 @@ class _Stream:
                 raise DeadlinePassed from None
             raise
         course.heard = course.heard or bool(data)
+        self._used_at = clock.monotonic()
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -100,7 +109,7 @@ class _Stream:
 
     def _is_refused(self, seconds: float | None) -> bool:
         """Wait until the socket can be written; whether an answer came meanwhile that wants no more."""
-        sock = self._socket()
+        sock = self._extra_info("socket")
         if sock is None or not hasattr(sock, "fileno"):
             return False
         while True:

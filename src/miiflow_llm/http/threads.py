@@ -9,7 +9,7 @@ import httpx
 
 from ..core import forks
 from .environment import Proxy
-from .httpx_limits import KEEPS_NOTHING, SyncPlaces, no_cookies
+from .httpx_limits import SyncPlaces, no_cookies
 from .trust import tls_context
 
 
@@ -23,27 +23,27 @@ class ThreadClients:
 
     def begin_anew(self) -> None:
         """Begin, and in a forked child again: the parent's clients are not closed there either."""
-        self._clients: dict[tuple[str | None, bool], httpx.Client] = {}
+        self._clients: dict[str | None, httpx.Client] = {}
         self._lock = threading.Lock()
         self._places: SyncPlaces | None = None
 
-    def by(self, proxy: Proxy | None, *, fresh: bool = False) -> httpx.Client:
-        """The client that goes by this proxy, or straight; `fresh` for one that opens a connection for each request."""
-        key = (None if proxy is None else proxy.url, fresh)
+    def by(self, proxy: Proxy | None) -> httpx.Client:
+        """The client that goes by this proxy, or straight."""
+        url = None if proxy is None else proxy.url
         with self._lock:
-            found = self._clients.get(key)
+            found = self._clients.get(url)
             if found is None:
-                found = self._clients[key] = self._made(*key)
+                found = self._clients[url] = self._made(url)
             return found
 
-    def _made(self, proxy: str | None, fresh: bool) -> httpx.Client:
+    def _made(self, proxy: str | None) -> httpx.Client:
         limits = self._limits()
         unlimited = httpx.Limits(
             max_connections=None,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
         )
-        transport = httpx.HTTPTransport(verify=tls_context(), limits=KEEPS_NOTHING if fresh else unlimited, proxy=proxy)
+        transport = httpx.HTTPTransport(verify=tls_context(), limits=unlimited, proxy=proxy)
         return httpx.Client(transport=transport, trust_env=False, cookies=no_cookies())
 
     def place(self, seconds: float | None) -> Callable[[], None]:

@@ -80,7 +80,7 @@ class Transport:
             NetworkError: the connection could not be made, or broke.
             ConfigurationError: the request cannot be sent, or the environment names what cannot be used.
         """
-        sender = self._sender(url, fresh=fresh)
+        sender = self._sender(url)
         timeouts = timeouts_of(timeout, total)
         order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts, fresh)
         try:
@@ -89,7 +89,7 @@ class Transport:
             failure = translated(reason, timeout, timeouts.until)
         raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
-    def _sender(self, url: str, *, fresh: bool) -> Sender:
+    def _sender(self, url: str) -> Sender:
         """What to send with."""
         if self.closed:
             raise ConfigurationError("this client is closed; make a new one")
@@ -99,7 +99,7 @@ class Transport:
         proxy = self._choice.proxy(url)
         if not self._choice.is_lean(proxy):
             loop = self._loops.current()
-            return HttpxSender(loop.by(proxy, fresh=fresh), loop.place, proxy)
+            return HttpxSender(loop.by(proxy), loop.place, proxy)
         if self._lean is None:
             self._lean = LeanTransport(limits=pool_limits(), retry_stale=False)
             traced = httpx.AsyncClient(transport=self._lean, trust_env=False, cookies=no_cookies())
@@ -114,7 +114,7 @@ class Transport:
             TimeoutError: connecting took too long.
             NetworkError: the connection could not be made.
         """
-        sender = self._sender(url, fresh=False)
+        sender = self._sender(url)
         if self._lean is None or sender not in self._senders:
             return
         try:

@@ -67,7 +67,7 @@ class SyncTransport:
             NetworkError: the connection could not be made, or broke.
             ConfigurationError: the request cannot be sent, or the environment names what cannot be used.
         """
-        sender = self._sender(url, fresh=fresh)
+        sender = self._sender(url)
         timeouts = timeouts_of(timeout, total)
         order = Order(method, url, Sealed({**SENT_HEADERS, **headers}), body, credential, timeouts, fresh)
         try:
@@ -76,7 +76,7 @@ class SyncTransport:
             failure = translated(reason, timeout, timeouts.until)
         raise failure  # here, since httpx's exception holds the request and its key, and would be this one's context
 
-    def _sender(self, url: str, *, fresh: bool) -> SyncSender:
+    def _sender(self, url: str) -> SyncSender:
         """What to send with."""
         if self.closed:
             raise ConfigurationError("this client is closed; make a new one")
@@ -85,7 +85,7 @@ class SyncTransport:
             return self._given
         proxy = self._choice.proxy(url)
         if not self._choice.is_lean(proxy):
-            return HttpxSyncSender(self._clients.by(proxy, fresh=fresh), self._clients.place, proxy)
+            return HttpxSyncSender(self._clients.by(proxy), self._clients.place, proxy)
         return self._through_client() if is_traced(httpx.Client) else self._straight
 
     def _through_client(self) -> SyncSender:
@@ -102,7 +102,7 @@ class SyncTransport:
             TimeoutError: connecting took too long.
             NetworkError: the connection could not be made.
         """
-        if self._sender(url, fresh=False) not in (self._straight, self._traced):
+        if self._sender(url) not in (self._straight, self._traced):
             return
         try:
             self._lean.warm(url, timeout=timeout.connect)
