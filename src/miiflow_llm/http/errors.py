@@ -75,7 +75,7 @@ def refused_by(proxy: Proxy | None, reason: httpx.ProxyError) -> httpx.ProxyErro
 
 
 def unreachable(proxy: Proxy, reason: httpx.ConnectError) -> httpx.ProxyError:
-    """What it is that nobody answers where a proxy should be."""
+    """The error for a proxy that does not answer."""
     return httpx.ProxyError(f"the proxy {proxy.shown} ({proxy.variable}) cannot be reached: {_words(reason)}")
 
 
