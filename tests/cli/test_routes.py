@@ -77,6 +77,19 @@ def test_a_route_on_the_command_line(config: Path) -> None:
         assert (answer.code, answer.out) == (0, "It is salty.\n"), answer.err
 
 
+def test_a_route_is_explained(config: Path, fine: ReplayServer) -> None:
+    """`route explain NAME` is a table, or JSON: where a call would go, and why not elsewhere. Nobody is asked."""
+    answer = run("route", "explain", "main", "Why?", "--config", str(config))
+    assert answer.code == 0, answer.err
+    rows = [line.split("\t")[:3] for line in answer.out.splitlines()]
+    assert rows == [["1", "broken/m", "order"], ["2", "second", "order"]]
+    answer = run("route", "explain", "main", "--config", str(config), "--json", "--parameters", '{"seed": 1}')
+    found = msgspec.json.decode(answer.out)
+    assert [one["label"] for one in found["candidates"]] == ["broken/m", "second"]
+    assert fine.requests == []
+    assert run("route", "explain", "other", "--config", str(config)).code == 2
+
+
 @pytest.mark.slow
 def test_a_cache_on_the_command_line(config: Path, fine: ReplayServer) -> None:
     """`--cache` asks once, in a file of its own or in that of the configuration."""

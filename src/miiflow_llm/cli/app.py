@@ -339,6 +339,44 @@ def bulk_report(
     run(journal, as_json=as_json)
 
 
+route = typer.Typer(help="Look at routes.", no_args_is_help=True)
+app.add_typer(route, name="route")
+
+
+@route.command("explain", epilog=EPILOG)
+@command
+def route_explain(
+    name: Annotated[str, typer.Argument(help="The route's name in the configuration.")],
+    prompt: Annotated[str, typer.Argument(help="What would be asked.")] = "Hello",
+    config: Config = None,
+    system: System = None,
+    images: Images = None,
+    schema: SchemaFile = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    reasoning: Reasoning = None,
+    parameters: Settings = "{}",
+    env_file: EnvFile = ".env",
+    as_json: AsJson = False,
+) -> None:
+    """Show where a call to a route would go, and why: the table that would decide. Nothing is sent."""
+    from .route_explain import explain as run
+
+    ask = _ask(
+        route=name,
+        config=config,
+        system=system,
+        images=images,
+        schema=schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        reasoning=reasoning,
+        parameters=parameters,
+        env_file=env_file,
+    )
+    run(ask, prompt, as_json=as_json)
+
+
 trial = typer.Typer(help="Look at trials.", no_args_is_help=True)
 app.add_typer(trial, name="trial")
 

@@ -58,7 +58,8 @@ def _converse(client: SyncChat, ask: Ask, *, as_json: bool) -> None:
     """Turn by turn until the input ends. Ctrl-C stops an answer; at the prompt it ends the conversation."""
     _editing()
     history = ask.opening()
-    say(f"{client.provider}:{client.model}; Ctrl-D ends, Ctrl-C stops an answer")
+    name = client.provider if client.model is None else f"{client.provider}:{client.model}"
+    say(f"{name}; Ctrl-D ends, Ctrl-C stops an answer")
     while True:
         try:
             words = input("> ")

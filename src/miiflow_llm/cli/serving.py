@@ -6,13 +6,14 @@ import importlib
 import ipaddress
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
 import msgspec
 
 from .. import providers
+from ..client.chat import Chat
 from ..client.config import VARIABLE, load
 from ..client.env import load_env
 from ..client.pool import ClientPool
@@ -20,6 +21,9 @@ from ..core.exceptions import ConfigurationError
 from .asking import key_variable
 from .ending import say
 from .output import write
+
+ROUTE = "route"
+"""What the page calls a provider whose models are the configuration's routes."""
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -59,6 +63,8 @@ def serve(order: Order) -> None:
 def allowed(order: Order) -> dict[str, list[str]]:
     """The models to offer by provider: those named, those of the configuration, or one of each provider with a key.
 
+    The routes of a configuration are offered as models of a provider `route`, before all others.
+
     Raises:
         ConfigurationError: a name is not `provider:model`, or the configuration is wrong.
     """
@@ -66,7 +72,8 @@ def allowed(order: Order) -> dict[str, list[str]]:
         return _named(order.models)
     if _configured(order.config):
         found = load(order.config)
-        return {name: entry.models or [_example(name)] for name, entry in found.providers.items()}
+        offered = {name: entry.models or [_example(name)] for name, entry in found.providers.items()}
+        return {**({ROUTE: list(found.routes)} if found.routes else {}), **offered}
     return {
         name: [_example(name)] for name in providers.names() if key_variable(providers.get(name)) and _example(name)
     }
@@ -98,11 +105,27 @@ async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[
     hosts = hosts_of(order)
     async with ClientPool(settled) as pool:
         if served:
-            app = web.create_app(pool.get, models=served, allow_hosts=hosts)
+            app = web.create_app(_clients(pool, served, order.config), models=served, allow_hosts=hosts)
         else:
             app = _needed("miiflow_llm.web.demo").demo_app(allow_hosts=hosts)
         settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
         await uvicorn.Server(settings).serve(sockets=[listener])
+
+
+def _clients(
+    pool: ClientPool, served: Mapping[str, Sequence[str]], config: str | None
+) -> Callable[[str | None, str | None], Chat]:
+    """What is asked for a provider's model: a client of the pool, or the route of that name."""
+    routes: dict[str, Chat] = {}
+    if ROUTE in served:
+        from ..routing import Router
+
+        routes = {name: Router.from_config(config, name, pool=pool) for name in served[ROUTE]}
+
+    def chosen(provider: str | None, model: str | None) -> Chat:
+        return routes[model] if provider == ROUTE and model in routes else pool.get(provider, model)
+
+    return chosen
 
 
 def hosts_of(order: Order) -> list[str] | None:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..core.events import CallEvent
+from ..core.events import CallEvent, RouteEvent
 from ..core.request import ChatRequest
 
 PROVIDERS = {"bedrock": "aws.bedrock", "gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
@@ -21,6 +21,9 @@ _USAGE = {
     "gen_ai.usage.cache_creation.input_tokens": "cache_write_tokens",
     "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
 }
+
+SCOPE = "miiflow_llm"
+"""The name of the instrumentation scope, and of a call's span among an event's extensions."""
 
 FIRST_OUTPUT = "miiflow_llm.first_output"
 """The key under which the seconds to the first output are kept in an event's extensions."""
@@ -41,6 +44,8 @@ def common(event: CallEvent) -> dict[str, Any]:
         "server.address": address.hostname,
         "server.port": address.port or (443 if address.scheme == "https" else 80),
     }
+    if isinstance(event, RouteEvent):
+        found["miiflow_llm.route"] = event.route
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -82,6 +87,7 @@ def answered(event: CallEvent) -> dict[str, Any]:
         reason = event.response.finish_reason
         found["gen_ai.response.id"] = event.response.id
         found["gen_ai.response.finish_reasons"] = [reason] if reason else None
+        found["miiflow_llm.target"] = event.response.served_by
     if event.attempts:
         found["http.response.status_code"] = event.attempts[-1].status
     found["gen_ai.response.time_to_first_chunk"] = event.extensions.get(FIRST_OUTPUT)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..calls.hooks import Hook, Hooks
-from ..core.events import CallEvent
+from ..core.events import CallEvent, RouteEvent
 from ..core.exceptions import ConfigurationError
 
 try:
@@ -22,11 +22,9 @@ except ImportError:  # pragma: no cover  the tests need it
     raise ImportError("miiflow_llm.otel needs OpenTelemetry: pip install 'miiflow-llm[otel]'") from None
 
 from .._version import __version__
-from .attributes import FIRST_OUTPUT, answered, common, ending, settings, started
+from .attributes import FIRST_OUTPUT, SCOPE, answered, common, ending, settings, started
 from .caching import CacheTelemetry
-
-SCOPE = "miiflow_llm"
-"""The name of the instrumentation scope."""
+from .routing import RouteTelemetry
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 FIRST_CHUNK_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -35,7 +33,7 @@ TOKENS = tuple(4**power for power in range(14))
 
 
 class Hooked(Protocol):
-    """What can be instrumented: `LLMClient`, `SyncLLMClient` and `ClientPool`."""
+    """What can be instrumented: clients, pools, routers, caches."""
 
     @property
     def event_hooks(self) -> Hooks:
@@ -50,6 +48,8 @@ def instrument(
     content: bool = False,
 ) -> Callable[[], None]:
     """Report every call of `client` (or of a pool's clients) as a span and in metrics; returns what takes it back.
+
+    Of a router's call each attempt is a span too, under that of the call.
 
     Args:
         client: what makes the calls.
@@ -69,6 +69,8 @@ def instrument(
     added: dict[str, Hook] = {**Telemetry(tracer, meter, content=content).hooks()}
     if "cache_hit" in hooks:
         added.update(CacheTelemetry(tracer, meter).hooks())
+    if "routed" in hooks:
+        added.update(RouteTelemetry(tracer, meter).hooks())
     for name, hook in added.items():
         hooks[name].append(hook)
 
@@ -112,7 +114,8 @@ class Telemetry:
         """Open the span, under the one that is current where the call runs."""
         attributes = {**common(event), **settings(event.request)}
         name = f"{attributes['gen_ai.operation.name']} {event.model}".rstrip()
-        span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=started(event))
+        kind = SpanKind.INTERNAL if isinstance(event, RouteEvent) else SpanKind.CLIENT  # its attempts are the clients'
+        span = self._tracer.start_span(name, kind=kind, attributes=attributes, start_time=started(event))
         event.extensions[SCOPE] = span
         if self._content and event.request is not None and span.is_recording():
             from .content import input_messages, tool_definitions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..choosing.settings import Settings
 from ..choosing.table import Ask, Choice, Table
+from .report import Candidate, Explanation, RouteHealth, TargetHealth
 from .router import Router
 from .streams import RoutedStream, SyncRoutedStream
 from .sync_router import SyncRouter
@@ -11,7 +12,10 @@ from .target import Target
 
 __all__ = [
     "Ask",
+    "Candidate",
     "Choice",
+    "Explanation",
+    "RouteHealth",
     "RoutedStream",
     "Router",
     "Settings",
@@ -19,4 +23,5 @@ __all__ = [
     "SyncRouter",
     "Table",
     "Target",
+    "TargetHealth",
 ]

@@ -22,7 +22,9 @@ from ..core.request import Plan
 from ..core.response import ModelInfo
 from ..core.timeout import Timeout
 from .asking import Affinity, Asked, affinity_key, left_out, may_run_twice
+from .explaining import explained, health_of
 from .failing import raised
+from .report import Explanation, RouteHealth
 from .routed import AfterOutput
 from .shared import Accept, Shared
 from .target import Tiers, aims, named, tiered
@@ -95,6 +97,25 @@ class BaseRouter:
     def get_metrics(self) -> Metrics:
         """What the router has done so far, each call under the target that served it, or that it went to first."""
         return self.shared.metrics.summary()
+
+    def health(self) -> RouteHealth:
+        """How the targets are, as this router's calls have shown: `print(router.health())` is a table."""
+        return health_of(self.shared)
+
+    def explain(
+        self,
+        messages: Messages,
+        *,
+        tags: Collection[str] = (),
+        affinity: Affinity = None,
+        **parameters: Unpack[Parameters],
+    ) -> Explanation:
+        """Where a call would go now, and why; `print(router.explain("Hello"))` is a table. Nothing is sent.
+
+        Raises:
+            ConfigurationError: no messages, or no target is wanted.
+        """
+        return explained(self.shared, self.asked(messages, None, parameters, tags=tags, affinity=affinity))
 
     def plan(
         self,

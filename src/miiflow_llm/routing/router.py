@@ -55,6 +55,7 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         accept: a function of a whole answer that says whether it is taken; if not, another target is asked.
         config: what targets named by text are made from, as `ClientPool` takes it.
         http_client: an httpx client of your own for these.
+        pool: a pool of your own that makes these; it is not closed with the router.
         event_hooks: functions by event: those of a client, of the call as a whole, and those of `RouteEvent`.
         draw: what draws numbers from 0 to 1, for calls that can be repeated.
 
@@ -73,15 +74,16 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         name: str = "router",
         settings: Settings | None = None,
         accept: Accept | None = None,
-        config: Mapping[str, Any] | str | None = None,
+        config: Mapping[str, Any] | str | Path | None = None,
         http_client: httpx.AsyncClient | None = None,
+        pool: ClientPool | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         draw: Callable[[], float] | None = None,
     ) -> None:
-        self._pool = ClientPool(config, http_client=http_client)
+        self._own = ClientPool(config, http_client=http_client) if pool is None else None
         super().__init__(
             targets,
-            self._pool.get,
+            (pool or self._own).get,  # type: ignore[union-attr]  # there is one of the two
             policy=policy,
             hedge=hedge,
             after_output=after_output,
@@ -101,6 +103,7 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         name: str = "default",
         *,
         http_client: httpx.AsyncClient | None = None,
+        pool: ClientPool | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> Self:
         """The router that a configuration describes under `[routes.NAME]`; see `RouteConfig`.
@@ -109,7 +112,7 @@ class Router(BaseRouter, FromChat[RoutedStream]):
             ConfigurationError: there is no such route, or it holds what cannot be.
         """
         targets, rest = arguments(config, name)
-        return cls(targets, http_client=http_client, event_hooks=event_hooks, **rest)
+        return cls(targets, http_client=http_client, pool=pool, event_hooks=event_hooks, **rest)
 
     async def chat(
         self,
@@ -264,7 +267,8 @@ class Router(BaseRouter, FromChat[RoutedStream]):
 
     async def aclose(self) -> None:
         """Close the connections that the router made. Harmless when done twice."""
-        await self._pool.aclose()
+        if self._own is not None:
+            await self._own.aclose()
 
 
 class _Pinned(FromChat[RoutedStream]):

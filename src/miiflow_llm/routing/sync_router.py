@@ -56,15 +56,16 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         name: str = "router",
         settings: Settings | None = None,
         accept: Accept | None = None,
-        config: Mapping[str, Any] | str | None = None,
+        config: Mapping[str, Any] | str | Path | None = None,
         http_client: httpx.Client | None = None,
+        pool: SyncClientPool | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         draw: Callable[[], float] | None = None,
     ) -> None:
-        self._pool = SyncClientPool(config, http_client=http_client)
+        self._own = SyncClientPool(config, http_client=http_client) if pool is None else None
         super().__init__(
             targets,
-            self._pool.get,
+            (pool or self._own).get,  # type: ignore[union-attr]  # there is one of the two
             policy=policy,
             hedge=hedge,
             after_output=after_output,
@@ -84,6 +85,7 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         name: str = "default",
         *,
         http_client: httpx.Client | None = None,
+        pool: SyncClientPool | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
     ) -> Self:
         """The router that a configuration describes under `[routes.NAME]`; see `RouteConfig`.
@@ -92,7 +94,7 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
             ConfigurationError: there is no such route, or it holds what cannot be.
         """
         targets, rest = arguments(config, name)
-        return cls(targets, http_client=http_client, event_hooks=event_hooks, **rest)
+        return cls(targets, http_client=http_client, pool=pool, event_hooks=event_hooks, **rest)
 
     def chat(
         self,
@@ -230,7 +232,8 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
 
     def close(self) -> None:
         """Close the connections that the router made. Harmless when done twice."""
-        self._pool.close()
+        if self._own is not None:
+            self._own.close()
 
 
 def _blocking(ask: Callable[[Aim], Any]) -> Callable[[Aim], Awaitable[Any]]:
