@@ -1,4 +1,4 @@
-"""Which targets may be asked, and in which order: a table, a request, the time and a draw in, choices out.
+"""Put the targets that may be asked in their order, by a table, a request, the time and a draw.
 
 Policies order the healthy targets of one tier; what makes a target healthy is the same for all of them.
 """

@@ -359,7 +359,7 @@ def route_explain(
     env_file: EnvFile = ".env",
     as_json: AsJson = False,
 ) -> None:
-    """Show where a call to a route would go, and why: the table that would decide. Nothing is sent."""
+    """Show which targets a call to a route would go to, and why: the table that would decide. Nothing is sent."""
     from .route_explain import explain as run
 
     ask = _ask(

@@ -1,4 +1,4 @@
-"""The command `route explain`: where a call to a route would go, as a table or as JSON. Nothing is sent."""
+"""The command `route explain`: the targets that a call to a route would go to, as a table or as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a call matters when a target is chosen: messages and parameters in, an `Ask` out."""
+"""Make an `Ask` of messages and parameters: what of a call matters when a target is chosen."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ class BaseRouter:
         return Asked(said, given, limits, started, until, ask, raw, streamed)
 
     def asked_to_embed(self, model: str | None, timeout: Timeout | float | None) -> Asked:
-        """A call for vectors, which the targets of one model alone are asked for: the first that may be asked now."""
+        """A call for vectors, which only the targets of one model are asked for: the first that may be asked now."""
         asked = self.asked("embed", timeout, {})
         asked.operation = "embeddings"
         first = next(iter(order(self.shared.table, asked.ask, clock.monotonic(), 0.5)), None)

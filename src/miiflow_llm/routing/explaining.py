@@ -1,4 +1,4 @@
-"""Say how a router's targets are, and where a call would go: out of the table, without asking anybody."""
+"""Say how a router's targets are and which of them a call would go to, without asking anybody."""
 
 from __future__ import annotations
 

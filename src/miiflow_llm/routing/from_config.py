@@ -1,4 +1,4 @@
-"""Routers from configuration: a `[routes.NAME]` table in, the arguments of a router out."""
+"""Turn a `[routes.NAME]` table of a configuration into the arguments of a router."""
 
 from __future__ import annotations
 

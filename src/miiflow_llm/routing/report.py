@@ -1,4 +1,4 @@
-"""What a router says of itself: how its targets are (`RouteHealth`), and where a call would go (`Explanation`)."""
+"""What a router says of itself: how its targets are (`RouteHealth`), and to which a call would go (`Explanation`)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How a routed call waits: in an event loop, or in threads that block. The call itself is written once.
 
-A call costs no task until a second attempt is due: the first is read where the caller waits, and only the second gets a
+A call costs no task until a second attempt is due: the first is read in the task that waits, and only the second gets a
 task (a thread) of its own. No task outlives its call: whoever starts one waits for its end.
 """
 
