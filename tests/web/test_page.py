@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import httpx
-import msgspec
 import pytest
 
-from miiflow_llm import LLMClient
-from miiflow_llm.web import create_app
 from miiflow_llm.web.demo import demo_app
 
+from .pages import ask, echoing, opened, shot, tab_at, until
 from .servers import uvicorn_serving
 
 PIXEL = base64.b64decode(
@@ -39,21 +33,6 @@ def slow_site() -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def tab_at(chromium: Any, site: str) -> Iterator[Any]:
-    """The page, loaded; no error may stand in its console but those of failed requests."""
-    context = chromium.new_context(viewport={"width": 1000, "height": 720})
-    tab = context.new_page()
-    tab.set_default_timeout(10_000)
-    told: list[str] = []
-    tab.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: told.append(str(error)))
-    opened(tab, site)
-    yield tab
-    context.close()
-    assert [line for line in told if "status of 4" not in line] == []
-
-
 @pytest.fixture
 def page(chromium: Any, site: str) -> Iterator[Any]:
     """The page on the demonstration."""
@@ -68,40 +47,11 @@ def slow_page(chromium: Any, slow_site: str) -> Iterator[Any]:
         yield tab
 
 
-def until(tab: Any, condition: str) -> None:
-    """Wait for a condition in JavaScript; playwright's own waiting needs `eval`, which the page's policy forbids."""
-    for _ in range(1000):
-        if tab.evaluate(condition):
-            return
-        tab.wait_for_timeout(10)
-    pytest.fail(f"never came true: {condition}")
-
-
-def opened(tab: Any, site: str) -> None:
-    """Load the page and wait for its menus."""
-    tab.goto(site)
-    until(tab, "document.getElementById('model').options.length > 0")
-
-
-def ask(tab: Any, model: str, text: str = "Why are there tides?") -> None:
-    """Choose the scene and send, by the keyboard."""
-    tab.select_option("#model", model)
-    tab.fill("#text", text)
-    tab.press("#text", "Enter")
-
-
-def shot(tab: Any, name: str) -> None:
-    """Keep a screenshot where the environment asks for it."""
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        tab.screenshot(path=str(Path(folder) / f"{name}.png"))  # makes the folder too
-
-
 def test_streaming_is_seen(slow_page: Any) -> None:
     """Reasoning and text are on the page before the end; then usage, first-token time and rate."""
     page = slow_page
     ask(page, "reasoning")
-    until(page, "document.querySelector('.answer details p').textContent.length > 20")
+    until(page, "document.querySelector('.answer details p')?.textContent.length > 20")
     assert page.locator(".answer.busy").count() == 1
     until(page, "document.querySelector('.answer .text').textContent.length > 20")
     assert page.locator(".facts").count() == 0
@@ -189,24 +139,6 @@ ODD = [
 ]
 
 
-def echoing() -> Any:
-    """A service whose model says what it is told, three characters at a time."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        text = msgspec.json.decode(request.content)["messages"][-1]["content"]
-
-        async def body() -> AsyncIterator[bytes]:
-            for at in range(0, len(text), 3):
-                choice = {"index": 0, "delta": {"content": text[at : at + 3]}}
-                yield b"data: " + msgspec.json.encode({"choices": [choice]}) + b"\n\n"
-            yield b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-
-        return httpx.Response(200, content=body(), headers={"content-type": "text/event-stream"})
-
-    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    return create_app(LLMClient.create("openai-compatible", "echo", base_url="http://here/v1", http_client=http_client))
-
-
 def test_no_word_of_an_answer_is_lost(chromium: Any) -> None:
     """Whatever a model writes stands there as text: half Markdown, and HTML, of which nothing becomes an element."""
     with uvicorn_serving(echoing()) as url, tab_at(chromium, url) as tab:
@@ -218,7 +150,7 @@ def test_no_word_of_an_answer_is_lost(chromium: Any) -> None:
             assert [word for word in re.findall(r"[a-z]+", wanted) if word not in seen] == []
         assert tab.evaluate("document.querySelectorAll('.text :is(script, img, b)').length") == 0
         assert tab.evaluate("[...document.querySelectorAll('.text a')].every((a) => a.protocol === 'https:')")
-        assert tab.title() == "miiflow-llm"
+        assert tab.title().endswith(" · miiflow-llm")
 
 
 def test_the_keyboard_alone(page: Any) -> None:
@@ -247,7 +179,7 @@ def test_a_screen_reader_finds_its_way(page: Any) -> None:
         ("combobox", "Provider"),
         ("combobox", "Model"),
         ("textbox", "Message"),
-        ("button", "Attach an image"),
+        ("button", "Attach files"),
         ("button", "New chat"),
         ("button", "Send"),
     ]:
@@ -323,7 +255,7 @@ def test_two_tabs(slow_page: Any, slow_site: str) -> None:
     opened(other, site)
     ask(page, "text")
     ask(other, "reasoning")
-    until(other, "document.querySelector('.answer details p').textContent.length > 20")
+    until(other, "document.querySelector('.answer details p')?.textContent.length > 20")
     other.close()
     page.wait_for_selector(".facts")
     assert page.inner_text(".answer .text").endswith("🌊")

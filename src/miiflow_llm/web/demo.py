@@ -46,6 +46,10 @@ def next_high_water(last: datetime) -> datetime:
     return last + timedelta(hours=12, minutes=25)
 ```
 
+The force that raises them falls with $d^3$:
+
+$$F = \\frac{2 G M m r}{d^3}$$
+
 > A rule of thumb: `range = high - low`. More at https://en.wikipedia.org/wiki/Tide.
 """
 _USAGE = {
