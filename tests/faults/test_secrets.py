@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import pickle
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -15,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miiflow_llm import LLMClient, SyncLLMClient
+from miiflow_llm.core.blot import Blot
 from miiflow_llm.core.events import CallEvent
 from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError, StreamProtocolError
 from miiflow_llm.core.secrets import (
     HIDDEN,
     KEY_FORMATS,
-    Blot,
     Sealed,
     hide,
     hide_query,
@@ -85,6 +86,16 @@ def forms(secret: str) -> dict[str, str]:
         "HTML": html.escape(secret),
         "HTML by number": "".join(f"&#{ord(character)};" for character in secret),
         "HTML by hexadecimal number": "".join(f"&#x{ord(character):X};" for character in secret),
+        "HTML without semicolons": "".join(f"&#{ord(character)}" for character in secret),
+        "Python bytes": "".join(f"\\x{ord(character):02x}" for character in secret),
+        "octal": "".join(f"\\{ord(character):03o}" for character in secret),
+        "JavaScript": "".join(f"\\u{{{ord(character):x}}}" for character in secret),
+        "old JavaScript": "".join(f"%u{ord(character):04X}" for character in secret),
+        "hexadecimal": secret.encode().hex(),
+        "hexadecimal, upper case": secret.encode().hex().upper(),
+        "base64": base64.b64encode(secret.encode()).decode().rstrip("="),
+        "base64 for URLs": base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
+        "base64 in JSON": base64.b64encode(secret.encode()).decode().rstrip("=").replace("/", "\\/"),
         "lower case": secret.lower(),
         "upper case": secret.upper(),
     }
@@ -117,6 +128,46 @@ def test_any_key_in_any_form(key: str, data: st.DataObject) -> None:
     assert written not in blot.text(f"<< {written} >>").removeprefix("<< ").removesuffix(" >>").replace(HIDDEN, "")
     for cut in range(8, len(key)):
         assert not blot.text(f"key {key[:cut]}").endswith(key[:cut])
+
+
+@pytest.mark.parametrize("before", ["", ":", "me:", "user:", "Bearer "])
+@pytest.mark.parametrize("after", ["", ":", ":x", ":xy"])
+def test_base64_of_more_than_a_key(before: str, after: str) -> None:
+    """A key inside of what is encoded, as HTTP's Basic scheme has it, is found wherever it begins there."""
+    written = base64.b64encode(f"{before}{KEY}{after}".encode()).decode()
+    shown = Blot([KEY]).text(f"bad credentials: {written}")
+    assert HIDDEN in shown
+    inside = base64.b64encode(KEY[3:].encode()).decode()
+    assert all(part not in shown for part in (written, inside[4:-4], written[12:24]))
+
+
+@pytest.mark.parametrize("closing", ["", "'", '")', "'."])
+@pytest.mark.parametrize("form", forms(KEY))
+def test_a_key_that_the_end_cuts_off(form: str, closing: str) -> None:
+    """Of a message that was cut off inside a key, in quotation marks or not, what is left of it goes."""
+    written = forms(KEY)[form]
+    nine, ten = (forms(KEY[:size])[form].rstrip("=") for size in (9, 10))
+    for cut in range(len(ten), len(written)):
+        shown = Blot([KEY]).text(f"wrong key: {written[:cut]}{closing}")
+        assert nine[: len(nine) - 2] not in shown, (cut, shown)
+
+
+@pytest.mark.parametrize("piece", ["\\", "%25", "%", "&#0", "\\u00", "\\u{0", "a+b", "a", "eyJ", "sk-", "Bearer "])
+def test_looking_costs_in_proportion(piece: str) -> None:
+    """Whatever a provider writes, looking through twice as much takes no more than some three times as long."""
+    blot = Blot([KEY])
+
+    def seconds(size: int) -> float:
+        text = (piece * size)[:size]
+        best = []
+        for _ in range(3):
+            began = time.process_time()
+            blot.text(text)
+            best.append(time.process_time() - began)
+        return min(best)
+
+    seconds(1000)
+    assert seconds(64_000) < 0.02 + 8 * seconds(16_000)
 
 
 def test_what_is_short_or_another_word_stays() -> None:

@@ -13,9 +13,11 @@ import pytest
 from miiflow_llm.core.secrets import hide
 from miiflow_llm.replay.errors import CaptureError, NoMatchError, ReplayError, SecretFoundError
 from miiflow_llm.replay.recorder import RecordingTransport, record
+from miiflow_llm.replay.secrets import Redactor
 from miiflow_llm.replay.store import load, load_folder, save
 from miiflow_llm.replay.transport import ReplayTransport
 
+from ..faults.test_secrets import forms
 from .made import ASKED, PATH, stream
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +152,16 @@ async def test_errors_and_logs_tell_no_secret(tmp_path: Path, caplog: pytest.Log
 def test_headers_are_hidden_by_their_names(name: str) -> None:
     """A header whose name ends as credentials' names do is noted without its value, however short; others are kept."""
     assert hide({name: "a", "x-max-tokens": "5"}) == {name.lower(): "***", "x-max-tokens": "5"}
+
+
+@pytest.mark.parametrize("form", forms(KEY))
+def test_a_redactor_finds_every_form(form: str) -> None:
+    """What a provider escapes or encodes is crossed out too, and its size stays."""
+    said = forms(KEY)[form].encode()
+    redactor = Redactor([KEY])
+    for data in (said, b'{"error": "' + said + b'"}'):
+        crossed = redactor.redact(data)
+        assert len(crossed) == len(data)
+        assert said[:12] not in crossed
+        assert not redactor.holds(crossed)
+    assert said[:-4] not in redactor.redact(said[:-4], cut=True)

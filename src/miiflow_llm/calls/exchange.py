@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from ..core import clock
+from ..core.blot import Blot
 from ..core.events import CallEvent, EventName, Operation
 from ..core.exceptions import MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
-from ..core.secrets import Blot, names_credentials
+from ..core.secrets import names_credentials
 from ..core.timeout import Timeout
 from ..core.usage import TokenCount
 from ..http.answer_body import DeadlineError, ReadError

@@ -9,14 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from ..core.blot import Blot, blot_of
 from ..core.exceptions import MiiflowLLMError
 from ..core.request import Plan
 from ..core.response import Attempt
 from ..core.secrets import (
-    Blot,
     Sealed,
     Secret,
-    blot_of,
     hide,
     hide_query,
     hide_values,

@@ -1,8 +1,7 @@
 """What is a credential, and how it is kept from sight: the one list for clients, hooks, telemetry and the recorder.
 
 A credential is known by the name of its header, query parameter or field, by its format, or because a request was sent
-with it. A provider repeats what it was sent, and escapes it as it likes, so that it is looked for in every form that
-JSON, URLs and HTML have for a text.
+with it. `blot` looks for the latter in what a provider repeats.
 """
 
 from __future__ import annotations
@@ -88,7 +87,6 @@ KEY_FORMATS: tuple[tuple[str, str], ...] = (
 BEFORE_A_KEY = r"(?<![A-Za-z0-9_+/-])"
 """No such character stands before a key: base64 text is full of look-alikes."""
 
-_FORMATS = re.compile("|".join(f"{BEFORE_A_KEY}{pattern}" for _, pattern in KEY_FORMATS))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]* +(?=\S)")
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/=_-]+)$", re.IGNORECASE)
 
@@ -227,83 +225,3 @@ def _names_one(part: bytes) -> bool:
             return True
         at = part.find(b'":', at + 2)
     return False
-
-
-class Blot:
-    """Blots out secrets: those it is given, in every escaped form and in any case, and all that looks like a key."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({str(one) for one in secrets if len(one) >= SHORTEST_KEY}, key=len, reverse=True)
-        self._plain = _any_of([re.escape(one) for one in self._secrets])
-        self._escaped: re.Pattern[str] | None = None
-
-    def text(self, text: str) -> str:
-        """`text` without the secrets; one that the end of the text cuts off is blotted out too."""
-        if self._plain is not None:
-            text = self._plain.sub(HIDDEN, text)
-            if "\\" in text or "%" in text or "&" in text:
-                text = self._in_any_form().sub(HIDDEN, text)
-            text = self._without_beginning(text)
-        return _FORMATS.sub(_but_for_its_kind, text)
-
-    def bytes(self, data: bytes) -> bytes:
-        """The same for bytes."""
-        return self.text(data.decode("latin-1")).encode("latin-1")
-
-    def value(self, value: Any) -> Any:
-        """The same for every text in a value of plain types."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, bytes):
-            return self.bytes(value)
-        if isinstance(value, dict):
-            return {self.value(key): self.value(one) for key, one in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.value(one) for one in value)
-        return value
-
-    def _in_any_form(self) -> re.Pattern[str]:
-        if self._escaped is None:
-            self._escaped = re.compile("|".join("".join(map(_forms, one)) for one in self._secrets), re.IGNORECASE)
-        return self._escaped
-
-    def _without_beginning(self, text: str) -> str:
-        for secret in self._secrets:
-            for size in range(min(len(secret), len(text)), SHORTEST_KEY - 1, -1):
-                if text.endswith(secret[:size]):
-                    return text[: len(text) - size] + HIDDEN
-        return text
-
-
-@lru_cache(maxsize=64)
-def blot_of(secrets: tuple[str, ...]) -> Blot:
-    """The `Blot` of these secrets, made once."""
-    return Blot(secrets)
-
-
-def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
-
-
-_HTML = {'"': "&quot;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
-
-
-@lru_cache(maxsize=128)
-def _forms(character: str) -> str:
-    """A pattern for one character in any form: itself, JSON's escapes (however often escaped), a URL's, HTML's."""
-    number = ord(character)
-    forms = [
-        rf"\\*{re.escape(character)}",
-        rf"\\+u00{number:02x}",
-        f"%(?:25)*{number:02x}",
-        f"&#0*{number};",
-        f"&#x0*{number:x};",
-        *([_HTML[character]] if character in _HTML else []),
-    ]
-    return f"(?:{'|'.join(forms)})"
-
-
-def _but_for_its_kind(found: re.Match[str]) -> str:
-    """A key blotted out except for its documented beginning, so that a reader sees what it was."""
-    kind = re.match(r"[Bb]earer |sk-ant-|sk-or-|sk-|AIza|[a-z]+[_-]", found.group())
-    return (kind.group() if kind else "") + HIDDEN

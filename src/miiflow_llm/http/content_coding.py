@@ -60,7 +60,7 @@ def _named(name: str) -> Coding:
             return _Zstd()
     except ImportError:
         pass
-    raise CodingError(f"the content coding {name[:40]!r} cannot be read here")
+    raise CodingError(f"the body is in a content coding that is not known here: {name[:40]}")
 
 
 class _Inflate:

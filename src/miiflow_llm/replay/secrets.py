@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ..core.blot import Finder
 from ..core.secrets import (
     BEFORE_A_KEY,
     KEY_FORMATS,
@@ -55,12 +56,14 @@ def find_secret(data: bytes) -> str | None:
 class Redactor:
     """Blots out credentials: the known formats, `values` given literally, and those `learn`ed from headers.
 
-    `values` are also found in the form they take inside JSON text and in a URL. A value that a provider sends in
-    pieces, over several events of a stream, is not found: give the recorder a body hook for that.
+    `values` are found in any case and in every form that JSON, URLs, HTML and base64 have for them; one of fewer than
+    eight characters only as it is and in the form it takes inside JSON text and in a URL. A value that a provider sends
+    in pieces, over several events of a stream, is not found: give the recorder a body hook for that.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._literals: set[bytes] = set()
+        self._values: set[str] = set()
+        self._finder = Finder(())
         for value in values:
             self._add(value)
 
@@ -85,17 +88,18 @@ class Redactor:
 
     def redact(self, data: bytes, *, cut: bool = False) -> bytes:
         """`data` with every credential replaced by as many bytes of `x`; `cut` says that it may end inside of one."""
-        for literal in sorted(self._literals, key=len, reverse=True):
-            data = data.replace(literal, b"x" * len(literal))
+        data = self._finder.sub(data, _crossed_out)
         for _, pattern in _COMPILED:
             data = pattern.sub(lambda found: _blot(found.group()), data)
         return self._without_start(data) if cut else data
 
     def _without_start(self, data: bytes) -> bytes:
+        literals = [value.encode() for value in self._values]
         longest = max(
-            (size for literal in self._literals for size in range(1, len(literal)) if data.endswith(literal[:size])),
+            (size for literal in literals for size in range(1, len(literal)) if data.endswith(literal[:size])),
             default=0,
         )
+        longest = max(longest, self._finder.cut_off(data))
         return data[: len(data) - longest] + b"x" * longest
 
     def redact_text(self, text: str) -> str:
@@ -104,7 +108,7 @@ class Redactor:
 
     def holds(self, data: bytes) -> bool:
         """Whether one of the literal values is in `data`."""
-        return any(literal in data for literal in self._literals)
+        return self._finder.sub(data, _crossed_out) != data
 
     def _learn(self, value: str) -> None:
         # Local servers take any key: blotting out "x" or "ollama" wherever they stand would spoil the answer.
@@ -113,8 +117,12 @@ class Redactor:
 
     def _add(self, value: str) -> None:
         if value:
-            inside_json = msgspec.json.encode(value)[1:-1]
-            self._literals |= {value.encode(), inside_json, quote(value, safe="").encode()}
+            self._values |= {value, msgspec.json.encode(value)[1:-1].decode(), quote(value, safe="")}
+            self._finder = Finder(self._values)
+
+
+def _crossed_out(found: bytes) -> bytes:
+    return b"x" * len(found)
 
 
 def _blot(secret: bytes) -> bytes:
