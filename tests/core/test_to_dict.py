@@ -113,6 +113,10 @@ def test_a_chunk_says_what_is_new() -> None:
         "cache_read_tokens": None,
         "cache_write_tokens": None,
         "reasoning_tokens": None,
+        "cache_write_1h_tokens": None,
+        "audio_prompt_tokens": None,
+        "audio_completion_tokens": None,
+        "web_searches": None,
     }
 
 

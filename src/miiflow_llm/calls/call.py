@@ -101,7 +101,7 @@ class Call(Exchange):
 
     def _ask_again(self, response: ChatResponse, error: ParsingError) -> None:
         self.note_failure(error)
-        self.attempts[-1].usage = response.usage
+        self.spent(response.cost, response.usage, response.model)
         self._usage += response.usage
         told = Message.user(_WRONG.format(reason=error.message))
         messages = [*self.request.messages, response.message, told]
@@ -113,6 +113,8 @@ class Call(Exchange):
         named = self.engine.dialect.response_headers
         attempt = self.attempts[-1]
         attempt.total_ms = self._since(self.began)
+        self.spent(response.cost, response.usage, response.model)
+        response.cost = None if attempt.cost is None else self.known_cost()
         response.attempts = self.attempts
         response.usage = self._usage + response.usage if self._usage else response.usage
         response.request_id = attempt.request_id or response.request_id
@@ -128,6 +130,7 @@ class Call(Exchange):
                 response.latency_ms,
                 response.time_to_first_token_ms,
                 self.retries_made,
+                response.cost,
             )
             self.log_attempt()
             self.tell("finished", response=response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..core.events import Operation
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, UnsupportedParameterError
@@ -118,5 +118,7 @@ async def _ask(player: Player, exchange: Exchange, read: Callable[[bytes], Found
     except MiiflowLLMError as error:
         exchange.note_failure(error)
         raise exchange.settled(error) from None
-    exchange.answered(found if isinstance(found, Embeddings) else None)
+    if isinstance(found, Embeddings):
+        return cast("Found", exchange.answered(found))
+    exchange.answered(None)
     return found

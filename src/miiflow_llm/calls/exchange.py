@@ -16,6 +16,7 @@ from ..core import clock
 from ..core.blot import Blot
 from ..core.events import CallEvent, EventName, Operation
 from ..core.exceptions import MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
+from ..core.price import Cost, total
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
 from ..core.secrets import names_credentials
@@ -29,6 +30,7 @@ from ..wire.engine import Engine
 from .hiding import blot_for, hide_in, shown
 from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
+from .pricing import NO_PRICES, Pricing
 from .retry import Bucket, Retries
 from .target import Target
 
@@ -51,6 +53,7 @@ class Setup(msgspec.Struct):
     metrics: MetricsRecorder
     max_frame: int
     hooks: Hooks = msgspec.field(default_factory=as_hooks)
+    pricing: Pricing = NO_PRICES
 
 
 class Exchange:
@@ -187,7 +190,20 @@ class Exchange:
         attempt = self.attempts[-1]
         attempt.reason = type(error).__name__
         attempt.total_ms = self._since(self.began)
+        if error.partial is not None and error.partial.usage:
+            self.spent(error.partial.cost, error.partial.usage, error.partial.model)
         self.log_attempt()
+
+    def spent(self, said: Cost | None, usage: TokenCount, answered: str = "") -> None:
+        """Write down what the last attempt used and cost; `said` is the provider's own word, `answered` its model."""
+        attempt = self.attempts[-1]
+        attempt.usage = usage
+        service = self.request.service_tier if self.request is not None else None
+        attempt.cost = self.setup.pricing.cost(said, usage, self.setup.target.name, self.model, answered, service)
+
+    def known_cost(self) -> Cost | None:
+        """What is known of what all attempts cost."""
+        return total(attempt.cost for attempt in self.attempts)
 
     def _hide(self, error: MiiflowLLMError) -> None:
         """Blot out what a provider repeats of the credentials in what was sent."""
@@ -231,21 +247,27 @@ class Exchange:
         if not self._settled:
             self._settled = True
             usage = error.partial.usage if error.partial is not None else None
-            self.setup.metrics.failed(self.name, self.retries_made, usage)
+            self.setup.metrics.failed(self.name, self.retries_made, usage, self.known_cost())
             self.tell("failed", error=error)
         return error
 
-    def answered(self, embeddings: Embeddings | None) -> None:
-        """A call beside the chat has its answer."""
+    def answered(self, embeddings: Embeddings | None) -> Embeddings | None:
+        """A call beside the chat has its answer: it is completed with its cost, and told."""
         self._settled = True
         self.attempts[-1].total_ms = self._since(self.began)
+        if embeddings is not None:
+            self.spent(embeddings.cost, embeddings.usage)
+            embeddings = msgspec.structs.replace(embeddings, cost=self.attempts[-1].cost)
         self.tell("finished", embeddings=embeddings)
+        return embeddings
 
     def abandoned(self, usage: TokenCount | None = None) -> None:
         """The caller left before the end; `usage` is what had been reported until then."""
         if not self._settled:
             self._settled = True
-            self.setup.metrics.abandoned(self.name, self.retries_made, usage)
+            if usage and self.attempts:
+                self.spent(None, usage)
+            self.setup.metrics.abandoned(self.name, self.retries_made, usage, self.known_cost())
             if self.attempts and self.attempts[-1].reason is None:
                 self.attempts[-1].total_ms = self._since(self.began)
                 self.attempts[-1].reason = "abandoned"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from ..core import forks
+from ..core.price import Cost
 from ..core.usage import TokenCount
 
 MAX_TARGETS = 256
@@ -30,7 +32,8 @@ class TargetMetrics(msgspec.Struct, frozen=True):
     """One provider and model.
 
     `requests` are calls, `retries` the further attempts they took. `abandoned` calls were left or cancelled by the
-    caller: neither successes nor failures. `tokens` are those reported.
+    caller: neither successes nor failures. `tokens` are those reported. `cost` is what is known of what the calls
+    cost, by currency; `unpriced` are finished calls whose cost is not known.
     """
 
     requests: int = 0
@@ -41,12 +44,15 @@ class TargetMetrics(msgspec.Struct, frozen=True):
     tokens: TokenCount = TokenCount()
     latency_ms: Latency = Latency()
     first_token_ms: Latency = Latency()
+    cost: dict[str, float] = {}
+    unpriced: int = 0
 
 
 class Metrics(msgspec.Struct, frozen=True):
     """All of a client. `success_rate` is the percentage of finished among finished and failed calls; 100 before any.
 
-    `cache` is what a cache before the client has saved (`CacheMetrics`), `None` if there is no cache.
+    `cost` and `unpriced` are the sums of the targets'. `cache` is what a cache before the client has saved
+    (`CacheMetrics`), `None` if there is no cache.
     """
 
     total_tokens: int
@@ -59,6 +65,8 @@ class Metrics(msgspec.Struct, frozen=True):
     retries: int
     targets: dict[str, TargetMetrics]
     cache: Any = None
+    cost: dict[str, float] = {}
+    unpriced: int = 0
 
 
 class _Histogram:
@@ -94,6 +102,7 @@ class _Note(NamedTuple):
     usage: TokenCount | None
     latency_ms: float | None = None
     first_token_ms: float | None = None
+    cost: Cost | None = None
 
 
 class _Target:
@@ -103,6 +112,8 @@ class _Target:
         self.tokens = TokenCount()
         self.latency = _Histogram()
         self.first_token = _Histogram()
+        self.cost: dict[str, float] = {}
+        self.unpriced = 0
 
     def summary(self) -> TargetMetrics:
         return TargetMetrics(
@@ -114,6 +125,8 @@ class _Target:
             self.tokens,
             self.latency.summary(),
             self.first_token.summary(),
+            dict(self.cost),
+            self.unpriced,
         )
 
 
@@ -130,18 +143,24 @@ class MetricsRecorder:
         self._latency_sum = 0.0
 
     def finished(
-        self, target: str, usage: TokenCount, latency_ms: float, first_token_ms: float | None, retries: int
+        self,
+        target: str,
+        usage: TokenCount,
+        latency_ms: float,
+        first_token_ms: float | None,
+        retries: int,
+        cost: Cost | None = None,
     ) -> None:
         """A call gave its whole answer."""
-        self._note(_Note(target, "finished", retries, usage, latency_ms, first_token_ms))
+        self._note(_Note(target, "finished", retries, usage, latency_ms, first_token_ms, cost))
 
-    def failed(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
-        """A call raised; `usage` is what had been reported until then."""
-        self._note(_Note(target, "failed", retries, usage))
+    def failed(self, target: str, retries: int, usage: TokenCount | None = None, cost: Cost | None = None) -> None:
+        """A call raised; `usage` is what had been reported until then, `cost` what is known of its attempts'."""
+        self._note(_Note(target, "failed", retries, usage, cost=cost))
 
-    def abandoned(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
+    def abandoned(self, target: str, retries: int, usage: TokenCount | None = None, cost: Cost | None = None) -> None:
         """The caller left, or was cancelled."""
-        self._note(_Note(target, "abandoned", retries, usage))
+        self._note(_Note(target, "abandoned", retries, usage, cost=cost))
 
     def _note(self, note: _Note) -> None:
         self._notes.append(note)
@@ -162,6 +181,10 @@ class MetricsRecorder:
         entry.retries += note.retries
         if note.usage:
             entry.tokens += note.usage
+        if note.cost is not None:
+            entry.cost[note.cost.currency] = entry.cost.get(note.cost.currency, 0.0) + note.cost.amount
+        elif note.how == "finished":
+            entry.unpriced += 1
         if note.latency_ms is not None:
             entry.latency.add(note.latency_ms)
             self._latency_sum += note.latency_ms
@@ -187,19 +210,21 @@ class MetricsRecorder:
             abandoned=abandoned,
             retries=sum(target.retries for target in targets.values()),
             targets=targets,
+            cost=_summed(target.cost for target in targets.values()),
+            unpriced=sum(target.unpriced for target in targets.values()),
         )
+
+
+def _summed(costs: Iterable[dict[str, float]]) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for cost in costs:
+        for currency, amount in cost.items():
+            out[currency] = out.get(currency, 0.0) + amount
+    return out
 
 
 class NoMetrics(MetricsRecorder):
     """Takes no notes: for `enable_metrics = false`."""
 
-    def finished(
-        self, target: str, usage: TokenCount, latency_ms: float, first_token_ms: float | None, retries: int
-    ) -> None:
-        """Nothing is kept."""
-
-    def failed(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
-        """Nothing is kept."""
-
-    def abandoned(self, target: str, retries: int, usage: TokenCount | None = None) -> None:
+    def _note(self, note: _Note) -> None:
         """Nothing is kept."""

@@ -7,12 +7,13 @@ single step.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypedDict, TypeVar
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from ..core.timeout import Timeout
 from ..http.answer_body import LoopBody, ThreadBody
@@ -63,6 +64,9 @@ class Player(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait between two attempts."""
 
+    async def in_thread(self, function: Callable[[], None]) -> None:
+        """Call a function that blocks."""
+
     async def checkpoint(self) -> None:
         """Give others their turn."""
 
@@ -95,6 +99,9 @@ class LoopPlayer:
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
 
+    async def in_thread(self, function: Callable[[], None]) -> None:
+        await anyio.to_thread.run_sync(function)
+
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()
 
@@ -126,6 +133,9 @@ class ThreadPlayer:
 
     async def sleep(self, seconds: float) -> None:
         thread_scope.sleep(seconds)
+
+    async def in_thread(self, function: Callable[[], None]) -> None:
+        function()
 
     async def checkpoint(self) -> None:
         """Threads take their turns by themselves."""

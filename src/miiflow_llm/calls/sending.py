@@ -26,6 +26,8 @@ async def send(player: Player, exchange: Exchange) -> Answer:
     Raises:
         MiiflowLLMError: an attempt failed and no retry is due.
     """
+    if not exchange.setup.pricing.loaded:
+        await player.in_thread(exchange.setup.pricing.load)
     while True:
         try:
             return await _attempt(player, exchange)

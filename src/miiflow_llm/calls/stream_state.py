@@ -194,6 +194,7 @@ class StreamState:
             return
         self.over = True
         self._response = self.call.finished(response, headers)
+        self.ready[-1].cost = response.cost
         if self._shape is not None:
             self._give_shape(self._shape, self._response)
 

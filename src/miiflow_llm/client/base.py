@@ -15,10 +15,12 @@ from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.parameters import Messages, Parameters, build_request
 from ..calls.players import Player
+from ..calls.pricing import NO_PRICES, Pricing
 from ..calls.retry import Bucket, RetryBudget
 from ..calls.target import Target
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
+from ..core.price import Price
 from ..core.request import Plan
 from ..core.secrets import Secret
 from ..core.timeout import Timeout
@@ -31,6 +33,7 @@ from .arguments import check_defaults, check_policy, check_target, explained
 if TYPE_CHECKING:
     from ..calls.raw_request import RawExchange, RawParts
     from ..calls.structured import Shape
+    from ..prices.book import Prices, PricesLike
 
 DEFAULT_TIMEOUT = Timeout()
 """The limits of a client that names none: see `Timeout`."""
@@ -59,6 +62,8 @@ class Settings(TypedDict, total=False):
     unsupported: Unsupported
     allow_http: bool
     max_frame_bytes: int
+    prices: PricesLike
+    price: Price | None
 
 
 class BaseClient(Generic[HttpClient]):
@@ -103,6 +108,7 @@ class BaseClient(Generic[HttpClient]):
         max_frame_bytes: int = MAX_FRAME,
         defaults: Mapping[str, Any] | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+        prices: PricesLike = None,
     ) -> Self:
         """A client of `provider`; nothing is sent yet.
 
@@ -132,6 +138,9 @@ class BaseClient(Generic[HttpClient]):
                 out, with a note in `plan()` and a warning.
             event_hooks: functions by event (`request`, `attempt`, `first_output`, `finished`, `failed`, `abandoned`),
                 each called with a `CallEvent`, never per chunk. What one raises is logged and never breaks a call.
+            prices: what tokens cost: `"genai-prices"` (an extra, `[cost]`, loaded before the first request), a mapping
+                or a TOML file of your own, several of them in a list, or `Prices`. Without it `cost` is known only if
+                the provider says it itself.
 
         Raises:
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
@@ -155,6 +164,7 @@ class BaseClient(Generic[HttpClient]):
             unsupported=unsupported,
             allow_http=allow_http,
             max_frame_bytes=max_frame_bytes,
+            prices=prices,
         )
 
     @classmethod
@@ -221,9 +231,18 @@ class BaseClient(Generic[HttpClient]):
         chosen = model or self.model or ""
         return self._setup.target.route(chosen).continuation(chosen)
 
-    def once(self) -> Self:
-        """This client without retries of its own, for whoever retries in its stead; all else is shared with it."""
-        return type(self)(msgspec.structs.replace(self._setup, max_retries=0), self._player, self.model, self._defaults)
+    @property
+    def pricing(self) -> Pricing:
+        """How the client knows what its calls cost."""
+        return self._setup.pricing
+
+    def once(self, pricing: Pricing | None = None) -> Self:
+        """This client without retries of its own, for whoever retries in its stead; all else is shared with it.
+
+        `pricing` is how costs are known, if not as the client knows them.
+        """
+        setup = msgspec.structs.replace(self._setup, max_retries=0, pricing=pricing or self._setup.pricing)
+        return type(self)(setup, self._player, self.model, self._defaults)
 
     @property
     def event_hooks(self) -> Hooks:
@@ -339,7 +358,25 @@ def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None
         shared.metrics,
         max_frame,
         shared.hooks,
+        _pricing(settings.get("price"), settings.get("prices")),
     )
+
+
+def _pricing(price: Price | None, given: PricesLike) -> Pricing:
+    return NO_PRICES if given is None and price is None else Pricing(price, shared_prices(given))
+
+
+def shared_prices(given: PricesLike) -> Prices | None:
+    """The prices that were given, as one object for several clients.
+
+    Raises:
+        ConfigurationError: they are not prices.
+    """
+    if given is None:
+        return None
+    from ..prices.book import Prices
+
+    return Prices.of(given)
 
 
 def _shape(schema: Any) -> Shape | None:

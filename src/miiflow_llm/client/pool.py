@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import httpx
 
@@ -18,9 +18,12 @@ from ..http.transport import Transport, TransportName
 from ..http.transport_sync import SyncTransport
 from .arguments import checked_client
 from .async_client import LLMClient
-from .base import BaseClient, Shared
+from .base import BaseClient, Shared, shared_prices
 from .config import Config, load
 from .sync_client import SyncLLMClient
+
+if TYPE_CHECKING:
+    from ..prices.book import PricesLike
 
 MAX_CLIENTS = 256
 """How many a pool remembers, so that names from outside do not fill the memory; beyond them the oldest is forgotten."""
@@ -38,10 +41,12 @@ class BasePool(Generic[Client]):
         player: Player,
         config: Mapping[str, Any] | str | Path | None,
         event_hooks: Mapping[str, Sequence[Hook]] | None,
+        prices: PricesLike,
     ) -> None:
         self._config = load(config) if config is not None else Config()
         metrics = MetricsRecorder() if self._config.enable_metrics else NoMetrics()
         self._shared = Shared(player, metrics, as_hooks(event_hooks))
+        self._prices = shared_prices(self._config.prices if prices is None else prices)
         self._clients: dict[tuple[str, str], Client] = {}
         self._lock = forks.lock()
 
@@ -54,7 +59,8 @@ class BasePool(Generic[Client]):
         name, chosen = self._config.choose(provider, model)
         with self._lock:
             if (name, chosen) not in self._clients:
-                made = self._kind.sharing(self._shared, **self._config.arguments(name), model=chosen)
+                arguments = {**self._config.arguments(name), "prices": self._prices}
+                made = self._kind.sharing(self._shared, **arguments, model=chosen)
                 self._clients[name, chosen] = made
                 if len(self._clients) > MAX_CLIENTS:
                     del self._clients[next(iter(self._clients))]
@@ -83,7 +89,8 @@ class BasePool(Generic[Client]):
 class ClientPool(BasePool[LLMClient], NotPlain):
     """Clients by provider and model, over shared connections; `async with` closes them all.
 
-    `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. Do not close
+    `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. `prices`
+    replaces the configuration's, and is shared by all. Do not close
     the clients one by one: they share what closing would close.
     """
 
@@ -97,6 +104,7 @@ class ClientPool(BasePool[LLMClient], NotPlain):
         http_client: httpx.AsyncClient | None = None,
         transport: TransportName = "auto",
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+        prices: PricesLike = None,
     ) -> None:
         super().__init__(
             LoopPlayer(
@@ -104,6 +112,7 @@ class ClientPool(BasePool[LLMClient], NotPlain):
             ),
             config,
             event_hooks,
+            prices,
         )
 
     async def aclose(self) -> None:
@@ -132,6 +141,7 @@ class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
         http_client: httpx.Client | None = None,
         transport: TransportName = "auto",
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+        prices: PricesLike = None,
     ) -> None:
         super().__init__(
             ThreadPlayer(
@@ -139,6 +149,7 @@ class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
             ),
             config,
             event_hooks,
+            prices,
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from .exceptions import MiiflowLLMError
-from .price import Cost
+from .price import Cost, total
 from .request import ChatRequest, Plan
 from .response import Attempt, Cached, ChatResponse, Embeddings, Why
 from .usage import TokenCount
@@ -72,6 +72,12 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
         partial = self.error.partial if self.error is not None else None
         answer = self.response or self.embeddings or partial
         return answer.usage if answer is not None and answer.usage else None
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the call cost; of one that failed or was left, what is known of its attempts. `None` if nothing is."""
+        answer = self.response or self.embeddings
+        return answer.cost if answer is not None else total(attempt.cost for attempt in self.attempts)
 
 
 class RouteEvent(CallEvent, kw_only=True, frozen=True):

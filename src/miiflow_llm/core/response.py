@@ -43,7 +43,8 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     is the payload of the frame behind this chunk. `partial_parse` and `structured_output` are set when a schema was
     given; the former is one value that grows from chunk to chunk, so that it costs the same however long it is: copy it
     to keep a state of it. `restarted` is true on the first chunk of an answer that begins again, at another target or
-    since it did not follow the schema: what was shown of the one before is to be dropped.
+    since it did not follow the schema: what was shown of the one before is to be dropped. `cost` is on the last chunk:
+    what the whole call cost, as in `ChatResponse`.
     """
 
     delta: str = ""
@@ -59,6 +60,7 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
     partial_parse: Any = None
     structured_output: Any = None
     restarted: bool = False
+    cost: Cost | None = None
     _log: Transcript | None = None
     _seen: int = 0
 
@@ -182,11 +184,12 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 class Embeddings(msgspec.Struct, frozen=True):
-    """One vector for each text, in the order in which the texts were given. `usage` as for a chat."""
+    """One vector for each text, in the order in which the texts were given. `usage` and `cost` as for a chat."""
 
     vectors: list[list[float]]
     model: str
     usage: TokenCount = TokenCount()
+    cost: Cost | None = None
 
 
 class RawResponse(msgspec.Struct, frozen=True):

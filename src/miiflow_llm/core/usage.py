@@ -24,6 +24,10 @@ class TokenCount(msgspec.Struct, frozen=True, omit_defaults=True):
     `total_tokens` is the provider's figure, or the sum of the two where it reports none.
     `cache_read_tokens` and `cache_write_tokens` are parts of `prompt_tokens`; `reasoning_tokens` is a part of
     `completion_tokens`.
+
+    Some kinds have prices of their own: `cache_write_1h_tokens` are the part of `cache_write_tokens` that is kept for
+    an hour, `audio_prompt_tokens` and `audio_completion_tokens` parts of the two halves. `web_searches` are not tokens:
+    they are the searches that the provider ran for the answer and charges for.
     """
 
     prompt_tokens: int | None = None
@@ -32,6 +36,10 @@ class TokenCount(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    audio_prompt_tokens: int | None = None
+    audio_completion_tokens: int | None = None
+    web_searches: int | None = None
 
     def to_dict(self) -> dict[str, int | None]:
         """Plain values that JSON has; what was not reported is `None`."""

@@ -123,6 +123,8 @@ def usage(at: str, row: str = "usage") -> Rule:
         ),
         cache_write=f"{at}.prompt_tokens_details.cache_write_tokens",
         reasoning=first(f"{at}.completion_tokens_details.reasoning_tokens", f"{at}.reasoning_tokens"),
+        audio_in=f"{at}.prompt_tokens_details.audio_tokens",
+        audio_out=f"{at}.completion_tokens_details.audio_tokens",
     )
 
 

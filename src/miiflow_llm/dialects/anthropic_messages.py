@@ -58,6 +58,8 @@ def usage(at: str, *on: str) -> Rule:
         cache_read=f"{at}.cache_read_input_tokens",
         cache_write=f"{at}.cache_creation_input_tokens",
         thinking=f"{at}.output_tokens_details.thinking_tokens",
+        cache_write_1h=f"{at}.cache_creation.ephemeral_1h_input_tokens",
+        searches=f"{at}.server_tool_use.web_search_requests",
     )
 
 
@@ -305,6 +307,8 @@ ANTHROPIC_MESSAGES = Dialect(
         "cache_read_tokens": count("cache_read"),
         "cache_write_tokens": count("cache_write"),
         "reasoning_tokens": count("thinking"),
+        "cache_write_1h_tokens": count("cache_write_1h"),
+        "web_searches": count("searches"),
     },
     complete=("message_stop",),
     end=("message_stop",),

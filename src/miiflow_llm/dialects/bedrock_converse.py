@@ -121,6 +121,17 @@ USAGE = emit(
     cache_write="usage.cacheWriteInputTokens",
 )
 
+KEPT = each(
+    "usage.cacheDetails",
+    emit(
+        "usage",
+        row="kept_an_hour",
+        where=("ttl", "1h"),
+        cache_write_1h="inputTokens",
+        unproven="the reference's CacheDetail; no recording writes for an hour",
+    ),
+)
+
 ERROR = emit(
     "failure",
     when=first("message", "Message", "__type"),
@@ -294,6 +305,7 @@ BEDROCK_CONVERSE = Dialect(
         emit("citation", "delta.citation"),
         emit("finish", "stopReason"),
         USAGE,
+        KEPT,
         ERROR,
     ),
     whole=(
@@ -328,6 +340,7 @@ BEDROCK_CONVERSE = Dialect(
         ),
         emit("finish", "stopReason"),
         USAGE,
+        KEPT,
         ERROR,
     ),
     failure=(ERROR,),
@@ -347,6 +360,7 @@ BEDROCK_CONVERSE = Dialect(
         "completion_tokens": count("output"),
         "cache_read_tokens": count("cache_read"),
         "cache_write_tokens": count("cache_write"),
+        "cache_write_1h_tokens": count("cache_write_1h"),
     },
     errors=(
         fault(

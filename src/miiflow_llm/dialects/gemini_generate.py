@@ -20,6 +20,7 @@ from ..tables import (
     Dialect,
     Endpoint,
     First,
+    Rule,
     Turns,
     absent,
     by_model,
@@ -101,6 +102,18 @@ PARTS = each(
 """Code that ran, its results, media and the calls of server tools have no unified form: they are kept as they came, and
 echoed."""
 
+
+def audio(counter: str) -> Rule:
+    """The tokens of sound among those of a list by modality."""
+    return emit(
+        "usage",
+        row=counter,
+        where=("modality", "AUDIO"),
+        unproven="the reference's ModalityTokenCount; no recording has sound",
+        **{counter: "tokenCount"},
+    )
+
+
 READ = (
     emit("meta", when=first("responseId", "modelVersion"), id="responseId", model="modelVersion"),
     each(
@@ -125,6 +138,8 @@ READ = (
         cached="usageMetadata.cachedContentTokenCount",
         total="usageMetadata.totalTokenCount",
     ),
+    each("usageMetadata.promptTokensDetails", audio("audio_in")),
+    each("usageMetadata.candidatesTokensDetails", audio("audio_out")),
     ERROR,
 )
 
@@ -277,6 +292,8 @@ GEMINI_GENERATE = Dialect(
         "total_tokens": count("total"),
         "cache_read_tokens": count("cached"),
         "reasoning_tokens": count("thoughts"),
+        "audio_prompt_tokens": count("audio_in"),
+        "audio_completion_tokens": count("audio_out"),
     },
     errors=(
         fault(error.AuthenticationError, "UNAUTHENTICATED", stands_for=401),

@@ -190,6 +190,8 @@ OPENAI_CHAT = Dialect(
         "cache_read_tokens": count("cached"),
         "cache_write_tokens": count("cache_write"),
         "reasoning_tokens": count("reasoning"),
+        "audio_prompt_tokens": count("audio_in"),
+        "audio_completion_tokens": count("audio_out"),
     },
     complete=("finish", "[DONE]"),
     end=("[DONE]",),

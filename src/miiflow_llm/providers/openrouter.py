@@ -3,6 +3,8 @@
 Reasoning comes twice: as plain text, and as details (signed or encrypted) that go back as they came.
 """
 
+import msgspec
+
 from ..core import exceptions as error
 from ..core.messages import OpaqueBlock, TextBlock
 from ..dialects.openai_chat import OPENAI_CHAT
@@ -15,6 +17,7 @@ from ..tables import (
     Provider,
     ResponseHeaders,
     Rows,
+    Rule,
     beside,
     by_model,
     by_value,
@@ -87,6 +90,21 @@ RESPONSE_HEADERS = ResponseHeaders(
     },
 )
 
+
+def costs(at: str) -> tuple[Rule, Rule]:
+    """What the call cost, in USD: with a key of the caller's own at the provider behind, its bill comes on top."""
+    return (
+        emit("usage", row="cost", cost=f"{at}.cost"),
+        emit(
+            "usage",
+            row="own_key_cost",
+            where=(f"{at}.is_byok", True),
+            upstream=f"{at}.cost_details.upstream_inference_cost",
+            unproven="the sheet has `is_byok`; no recording was made with a key of the caller's own",
+        ),
+    )
+
+
 PROVIDER = Provider(
     name="openrouter",
     dialect=OPENAI_CHAT,
@@ -99,9 +117,11 @@ PROVIDER = Provider(
         "x-openrouter-title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
     },
     example_model="openai/gpt-oss-20b",
+    embeddings=msgspec.structs.replace(OPENAI_CHAT.embeddings, cost="usage.cost"),
     shared=Rows(
         errors=ERRORS,
         response_headers=RESPONSE_HEADERS,
+        costs={"cost": 1.0, "upstream": 1.0},
         continues={"": Continuation("it depends on which server behind OpenRouter is asked")},
     ),
     takes=(
@@ -128,8 +148,8 @@ PROVIDER = Provider(
             },
         ),
     },
-    more_events=(choices("delta"),),
-    more_whole=(choices("message"),),
+    more_events=(choices("delta"), *costs("usage")),
+    more_whole=(choices("message"), *costs("usage")),
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
@@ -153,6 +173,8 @@ PROVIDER = Provider(
                     LOGPROBS,
                 ],
             },
+            more_events=costs("response.usage"),
+            more_whole=costs("usage"),
         ),
     ),
 )

@@ -18,6 +18,7 @@ from ..tables import (
     take,
 )
 
+COST = emit("usage", row="cost", cost="usage.cost.total_cost")
 FOUND = emit("citation", "citations", when="choices[0].finish_reason", row="citations")
 
 PROVIDER = Provider(
@@ -39,8 +40,9 @@ PROVIDER = Provider(
         AudioBlock: NO_AUDIO,
         ToolResult: TEXT_RESULT,
     },
-    more_events=(FOUND,),
-    more_whole=(FOUND,),
+    more_events=(FOUND, COST),
+    more_whole=(FOUND, COST),
+    costs={"cost": 1.0},
     errors=(fault(error.ContextLengthError, "too_many_prompt_tokens", stands_for=400),),
     drops=(
         drop("json_mode", reason="there is no mode for JSON without a schema; pass a schema"),

@@ -105,6 +105,9 @@ AT_WORK = emit(
     row="own_tools_at_work",
 )
 
+COST = emit("usage", row="cost", ticks="usage.cost_in_usd_ticks")
+"""In ticks: 10^10 are one dollar."""
+
 PROVIDER = Provider(
     name="xai",
     dialect=OPENAI_CHAT,
@@ -117,6 +120,7 @@ PROVIDER = Provider(
         parts={AudioBlock: refused("xAI takes no audio; send a transcript as text")},
         errors=ERRORS,
         drops=DROPS,
+        costs={"ticks": 1e-10},
         embeddings=not_offered("xAI embeds no texts; use another provider for that"),
     ),
     takes=("seed", "penalties", "strict_schema", "logprobs", "parallel_tool_calls", "service_tier", "user"),
@@ -127,8 +131,8 @@ PROVIDER = Provider(
             refused("xAI takes no documents in a chat; use dialect='openai_responses', or send their text")
         ),
     },
-    more_events=(CITATIONS,),
-    more_whole=(CITATIONS,),
+    more_events=(CITATIONS, COST),
+    more_whole=(CITATIONS, COST),
     drops=(
         drop(
             "stop",
@@ -180,7 +184,8 @@ PROVIDER = Provider(
                 "opaque_item": OWN_ITEM,
             },
             whole={"custom_tool_call": None, "opaque_item": OWN_ITEM},
-            more_events=(AT_WORK,),
+            more_events=(AT_WORK, emit("usage", row="cost", ticks="response.usage.cost_in_usd_ticks")),
+            more_whole=(COST,),
             ignored=("response.mcp_call_output.done", "response.custom_tool_call_input.done"),
         ),
     ),

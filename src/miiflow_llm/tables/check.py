@@ -147,6 +147,7 @@ def _check_events(where: str, dialect: Dialect) -> None:
     counters = {name for rule in rules if rule.kind == "usage" for name in rule.fields}
     summed = (name for row in dialect.usage.values() for name in (*row.names, *row.extra))
     known(f"{where}: usage sums", summed, counters)
+    known(f"{where}: costs are", dialect.costs, counters)
     for path in _paths((*dialect.events, *dialect.whole, *dialect.failure)):
         steps(path)
     if dialect.event is None:

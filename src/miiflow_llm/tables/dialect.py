@@ -87,6 +87,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """The provider's finish reasons as `stop length tool_calls content_filter unknown`, or `error`."""
     usage: Mapping[str, Counter] = {}
     """The fields of `TokenCount`, as sums of the counters that the rules read."""
+    costs: Mapping[str, float] = {}
+    """The counters that say what the call cost, each with its unit in USD; their sum is the cost."""
     complete: tuple[str, ...] = ("finish",)
     """What makes an answer whole: `finish` (a finish reason was read), the `done` payload, or an event's name."""
     end: tuple[str, ...] = ()

@@ -16,7 +16,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     `body` is a template over `model`, `texts`, `dimensions` and `chat` (the body that a chat would send). The answer's
     elements stand at `items` (`.` is the answer itself), what is wanted of each at `value`, a number of tokens at
-    `tokens`. `absent` says, in place of all this, why there is no such call and what would work.
+    `tokens`, what the call cost in USD at `cost`. `absent` says, in place of all this, why there is no such call and
+    what would work.
     """
 
     path: str = ""
@@ -25,6 +26,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     items: str = "."
     value: str = "."
     tokens: str = ""
+    cost: str = ""
     absent: str = ""
 
     @property

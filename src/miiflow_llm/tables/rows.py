@@ -54,6 +54,7 @@ class Rows(msgspec.Struct, kw_only=True):
     ignored: tuple[str, ...] = ()
     finish: Mapping[str, str] = {}
     usage: Mapping[str, Counter] = {}
+    costs: Mapping[str, float] = {}
     complete: tuple[str, ...] | None = None
     end: tuple[str, ...] | None = None
     errors: tuple[Fault, ...] = ()
@@ -108,6 +109,7 @@ def _with_layer(dialect: Dialect, rows: Rows) -> Dialect:
         ignored=(*dialect.ignored, *rows.ignored),
         finish={**dialect.finish, **rows.finish},
         usage={**dialect.usage, **rows.usage},
+        costs={**dialect.costs, **rows.costs},
         errors=(*rows.errors, *dialect.errors),
         drops=(*rows.drops, *dialect.drops),
         structured=_before(rows.structured, dialect.structured),

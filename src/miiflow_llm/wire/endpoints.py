@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from ..core.exceptions import ConfigurationError, StreamProtocolError, UnsupportedParameterError
+from ..core.price import Cost
 from ..core.response import Embeddings, ModelInfo
 from ..core.usage import TokenCount, as_count
 from ..tables import Endpoint
@@ -65,7 +66,17 @@ def read_embeddings(row: Endpoint, body: bytes, model: str, texts: Sequence[str]
     if len(vectors) != len(texts):
         raise _unreadable(body, f"{len(vectors)} vectors for {len(texts)} texts")
     tokens = as_count(_at(_decoded(body), row.tokens)) if row.tokens else None
-    return Embeddings(vectors, model, TokenCount(prompt_tokens=tokens, total_tokens=tokens))
+    return Embeddings(
+        vectors, model, TokenCount(prompt_tokens=tokens, total_tokens=tokens), read_cost(row, _decoded(body))
+    )
+
+
+def read_cost(row: Endpoint, answer: Any) -> Cost | None:
+    """What the provider says that the call cost; `None` if it does not say."""
+    said = _at(answer, row.cost) if row.cost else None
+    if not isinstance(said, (int, float)) or isinstance(said, bool) or said < 0:
+        return None
+    return Cost(float(said))
 
 
 def read_tokens(row: Endpoint, body: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import cast
 
@@ -28,6 +29,12 @@ class Counters:
             self._raw.clear()
         self._frame = frame
         self._raw.update(counters)
+
+    def cost(self, units: Mapping[str, float]) -> float | None:
+        """What the provider says that the call cost, in USD; `None` if it does not say."""
+        said = [self._raw[name] * unit for name, unit in units.items() if name in self._raw]
+        total = sum(said)
+        return total if said and 0 <= total < math.inf else None
 
     def count(self) -> TokenCount:
         """Our counts, now."""

@@ -45,6 +45,7 @@ from ...core.pieces import (
     ToolCallPiece,
     Usage,
 )
+from ...core.price import Cost
 from ...core.response import ChatResponse, FinishReason, StreamChunk, ToolCallDelta
 from ...core.transcript import Transcript
 from ...core.usage import TokenCount
@@ -205,6 +206,7 @@ class Fold:
         chunk.finish_reason = self.finish_reason
         chunk.raw_finish_reason = self._reason
         chunk.usage = self.usage
+        chunk.cost = self.cost
         for delta in self._calls.finish(finished=chunk.finish_reason == "tool_calls"):
             if not self._answer_in_call:
                 chunk.tool_call_deltas = _with(chunk.tool_call_deltas, delta)
@@ -485,6 +487,12 @@ class Fold:
         """The whole call's tokens, summed from the raw counters now."""
         return self._counters.count()
 
+    @property
+    def cost(self) -> Cost | None:
+        """What the provider says that the call cost."""
+        amount = self._counters.cost(self.dialect.costs) if self.dialect.costs else None
+        return None if amount is None else Cost(amount)
+
     def response(self, provider: str, model: str, *, finished: bool) -> ChatResponse:
         """The answer so far, or the whole one."""
         parts = self.transcript.parts()
@@ -498,6 +506,7 @@ class Fold:
         return ChatResponse(
             message=message,
             usage=self.usage,
+            cost=self.cost,
             finish_reason=self.finish_reason if finished else None,
             raw_finish_reason=self._reason,
             provider=provider,

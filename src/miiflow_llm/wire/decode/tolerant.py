@@ -91,14 +91,23 @@ def walk(rules: tuple[RuleLike, ...], frame: Any) -> list[Piece]:
 def _run(rules: tuple[RuleLike, ...], at: Any, out: list[Piece], place: int | None = None) -> None:
     for rule in rules:
         if isinstance(rule, Each):
-            values = _find(at, rule.path)
-            for number, value in enumerate(values if isinstance(values, list) else ()):
+            for number, value in enumerate(_elements(rule, at)):
                 if value is not None and _where(rule.where, value):
                     _run(rule.rules, value, out, number)
         elif rule.kind in _BESIDE:
             _run_beside(rule, at, out, place)
         elif _where(rule.where, at) and _fires(rule, at):
             _emit(rule, at, out, place)
+
+
+def _elements(rule: Each, at: Any) -> list[Any]:
+    try:
+        values = _find(at, rule.path)
+    except Mismatch:
+        if not all(isinstance(inner, Rule) and inner.kind in _BESIDE for inner in rule.rules):
+            raise
+        return []
+    return values if isinstance(values, list) else []
 
 
 def _run_beside(rule: Rule, at: Any, out: list[Piece], place: int | None) -> None:
