@@ -65,7 +65,8 @@ async def test_finished() -> None:
     (target,) = first.targets.values()
     assert list(first.targets) == [f"anthropic/{CAPTURES['anthropic/usage_cached'].model}"]
     assert usage["cache_read_tokens"]
-    assert target.tokens == TokenCount(**{name: 2 * number for name, number in usage.items()})
+    assert target.tokens == TokenCount(**{name: 2 * number for name, number in usage.items()}, cache_write_1h_tokens=0)
+    assert (target.cost, target.unpriced) == ({}, 2)
     assert first.total_tokens == 2 * usage["total_tokens"]
     assert target.first_token_ms.p50 is not None
     assert target.latency_ms.p50 is not None

@@ -136,6 +136,7 @@ def response_of(answer: Kept) -> ChatResponse:
         request_id=answer.request_id,
         logprobs=answer.logprobs,
         citations=answer.citations,
+        cost=answer.cost,
         served_by=answer.served_by,
     )
 
@@ -168,7 +169,7 @@ def chunks_of(answer: Kept) -> Iterator[tuple[float, StreamChunk]]:
         )
         if number == len(steps):
             chunk.finish_reason, chunk.raw_finish_reason = answer.finish_reason, answer.raw_finish_reason
-            chunk.usage = answer.usage
+            chunk.usage, chunk.cost = answer.usage, answer.cost
         yield step.at_ms, chunk
 
 

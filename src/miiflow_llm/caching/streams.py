@@ -104,6 +104,10 @@ class _Stream:
         if chunk.finish_reason is None:
             return self._shaped(chunk)
         self._whole = self._settled()
+        if (
+            chunk.cost is not None and chunk.cost != self._whole.cost
+        ):  # what was kept or joined costs this reader nothing
+            chunk = msgspec.structs.replace(chunk, cost=self._whole.cost)
         chunk = self._shaped(chunk)
         if self._reader is not None:
             try:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ..client.chat import SyncAnswerStream
 from ..core.exceptions import MiiflowLLMError
+from ..core.price import Cost
 from ..core.response import ChatResponse, StreamChunk
 from ..core.text import printable
 from .ending import code_of, say
@@ -105,6 +106,7 @@ def facts(response: ChatResponse) -> dict[str, Any]:
         "structured_output": response.structured_output,
         "finish_reason": response.finish_reason,
         "usage": response.usage,
+        "cost": response.cost,
         "provider": response.provider,
         "model": response.model,
         "id": response.id,
@@ -181,6 +183,8 @@ def say_facts(response: ChatResponse, screen: Console) -> None:
     said = [response.model]
     if usage:
         said.append(f"{usage.prompt_tokens or 0} → {usage.completion_tokens or 0} tokens")
+    if response.cost is not None:
+        said.append(money(response.cost))
     if response.time_to_first_token_ms is not None:
         said.append(f"first after {response.time_to_first_token_ms / 1000:.2f} s")
     if response.latency_ms is not None:
@@ -188,6 +192,15 @@ def say_facts(response: ChatResponse, screen: Console) -> None:
     if response.finish_reason in ENDS:
         said.append("refused" if response.message.refusal else ENDS[response.finish_reason])
     screen.print(Text(printable(" · ".join(said)), style="dim"))
+
+
+def money(cost: Cost) -> str:
+    """An amount as people read it: to the cent from one unit on, below it with three digits that count."""
+    amount = f"{cost.amount:.2f}" if cost.amount >= 1 or cost.amount == 0 else f"{cost.amount:.3g}"
+    if "e" in amount:
+        amount = f"{cost.amount:.10f}".rstrip("0")
+    about = "about " if cost.estimated else ""
+    return f"{about}${amount}" if cost.currency == "USD" else f"{about}{amount} {cost.currency}"
 
 
 def show_value(response: ChatResponse) -> None:

@@ -22,6 +22,9 @@ from ..tables import Provider
 MODEL = "MIIFLOW_LLM_MODEL"
 """The variable that names the model, `provider:model`, where `-m` does not."""
 
+PRICES = "MIIFLOW_LLM_PRICES"
+"""The variable that says what tokens cost: `genai-prices`, or the path of a TOML file."""
+
 
 class Ask(msgspec.Struct, kw_only=True):
     """The options of a command that asks."""
@@ -75,7 +78,8 @@ class Ask(msgspec.Struct, kw_only=True):
             return SyncLLMClient.from_config(self.config, model=model)
         if self.configured:
             return SyncLLMClient.from_config(self.config, provider, model)
-        return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect)
+        prices = os.environ.get(PRICES) or None
+        return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect, prices=prices)
 
     @property
     def configured(self) -> bool:

@@ -88,6 +88,10 @@ def answered(event: CallEvent) -> dict[str, Any]:
         found["gen_ai.response.id"] = event.response.id
         found["gen_ai.response.finish_reasons"] = [reason] if reason else None
         found["miiflow_llm.target"] = event.response.served_by
+    if event.cost is not None:  # not a convention yet (semantic-conventions-genai#443), so under a name of our own
+        found["miiflow_llm.cost.amount"] = event.cost.amount
+        found["miiflow_llm.cost.currency"] = event.cost.currency
+        found["miiflow_llm.cost.source"] = event.cost.source
     if event.attempts:
         found["http.response.status_code"] = event.attempts[-1].status
     found["gen_ai.response.time_to_first_chunk"] = event.extensions.get(FIRST_OUTPUT)

@@ -83,6 +83,10 @@ export interface Usage {
   cache_read_tokens?: number;
   cache_write_tokens?: number;
   reasoning_tokens?: number;
+  cache_write_1h_tokens?: number;
+  audio_prompt_tokens?: number;
+  audio_completion_tokens?: number;
+  web_searches?: number;
 }
 
 /** What an answer costs, in whole units of the currency (USD if absent). */
