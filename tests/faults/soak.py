@@ -277,21 +277,25 @@ def main() -> int:
     parser.add_argument("--malformed", type=int, default=100_000, help="malformed answers on each event loop")
     parser.add_argument("--threads", type=int, default=200, help="threads of the synchronous client over TLS")
     parser.add_argument("--each", type=int, default=2_000, help="streams of each of them")
+    parser.add_argument("--patterns", type=int, default=20_000, help="patterns whose cost in CPU a byte is measured")
     parser.add_argument(
         "--captures", action="store_true", help="also every cut, truncation and 2 000 changes of captures"
     )
     arguments = parser.parse_args()
     logging.getLogger("miiflow_llm").setLevel(logging.WARNING)
     retry._FIRST = 0.01
+    from .soak_cost import soak_cost
     from .soak_threads import soak_threads
     from .soak_tls import soak_tls
 
+    costly = soak_cost(arguments)  # first, while nothing else takes the processor
     rows = [soak(loop, transport, arguments) for loop in arguments.loops for transport in arguments.transports]
     rows += [soak_threads(arguments, transport) for transport in arguments.transports]
     rows.append(soak_tls(arguments))
     sys.stdout.write(table(rows) + "\n")
     leaks = [f"{row.backend}/{row.transport}: {leak}" for row in rows for leak in row.leaks()]
     leaks += [wrong for loop in arguments.loops if arguments.malformed for wrong in malformed(loop, arguments)]
+    leaks += costly
     for leak in leaks:
         sys.stdout.write(f"LEAK {leak}\n")
     if arguments.captures:

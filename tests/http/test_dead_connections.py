@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ class Napping:
     def answer(self, connection: socket.socket) -> None:
         """Serve one connection."""
         old = not self.napped
-        with connection:
+        with connection, contextlib.suppress(OSError):  # a client that has enough
             while _request(connection):
                 if old and self.napped:
                     return

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from miiflow_llm import LLMClient
+from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.core.response import StreamChunk
 from miiflow_llm.web import Caller, Limits, create_app, to_sse
 from miiflow_llm.web.demo import demo_app
@@ -32,7 +33,13 @@ pytestmark = pytest.mark.anyio
      ({"host": "LOCALHOST."}, 200), ({"host": "evil.example"}, 403), ({"host": "evil.example:8000"}, 403),
      ({"host": "localhost.evil.example"}, 403), ({"host": ""}, 403),
      ({"host": "localhost", "origin": "http://localhost:8000"}, 200),
-     ({"host": "localhost", "origin": "http://evil.example"}, 403), ({"host": "localhost", "origin": "null"}, 403)],
+     ({"host": "localhost", "origin": "http://evil.example"}, 403), ({"host": "localhost", "origin": "null"}, 403),
+     ({"host": "[0:0::1]"}, 200), ({"host": "localhost:80.evil.example"}, 403), ({"host": "[localhost]"}, 403),
+     ({"host": "[::1].evil.example"}, 403), ({"host": "localhost.."}, 403), ({"host": "localhost, evil.example"}, 403),
+     ({"host": "evil@localhost"}, 403), ({"host": "localhost@evil"}, 403), ({"host": "127.1"}, 403),
+     ({"host": "localhost", "origin": "chrome-extension://localhost"}, 403),
+     ({"host": "localhost", "origin": "http://localhost@evil"}, 403), ({"host": "localhost", "origin": ""}, 403),
+     ({"host": "localhost", "origin": "HTTPS://LOCALHOST"}, 200)],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/chat", "/chat/stream", "/models", "/"])
@@ -45,6 +52,27 @@ async def test_only_its_own_names_reach_it(headers: dict[str, str], status: int,
         else:
             response = await client.post(path, json={"messages": HELLO, "model": "text"}, headers=headers)
     assert response.status_code == status
+
+
+@pytest.mark.parametrize("name", ["host", "origin"])
+async def test_a_second_header_hides_no_first(name: str) -> None:
+    """Of two `Host` or `Origin` headers neither lets the request in."""
+    app = demo_app(pace=0, allow_hosts=["localhost"])
+    values = ("http://evil.example", "http://localhost") if name == "origin" else ("evil.example", "localhost")
+    other = [("host", "localhost")] if name == "origin" else []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        response = await client.get("/models", headers=[*other, *((name, value) for value in values)])
+    assert response.status_code == 403
+
+
+async def test_allowed_hosts_are_names() -> None:
+    """Ports and brackets are passed over, and what is not a host is refused when the service is made."""
+    app = demo_app(pace=0, allow_hosts=["API.example:8000", "::1", "[2001:DB8::1]"])
+    for host, status in (("api.example", 200), ("[0::1]:1", 200), ("[2001:db8:0::1]", 200), ("example", 403)):
+        assert (await post(app, {"messages": HELLO, "model": "text"}, host=host)).status_code == status
+    for wrong in ("", "http://x.example", "a b", "a/b"):
+        with pytest.raises(ConfigurationError, match="allow_hosts"):
+            demo_app(allow_hosts=[wrong])
 
 
 async def test_without_names_any_host_reaches_it() -> None:

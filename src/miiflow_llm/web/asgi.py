@@ -242,7 +242,12 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers by lower-case name; those that come twice are a list, so that a second `Host` hides no first."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

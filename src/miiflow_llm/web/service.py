@@ -22,6 +22,7 @@ from ..core.response import ChatResponse
 from ..trials.logs import Log
 from .body import ChatOrder, Limits, read_body, too_large, wrong
 from .framing import NDJSON, OF_THE_ANSWER, SSE, encode, of_run, shown
+from .hosts import allowed_hosts, host_of, host_of_origin
 from .preferences import Preferences, mark_answer, read_mark, read_preference
 from .relay import HEARTBEAT, Relay, to_ndjson, to_sse, to_ui_stream
 from .safe_errors import Rejected, SafeError, error_body, safe_error
@@ -110,7 +111,7 @@ class ChatService:
         on_turn: OnTurn | None = None,
         trial_log: Log | str | Path | None = None,
     ) -> None:
-        self.allow_hosts = None if allow_hosts is None else {host.lower() for host in allow_hosts}
+        self.allow_hosts = None if allow_hosts is None else allowed_hosts(allow_hosts)
         self.schemas = schemas
         self.limits = limits or Limits()
         self.heartbeat = heartbeat
@@ -151,8 +152,8 @@ class ChatService:
         if self.allow_hosts is None:
             return
         origin = headers.get("origin")
-        asked = [headers.get("host", ""), *([] if origin is None else [origin.partition("://")[2]])]
-        if not all(_host(name) in self.allow_hosts for name in asked):
+        asked = [host_of(headers.get("host", "")), *([] if origin is None else [host_of_origin(origin)])]
+        if not all(host in self.allow_hosts for host in asked):
             raise Rejected(403, "foreign_host", "This service is not reached by that name; see --allow-host.")
 
     def order(self, headers: Mapping[str, str], body: bytes, caller: Caller = NOBODY) -> tuple[Chat, ChatOrder]:
@@ -344,14 +345,6 @@ def _takes(client: Chat, model: str | None, name: str, value: Any) -> bool:
     except UnsupportedParameterError:
         return False
     return True
-
-
-def _host(name: str) -> str:
-    """A host's name without its port."""
-    name = name.strip().lower()
-    if name.startswith("["):
-        return name.partition("]")[0][1:]
-    return name.partition(":")[0].rstrip(".")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -20,7 +20,8 @@ from .tolerant import decode_leniently, walk
 MAX_BODY = 64 * 1024
 """How much of an error's body is kept, in bytes."""
 
-_TAGS = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_UNREAD = re.compile(r"<(style|script)\b", re.IGNORECASE)
+"""Elements of a page whose content nobody reads."""
 
 _BY_STATUS: dict[int, type[error.ProviderError]] = {
     400: error.InvalidRequestError,
@@ -200,5 +201,36 @@ def _as_text(message: Any) -> str:
 
 def plain(body: bytes) -> str:
     """The words of a page that is not JSON, without its tags."""
-    text = _TAGS.sub(" ", body[:MAX_BODY].decode("utf-8", "replace"))
+    text = " ".join(_between_tags(body[:MAX_BODY].decode("utf-8", "replace")))
     return " ".join(text.split())[:200] or "no body"
+
+
+def _between_tags(page: str) -> Iterator[str]:
+    """The text of a page, read once: a pattern for tags would look for the end of each that has none."""
+    ends, at = _ends(page), 0
+    while (tag := page.find("<", at)) >= 0:
+        yield page[at:tag]
+        found = _UNREAD.match(page, tag)
+        end = ends(f"</{found[1].lower()}>", tag) if found else -1
+        at = end if end >= 0 else ends(">", tag)
+        if at < 0:
+            at = tag
+            break
+    yield page[at:]
+
+
+def _ends(page: str) -> Callable[[str, int], int]:
+    """Where a mark ends that stands behind a place; -1 if there is none, which is looked for once."""
+    lowered, missing = page.lower() if page.isascii() else page.translate(_LOWER), set[str]()
+
+    def end(mark: str, start: int) -> int:
+        found = -1 if mark in missing else lowered.find(mark, start)
+        if found < 0:
+            missing.add(mark)
+            return -1
+        return found + len(mark)
+
+    return end
+
+
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}

@@ -407,11 +407,20 @@ class StreamReader:
 
 
 def _before_done(body: bytes) -> bytes | None:
-    """What stands before an end mark in a document; `None` if there is no such mark."""
-    body = body.rstrip()
-    if not body.endswith(_DONE):
-        return None
-    return body.removesuffix(_DONE).rstrip().removesuffix(b"data:").rstrip()
+    """What stands before the end marks of a document, however many there are; `None` if there is none."""
+    end, found = _without_space(body, len(body)), False
+    while body.endswith(_DONE, 0, end):
+        end, found = _without_space(body, end - len(_DONE)), True
+        if body.endswith(b"data:", 0, end):
+            end = _without_space(body, end - len(b"data:"))
+    return body[:end] if found else None
+
+
+def _without_space(body: bytes, end: int) -> int:
+    """Where the text ends that stands before a place, without the white space between."""
+    while end and body[end - 1] in b" \t\r\n\v\f":
+        end -= 1
+    return end
 
 
 def _are_words(data: bytes) -> bool:
