@@ -167,7 +167,12 @@ def _left(health: Health, probe: bool) -> None:
 
 
 def _learn(health: Health, settings: Settings, seconds: float, now: float) -> None:
+    """A first output came after so many seconds."""
     health.window.add(seconds)
+    _average(health, settings, seconds, now)
+
+
+def _average(health: Health, settings: Settings, seconds: float, now: float) -> None:
     if health.first_output is None:
         health.first_output = seconds
     else:
@@ -178,9 +183,12 @@ def _learn(health: Health, settings: Settings, seconds: float, now: float) -> No
 
 
 def _learn_at_least(health: Health, settings: Settings, seconds: float, now: float) -> None:
-    """It took at least so long: that teaches nothing if less was known to be usual."""
+    """It would have taken longer than that: only the average learns, and only if it was lower.
+
+    In the window such waits would move the limits that ended them, and those of a silent target would grow without end.
+    """
     if health.first_output is None or seconds > health.first_output:
-        _learn(health, settings, seconds, now)
+        _average(health, settings, seconds, now)
 
 
 def _fail(health: Health, settings: Settings, now: float, draw: float, *, probe: bool) -> None:

@@ -55,7 +55,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
 class World(msgspec.Struct, forbid_unknown_fields=True):
     """`rate` calls a second for `seconds`, at random (Poisson). An answer has `tokens` tokens on average.
 
-    `call_limit` and `attempt_limit` are the callers' own, in seconds. Figures are taken from `measured_from` on until
+    `call_limit` and `attempt_limit` are the callers' own, in seconds. `costs` are the servers' costs of a call, if they
+    are known. Figures are taken from `measured_from` on until
     `measured_to`.
     """
 
@@ -69,6 +70,7 @@ class World(msgspec.Struct, forbid_unknown_fields=True):
     attempt_limit: float = 30.0
     measured_from: float = 0.0
     measured_to: float = inf
+    costs: list[float] = []
 
 
 class Answer(NamedTuple):
