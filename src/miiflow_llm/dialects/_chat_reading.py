@@ -18,14 +18,16 @@ RETOLD: Mapping[str, Any] = {"or_piece": const(True)}
 TEXT_PARTS = other_than("thinking", "reasoning", "reasoning_text", "summary_text")
 """Parts with a `text` are text, unless they are known to be something else."""
 
-FINISH = emit("finish", first("finish_reason", "finish_reason.type", "finish_details.type"))
+FINISH = emit("finish", first("finish_reason", "finish_reason.type", "finish_details.type", "native_finish_reason"))
 
 CHOICE_ERROR = emit(
     "failure",
-    when="error",
+    when=first("error", "delta.error", "message.error"),
     row="choice_error",
-    message=first("error.message", "error"),
-    code="error.code",
+    message=first(
+        "error.message", "error", "delta.error.message", "delta.error", "message.error.message", "message.error"
+    ),
+    code=first("error.code", "delta.error.code", "message.error.code"),
     type=first("error.type", "error.metadata.error_type"),
 )
 
@@ -39,7 +41,7 @@ class Said(NamedTuple):
 
     def words(self, kind: str, path: str | First, row: str, *, inside: bool = False, **more: Any) -> Rule:
         """The rule for words at `path`, below `at` unless they are `inside` an element."""
-        path = path if inside else self._below(path)
+        path = path if inside else self.below(path)
         given: dict[str, Any] = {"in_full": path, **RETOLD} if self.in_full else {"text": path}
         return emit(kind, row=self.rows + row, **given, **more)
 
@@ -48,17 +50,18 @@ class Said(NamedTuple):
         given: dict[str, Any] = {"in_full": arguments, **RETOLD} if self.in_full else {"arguments": arguments}
         return emit("tool_call", row=self.rows + row, **more, **given)
 
-    def _below(self, path: str | First) -> str | First:
+    def below(self, path: str | First) -> str | First:
+        """The path, from the choice on."""
         if isinstance(path, First):
             return first(*(f"{self.at}.{one}" for one in path.paths))
         return f"{self.at}.{path}"
 
 
-def words(said: Said) -> tuple[RuleLike, ...]:
-    """The rules for reasoning, text and refusal, content as a list of parts included."""
+def words(said: Said, text: str | First | None = None) -> tuple[RuleLike, ...]:
+    """The rules for reasoning, text and refusal, content as a list of parts included; `text` is where text stands."""
     return (
         said.words("reasoning", first("reasoning_content", "reasoning"), "reasoning"),
-        said.words("text", "content", "text"),
+        said.words("text", text or said.below("content"), "text", inside=True),
         said.words("refusal", "refusal", "refusal"),
         each(
             f"{said.at}.content",
@@ -107,6 +110,8 @@ def calls(said: Said) -> tuple[RuleLike, ...]:
 DELTA = Said("delta", in_full=False)
 RETOLD_MESSAGE = Said("message", in_full=True, rows="message_")
 MESSAGE = Said("message", in_full=True)
+BARE_TEXT = first("message.content", "text")
+"""Where the text of a whole answer stands; some servers answer a chat as completions are answered."""
 
 
 def usage(at: str, row: str = "usage") -> Rule:
@@ -168,7 +173,7 @@ EVENTS: tuple[RuleLike, ...] = (
 
 WHOLE: tuple[RuleLike, ...] = (
     META,
-    choices(*words(MESSAGE), *calls(MESSAGE), emit("citation", in_full="message.annotations")),
+    choices(*words(MESSAGE, BARE_TEXT), *calls(MESSAGE), emit("citation", in_full="message.annotations")),
     usage("usage"),
     ERROR,
 )

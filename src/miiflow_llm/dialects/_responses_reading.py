@@ -183,10 +183,19 @@ def content(at: str, *, on: str | tuple[()] = (), **where: Any) -> tuple[RuleLik
     )
 
 
-def parts(at: str, *, on: str | tuple[()] = ()) -> tuple[Each, Each]:
+def parts(at: str, *, on: str | tuple[()] = ()) -> tuple[RuleLike, ...]:
     """The rules for the parts of an item at `at`: they are those of the item that the frame named last."""
     inside = "" if at == "." else f"{at}."
     return (
+        emit(
+            "text",
+            where=(f"{inside}type", "message"),
+            in_full=f"{inside}content",
+            part=const(0),
+            on=on,
+            row="bare_text",
+            unproven="content that is a string, as requests have it: small servers answer so too",
+        ),
         each(f"{inside}summary", emit("reasoning", in_full="text", part=position(), row="summary"), on=on),
         each(f"{inside}content", *content(".", part=position()), on=on),
     )
@@ -349,6 +358,7 @@ EVENTS = (
         code="response.error.code",
         type="response.error.type",
     ),
+    emit("finish", const("failed"), on=FAILED, row="failed_without_an_error"),
     emit("failure", on="error", when="message", row="flat_error", message="message", code="code"),
     ERROR,
 )

@@ -27,6 +27,7 @@ from ..tables import (
     Endpoint,
     ResponseHeaders,
     Rule,
+    RuleLike,
     apart,
     beside,
     by_model,
@@ -99,6 +100,49 @@ def usage(at: str, *on: str) -> Rule:
         output=first(f"{at}.tokens.output_tokens", f"{at}.billed_units.output_tokens"),
         cached=f"{at}.cached_tokens",
         reasoning=f"{at}.tokens.reasoning_tokens",
+    )
+
+
+def message(at: str, *on: str, unproven: str = "") -> tuple[RuleLike, ...]:
+    """The rules for a whole message at `at`, which servers that do not stream put into the last event."""
+    return (
+        emit(
+            "reasoning",
+            in_full=f"{at}.tool_plan",
+            block=const(PLAN),
+            id=const(PLAN),
+            row="plan",
+            on=on,
+            unproven=unproven,
+        ),
+        each(
+            f"{at}.content",
+            emit("text", in_full="text", where=("type", "text"), block=position(), row="full_text", unproven=unproven),
+            emit(
+                "reasoning",
+                in_full="thinking",
+                where=("type", "thinking"),
+                block=position(),
+                row="thought",
+                unproven=unproven,
+            ),
+            on=on,
+        ),
+        each(
+            f"{at}.tool_calls",
+            emit(
+                "tool_call",
+                when="function",
+                id="id",
+                name="function.name",
+                in_full="function.arguments",
+                place=position(),
+                row="full_call",
+                unproven=unproven,
+            ),
+            on=on,
+        ),
+        emit("citation", in_full=f"{at}.citations", on=on, row="full_citation", unproven=unproven),
     )
 
 
@@ -200,29 +244,13 @@ COHERE_V2 = Dialect(
             on=("tool-call-start", "tool-call-delta"),
         ),
         emit("citation", "delta.message.citations", on="citation-start"),
+        *message("delta.message", "message-end", unproven="servers that only look as if they streamed"),
         emit("finish", "delta.finish_reason", message="delta.error", on="message-end"),
         usage("delta.usage", "message-end"),
     ),
     whole=(
         emit("meta", id="id"),
-        emit("reasoning", in_full="message.tool_plan", block=const(PLAN), id=const(PLAN), row="tool_plan"),
-        each(
-            "message.content",
-            emit("text", in_full="text", where=("type", "text"), block=position()),
-            emit("reasoning", in_full="thinking", where=("type", "thinking"), block=position()),
-        ),
-        each(
-            "message.tool_calls",
-            emit(
-                "tool_call",
-                when="function",
-                id="id",
-                name="function.name",
-                in_full="function.arguments",
-                place=position(),
-            ),
-        ),
-        emit("citation", in_full="message.citations"),
+        *message("message"),
         emit("finish", "finish_reason"),
         usage("usage"),
     ),

@@ -121,7 +121,11 @@ def _by_the_table(dialect: Dialect, frame: dict[str, Any]) -> Failure | None:
             found = next(iter(walk((rule,), frame)), None)
         except RecursionError:
             continue
-        if isinstance(found, Failure) and (found.message or found.code):
+        if not isinstance(found, Failure):
+            continue
+        if isinstance(found.message, str) and found.message.startswith(("{", "[")):
+            found.message = None  # not words but JSON: its words are found as those of any other shape
+        if found.message or found.code:
             return found
     return None
 

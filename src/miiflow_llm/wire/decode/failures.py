@@ -12,10 +12,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ...core.pieces import Failure
 
-KEYS = ("error", "errors", "Error", "exception", "fault", "base_resp")
-"""Where an error stands that has a key of its own. `base_resp` is also the place of a success, with a code of 0."""
+KEYS = frozenset(
+    {"error", "errors", "err", "exception", "failure", "fault", "error_details", "error_info", "base_resp"}
+)
+"""Where an error stands that has a key of its own, in lower case. `base_resp` is also the place of a success, with a
+code of 0."""
 
 _OWN_WORDS = (
     "error_message",
@@ -26,6 +31,7 @@ _OWN_WORDS = (
     "errmsg",
     "error_description",
     "faultstring",
+    "traceback",
 )
 """Names under which nothing but an error's words stand."""
 _BARE_WORDS = ("message", "msg", "detail", "Message")
@@ -35,7 +41,9 @@ _TYPES = ("type", "error_type", "errorType", "name", "status")
 _STATUSES = ("status", "status_code", "statusCode", "http_status", "httpStatus", "raw_status_code", "StatusCode")
 _REQUEST_IDS = ("request_id", "requestId", "requestID", "trace_id", "log_id")
 _WAITS = ("retry_after", "retryAfter")
-_INSIDE = ("response", "data", "result", "body", "payload", "detail", "message")
+_INSIDE = ("response", "data", "result", "body", "payload", "detail", "message", "delta")
+_LISTS = ("choices", "candidates", "output")
+"""Where answers stand, and now and then the error of one."""
 
 _MARKS = ("object", "type", "status", "event", "level", "__type", "code", "error_type")
 _MARK = re.compile(
@@ -43,6 +51,8 @@ _MARK = re.compile(
     r"|\w+_(?i:error|exception|failure)"
     r"|\w*[a-z](Error|Exception|Failure|Fault)"
 )
+_SUCCESS = ("success", "ok", "succeeded", "is_success", "isSuccess")
+"""What is false if it did not work."""
 _FINE = frozenset({"", "0", "200", "201", "202", "ok", "success", "succeeded", "true", "none", "null", "false"})
 _BENIGN = frozenset({"ping", "pong", "heartbeat", "keepalive", "keep-alive", "ok"})
 _NO_MORE = frozenset({*_BARE_WORDS, *_OWN_WORDS, *_REQUEST_IDS, "id", "timestamp", "path", "created", "param", "model"})
@@ -66,8 +76,8 @@ def failure_in(value: Any, *, sure: bool = False) -> Failure | None:
 
 
 def under_a_key(value: Mapping[str, Any]) -> Failure | None:
-    """The failure under a key of its own, in the payload itself or one level below."""
-    return _keyed(value) or _inside(value)
+    """The failure under a key of its own, in the payload itself, one level below, or in the first of its choices."""
+    return _keyed(value) or _inside(value) or _in_a_list(value)
 
 
 def says_anything(failure: Failure) -> bool:
@@ -78,16 +88,23 @@ def says_anything(failure: Failure) -> bool:
 
 def _keyed(value: Mapping[str, Any], depth: int = 3) -> Failure | None:
     """The error under a key of its own; words beside it count for what it does not say itself."""
-    for key in KEYS if depth else ():
-        inner = value.get(key)
-        if not _is_said(inner):
+    for key, inner in value.items() if depth else ():
+        if key.lower() not in KEYS or not _is_said(inner):
             continue
         if isinstance(inner, list):
             inner = next((item for item in inner if _is_said(item)), None)
-        failure = _keyed(inner, depth - 1) or _of(inner) if isinstance(inner, dict) else _named(inner, value)
+        failure = _keyed(inner, depth - 1) or _of_any(inner) if isinstance(inner, dict) else _named(inner, value)
         if says_anything(failure) and not (key == "base_resp" and _is_fine(failure.code)):
-            return _joined(failure, _of({name: one for name, one in value.items() if name not in KEYS}))
+            return _joined(failure, _of({name: one for name, one in value.items() if name.lower() not in KEYS}))
     return None
+
+
+def _of_any(value: dict[str, Any]) -> Failure:
+    """What an object says of an error, all of it if it is of no known shape: `{"model": ["is not known"]}`."""
+    failure = _of(value)
+    if not says_anything(failure) and any(isinstance(one, (dict, list)) and one for one in value.values()):
+        failure.message = msgspec.json.encode(value).decode()
+    return failure
 
 
 def _named(inner: Any, value: Mapping[str, Any]) -> Failure:
@@ -108,28 +125,43 @@ def _inside(value: Mapping[str, Any]) -> Failure | None:
     return None
 
 
+def _in_a_list(value: Mapping[str, Any]) -> Failure | None:
+    """The error in the first element of a list of answers, or in what it says."""
+    for key in _LISTS:
+        inner = value.get(key)
+        first = next((item for item in inner if isinstance(item, dict)), None) if isinstance(inner, list) else None
+        found = None if first is None else _keyed(first) or _inside(first)
+        if found is not None:
+            return found
+    return None
+
+
 def _flat(value: Mapping[str, Any], sure: bool) -> Failure | None:
-    if not (sure or _is_marked(value)):
+    is_marked = _is_marked(value)
+    if not (sure or is_marked):
         return None
     failure = _of(value)
-    if failure.message is None and not sure:
-        return None if failure.code is None and failure.type is None else failure
-    return failure if failure.message is not None or failure.code is not None else None
+    if failure.message is None and failure.code is None and not is_marked:
+        return None
+    failure.type = failure.type if says_anything(failure) else "error"
+    return failure
 
 
 def _is_marked(value: Mapping[str, Any]) -> bool:
     """Whether a flat payload shows that it is an error: by a mark, a code, or by holding words and nothing else."""
     if any(isinstance(value.get(key), str) and _MARK.fullmatch(value[key]) for key in _MARKS):
         return True
-    if value.get("success") is False or value.get("ok") is False:
+    if any(str(value[key]).lower() == "false" for key in _SUCCESS if key in value):
         return True
     if any(isinstance(value.get(key), str) and value[key] for key in _OWN_WORDS):
         return True
+    others = {key for key, one in value.items() if one is not None and not (key.lower() in KEYS and not _is_said(one))}
+    others -= _NO_MORE
     if _text_of(value) is None:
-        return False
+        return any(_is_a_status(value.get(key)) for key in _CODES) and not others.difference(_CODES, _STATUSES)
     if any(not _is_fine(value.get(key)) for key in _CODES) or any(_is_a_status(value.get(key)) for key in _STATUSES):
         return True
-    return not value.keys() - _NO_MORE
+    return not others
 
 
 def _of(value: Mapping[str, Any]) -> Failure:

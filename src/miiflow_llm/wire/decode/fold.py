@@ -62,6 +62,9 @@ from .tool_calls import ToolCalls
 ERROR = "error"
 """The word of a finish table for an answer that the provider reports as failed."""
 
+_CUT_SHORT = ("length", "content_filter")
+"""What an answer that a later `stop` does not make whole ended with: gateways close every stream with one."""
+
 BESIDE = frozenset({Meta, Usage, Logprobs, Citation, Progress})
 """Pieces that do not say what the answer is."""
 
@@ -222,7 +225,16 @@ class Fold:
         if not piece.text and piece.signature is None:
             self._note(piece)
             return False
+        if (self.finished or len(self._pieces) > 1) and self._is_said_again(piece):
+            return False
         return self._say(piece, piece.text or "", chunk)
+
+    def _is_said_again(self, piece: Text) -> bool:
+        """Whether a text that comes with the finish reason or after it is all that was said, in pieces, before."""
+        if not self.finished and Finish not in map(type, self._pieces):
+            return False
+        said = [entry for entry in self.transcript.entries if isinstance(entry, str) or type(entry) is Text]
+        return len(said) > 1 and self.transcript.text() == piece.text
 
     def _say(self, piece: Text, text: str, chunk: StreamChunk) -> bool:
         self.transcript.entries.append(piece)
@@ -413,6 +425,8 @@ class Fold:
 
     def _finish(self, piece: Finish, _: StreamChunk) -> bool:
         self.finished = True
+        if self._unified in _CUT_SHORT and piece.unified is None and self._unified_for(piece.reason or "") == "stop":
+            return True
         self._reason = piece.reason or self._reason
         if piece.unified is not None:
             self._unified = piece.unified
@@ -472,6 +486,11 @@ class Fold:
         elif self._has_called and (reason == "stop" or (reason is None and self._calls.are_whole)):
             reason = "tool_calls"
         return cast("FinishReason", reason or "unknown")
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is neither output nor a reason for the end."""
+        return not self.output and (not self.finished or (self._unified in (None, "unknown") and not self._reason))
 
     @property
     def is_unclear(self) -> bool:

@@ -289,7 +289,7 @@ class StreamReader:
             return []
         if all(type(piece) in _ASIDE for piece in pieces):
             return []
-        self.complete = True
+        self.complete = self.complete or Finish in map(type, pieces)
         return pieces
 
     def _settle(self, event: str, data: bytes, out: list[StreamChunk]) -> None:
@@ -322,7 +322,7 @@ class StreamReader:
         except StreamProtocolError as raised:
             self._fail(raised, out)
             return
-        if not self.fold.finished and not self.fold.output:
+        if self.fold.says_nothing:
             self._fail(self._nothing(), out)
             return
         self.ended = True
