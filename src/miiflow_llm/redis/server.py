@@ -115,6 +115,24 @@ class RedisServer:
         future = self._held().do(work, limit)
         return self._settled(future, lambda: future.result(limit))
 
+    def later(self, work: Work[T], then: Callable[[T], None] | None = None) -> None:
+        """Have the work done beside the caller, who waits for nothing and hears of no failure.
+
+        `then` is called with what it gives, in another thread; what was not done within the limit is not done.
+        """
+        if self.rests:
+            return
+        future = self._held().do(work, self.seconds)
+        future.add_done_callback(lambda done: self._heard(done, then))
+
+    def _heard(self, future: Future[T], then: Callable[[T], None] | None) -> None:
+        try:
+            found = self._settled(future, lambda: future.result(0))
+        except Unreachable:
+            return  # counted there
+        if then is not None:
+            then(found)
+
     async def aclose(self) -> None:
         """Close the connections. Harmless when done twice; asking again makes new ones."""
         held = self._let_go()

@@ -6,6 +6,7 @@ from ..choosing.settings import Settings
 from ..choosing.table import Ask, Choice, Table
 from .report import Candidate, Explanation, RouteHealth, TargetHealth
 from .router import Router
+from .state import RedisState
 from .streams import RoutedStream, SyncRoutedStream
 from .sync_router import SyncRouter
 from .target import Target
@@ -15,6 +16,7 @@ __all__ = [
     "Candidate",
     "Choice",
     "Explanation",
+    "RedisState",
     "RouteHealth",
     "RoutedStream",
     "Router",

@@ -27,6 +27,7 @@ from .failing import raised
 from .report import Explanation, RouteHealth
 from .routed import AfterOutput
 from .shared import Accept, Shared
+from .state import RedisState, SharedState, as_state
 from .target import Tiers, aims, named, tiered
 
 POLICIES = ("order", "fastest", "cheapest", "spread")
@@ -49,6 +50,7 @@ class BaseRouter:
         accept: Accept | None,
         event_hooks: Mapping[str, Sequence[Hook]] | None,
         draw: Callable[[], float] | None,
+        state: RedisState | str | None,
     ) -> None:
         if not callable(policy) and policy not in POLICIES:
             raise ConfigurationError(f"policy={policy!r}: {', '.join(POLICIES)}, or a function")
@@ -60,7 +62,10 @@ class BaseRouter:
         entries = [aim.entry(tier) for aim, (tier, _) in zip(found, listed, strict=True)]
         hooks = as_hooks(event_hooks, (*EVENTS, *ROUTE_EVENTS))
         table = Table(entries, policy, settings)
-        self.shared = Shared(name, found, table, hooks, draw or random.random, accept)
+        shared = None if state is None else as_state(state)
+        between = None if shared is None else SharedState(shared, name, found)
+        self._own_state = shared if isinstance(state, str) else None
+        self.shared = Shared(name, found, table, hooks, draw or random.random, accept, between)
         self.after_output: AfterOutput = after_output
         self.timeout = None if timeout is None else Timeout.of(timeout)
         self._hedge = hedge

@@ -34,6 +34,7 @@ def health_of(router: Shared) -> RouteHealth:
         failovers=failovers,
         retries=retries,
         hedges=hedges,
+        state=None if router.state is None else "connected" if router.state.server.connected else "lost",
     )
 
 

@@ -22,7 +22,7 @@ class RouteConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A `[routes.NAME]` table: the arguments of `Router` that a file can say.
 
     `targets` are `"provider:model"`, tables with the fields of `Target` (`chat` is its `"provider:model"`), and lists
-    of these, each of which is a tier.
+    of these, each of which is a tier. `state` is the address of a Redis server.
     """
 
     targets: list[Listed | list[Listed]]
@@ -30,6 +30,7 @@ class RouteConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     hedge: bool | None = None
     after_output: str = "raise"
     timeout: float | dict[str, float | None] | None = None
+    state: str | None = None
 
 
 def arguments(config: Mapping[str, Any] | str | Path | None, name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -41,6 +42,8 @@ def arguments(config: Mapping[str, Any] | str | Path | None, name: str) -> tuple
     found = load(config)
     route = settled(named(found.routes, name, "routes"), RouteConfig, f"routes.{name}")
     rest: dict[str, Any] = {"policy": route.policy, "after_output": route.after_output, "name": name}
+    if route.state is not None:
+        rest["state"] = route.state
     if route.hedge is not None:
         rest["hedge"] = route.hedge
     if route.timeout is not None:

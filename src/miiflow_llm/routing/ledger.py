@@ -61,8 +61,11 @@ class Ledger:
         move, self._move = self._move, None
         if move is not None:
             return move
-        with self.router.lock:
-            return self.course.start(clock.monotonic(), self.router.draw())
+        router, now = self.router, clock.monotonic()
+        with router.lock:
+            if router.state is not None:
+                router.state.look(router.table, now)
+            return self.course.start(now, router.draw())
 
     def resume(self) -> Move:
         """The move after a wait."""
@@ -241,9 +244,11 @@ class Ledger:
         router = self.router
         health = router.table.health[attempted.aim.place]
         with router.lock:
-            was_open, was_out = health.open_until is None, health.out_until
+            was_open, was_out, was_cool = health.open_until is None, health.out_until, health.cool_until
             result = step(*facts)
             is_open, is_out = health.open_until is None, health.out_until
+        if router.state is not None:
+            router.state.changed(attempted.aim.place, health, was_cool, was_out)
         if is_open is not was_open:
             self.telling.target("target_closed" if is_open else "target_opened", attempted)
         if is_out != was_out:

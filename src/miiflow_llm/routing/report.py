@@ -44,7 +44,10 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """A router's targets, and what further attempts are allowed: so many `failovers`, `retries` and `hedges`."""
+    """A router's targets, and what further attempts are allowed: so many `failovers`, `retries` and `hedges`.
+
+    `state` says whether the server that processes share is there; `None` if none was named.
+    """
 
     name: str
     policy: str
@@ -52,6 +55,7 @@ class RouteHealth(msgspec.Struct, frozen=True, kw_only=True):
     failovers: float
     retries: float
     hedges: float
+    state: Literal["connected", "lost"] | None = None
 
     @property
     def well(self) -> bool:

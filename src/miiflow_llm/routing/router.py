@@ -24,6 +24,7 @@ from .failing import Refused
 from .from_config import arguments
 from .routed import AfterOutput, Routed
 from .shared import Accept
+from .state import RedisState
 from .streams import RoutedStream
 from .target import Tiers
 from .waits import LoopWaits
@@ -58,6 +59,8 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         pool: a pool of your own that makes these; it is not closed with the router.
         event_hooks: functions by event: those of a client, of the call as a whole, and those of `RouteEvent`.
         draw: what draws numbers from 0 to 1, for calls that can be repeated.
+        state: what other processes know of the targets, and what they are told: a `RedisState`, or the address of a
+            Redis server. No call waits for it.
 
     Raises:
         ConfigurationError: no targets, two of one label, or a setting that is not known.
@@ -79,6 +82,7 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         pool: ClientPool | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         draw: Callable[[], float] | None = None,
+        state: RedisState | str | None = None,
     ) -> None:
         self._own = ClientPool(config, http_client=http_client) if pool is None else None
         super().__init__(
@@ -93,6 +97,7 @@ class Router(BaseRouter, FromChat[RoutedStream]):
             accept=accept,
             event_hooks=event_hooks,
             draw=draw,
+            state=state,
         )
         self._waits = LoopWaits()
 
@@ -269,6 +274,8 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         """Close the connections that the router made. Harmless when done twice."""
         if self._own is not None:
             await self._own.aclose()
+        if self._own_state is not None:
+            await self._own_state.server.aclose()
 
 
 class _Pinned(FromChat[RoutedStream]):

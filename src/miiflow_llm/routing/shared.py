@@ -17,6 +17,7 @@ from ..core.response import ChatResponse
 from ..core.timeout import Timeout
 from .asking import Asked
 from .sources import Source, source_of
+from .state import SharedState
 from .target import Aim
 
 Accept = Callable[[ChatResponse], bool]
@@ -25,7 +26,10 @@ _DEFAULT = Timeout()
 
 
 class Shared:
-    """The router as its calls see it. `draw` gives numbers from 0 to 1; the table changes under `lock`."""
+    """The router as its calls see it. `draw` gives numbers from 0 to 1; the table changes under `lock`.
+
+    `state` is what other processes say of the targets, if they are asked.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Shared:
         hooks: Hooks,
         draw: Callable[[], float],
         accept: Accept | None,
+        state: SharedState | None = None,
     ) -> None:
         self.name = name
         self.aims = aims
@@ -42,6 +47,7 @@ class Shared:
         self.hooks = hooks
         self.draw = draw
         self.accept = accept
+        self.state = state
         self.metrics = MetricsRecorder()
         self.lock = forks.lock()
         self._limits: dict[tuple[int, float | None], tuple[Timeout, Timeout]] = {}

@@ -25,6 +25,7 @@ from .from_config import arguments
 from .routed import AfterOutput, Routed
 from .router import whole
 from .shared import Accept
+from .state import RedisState
 from .streams import SyncRoutedStream
 from .target import Aim, Tiers
 from .waits import ThreadWaits
@@ -61,6 +62,7 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         pool: SyncClientPool | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         draw: Callable[[], float] | None = None,
+        state: RedisState | str | None = None,
     ) -> None:
         self._own = SyncClientPool(config, http_client=http_client) if pool is None else None
         super().__init__(
@@ -75,6 +77,7 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
             accept=accept,
             event_hooks=event_hooks,
             draw=draw,
+            state=state,
         )
         self._waits = ThreadWaits()
 
@@ -234,6 +237,8 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         """Close the connections that the router made. Harmless when done twice."""
         if self._own is not None:
             self._own.close()
+        if self._own_state is not None:
+            self._own_state.server.close()
 
 
 def _blocking(ask: Callable[[Aim], Any]) -> Callable[[Aim], Awaitable[Any]]:
