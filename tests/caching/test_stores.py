@@ -251,10 +251,35 @@ def _ask_once(path: Path, count: Path, index: int) -> None:
             return super().stream_chat(messages, **parameters)
 
     async def main() -> None:
-        async with Cache(Counting(slow, never), store=str(path)) as cache:
+        store = SqliteStore(path)
+        store._connection.execute("PRAGMA busy_timeout=30000")  # a busy machine is not what is tested
+        async with Cache(Counting(slow, never), store=store) as cache:
+            cache._caller.waits.store.seconds = 30.0
             assert await read(cache) == TEXT
 
     anyio.run(main, backend="trio" if index % 2 else "asyncio")
+
+
+def _open(path: Path, go: Any, index: int) -> None:
+    go.wait(30)
+    for number in range(10):
+        store = SqliteStore(path)
+        store.close()
+        assert store.path == path, (index, number)
+
+
+@pytest.mark.slow
+def test_processes_open_one_file_at_once(tmp_path: Path) -> None:
+    """Workers that start together wait for each other while the file is made; none is told that it is locked."""
+    context = multiprocessing.get_context("spawn")
+    go = context.Event()
+    opening = [context.Process(target=_open, args=(tmp_path / "cache.db", go, index)) for index in range(8)]
+    for one in opening:
+        one.start()
+    go.set()
+    for one in opening:
+        one.join(60)
+        assert one.exitcode == 0
 
 
 @pytest.mark.slow

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from miiflow_llm import SyncLLMClient
-from miiflow_llm.core.exceptions import MiiflowLLMError
+from miiflow_llm.core.exceptions import MiiflowLLMError, TimeoutError
 
 from .helpers import sync_client_at
 from .server import FaultServer
-from .soak import LIMITS, WORKERS, Count, Row, faulty
+from .soak import LIMITS, PATIENCE, TRIES, WORKERS, Count, Row, faulty
 
 
 class ThreadSoak:
@@ -48,6 +48,15 @@ class ThreadSoak:
             for _ in stream:
                 pass
         return "finished" if stream.response.finish_reason == "stop" else "! ended without a finish"
+
+    def serves(self) -> bool:
+        """As of the other soak."""
+        for _ in range(TRIES):
+            try:
+                return self.whole() == "finished"
+            except TimeoutError:
+                continue
+        return False
 
     def _has_more(self) -> bool:
         with self._lock:
@@ -82,12 +91,15 @@ def soak_threads(arguments: argparse.Namespace, transport: str) -> Row:
     with warnings.catch_warnings(), server:
         warnings.simplefilter("ignore", ResourceWarning)  # streams are dropped on purpose
         _pass(server, transport, arguments.seed, min(arguments.streams, 200), arguments.seconds)  # warm up
-        server.settled()
+        server.settled(PATIENCE)
         before, began = Count.now(server), time.monotonic()
         ended = _pass(server, transport, arguments.seed + 1, arguments.streams, arguments.seconds, faults)
         seconds = time.monotonic() - began
-        server.settled()
-        after = Count.now(server)
+        server.settled(PATIENCE)
+        after, until = Count.now(server), time.monotonic() + PATIENCE
+        while after.holds_more_than(before) and time.monotonic() < until:
+            time.sleep(0.05)  # for threads that end
+            after = Count.now(server)
     return Row("threads", transport, sum(ended.values()), round(seconds, 1), ended, before, after)
 
 
@@ -102,7 +114,7 @@ def _pass(
         if faults is not None:  # after all that the client must serve as on its first day
             faults[0] = False
             for _ in range(WORKERS):
-                if soak.whole() != "finished":
+                if not soak.serves():
                     raise AssertionError("the client no longer serves")
             faults[0] = True
         return soak.ended

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import sqlite3
 import time
@@ -18,6 +19,8 @@ from ..core.exceptions import ConfigurationError
 
 SQLITE_BYTES = 1024 * 1024 * 1024
 _FORM = 1
+_OPENING = 10.0
+"""Seconds for which others that open the file are waited for."""
 _SWEEP_EVERY = 64
 """Writes between two looks at what is too old or too much."""
 
@@ -53,13 +56,18 @@ class SqliteStore:
             raise ConfigurationError(f"cache: {str(self.path)!r} cannot be used: {reason}") from None
 
     def _opened(self) -> sqlite3.Connection:
-        try:
-            return self._prepared()
-        except sqlite3.DatabaseError as reason:
-            if isinstance(reason, sqlite3.OperationalError):
-                raise
-            self._put_aside()
-            return self._prepared()
+        """The file, opened; other processes that open it at the same time are waited for."""
+        until = time.monotonic() + _OPENING
+        while True:
+            try:
+                return self._prepared()
+            except sqlite3.OperationalError as reason:
+                if not _is_busy(reason) or time.monotonic() > until:
+                    raise
+            except sqlite3.DatabaseError:
+                self._put_aside()
+                return self._prepared()
+            time.sleep(random.uniform(0.01, 0.05))  # noqa: S311  so that they take turns
 
     def _prepared(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=0.05, isolation_level=None, check_same_thread=False)
@@ -154,3 +162,8 @@ class SqliteStore:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+def _is_busy(reason: sqlite3.OperationalError) -> bool:
+    """Whether another process has the file at the moment."""
+    return (reason.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
