@@ -338,3 +338,24 @@ def test_a_client_pays_for_no_event_loop_but_its_own(client: str) -> None:
     """Making a client loads neither trio nor httpcore, which loads it: a quarter of the time that it takes."""
     loaded = modules_after(f"from {PACKAGE} import {client}; {client}.create('ollama', 'm')")
     assert not {"httpcore", "trio", "h11", "attrs"} & loaded
+
+
+LOCKS = {
+    "core/forks.py",
+    "caching/waits.py",
+    "http/course.py",
+    "http/httpx_sender_sync.py",
+    "http/loops.py",
+    "http/threads.py",
+    "http/lean/blocking_connection.py",
+    "http/lean/blocking_pool.py",
+    "http/lean/loops.py",
+}
+"""Files that make locks themselves: they belong to one request, or begin anew in a forked child."""
+
+
+def test_locks_are_free_in_a_forked_child() -> None:
+    """A lock that outlives a request is made by `core.forks.lock()`, which a child finds free, whoever had it."""
+    making = re.compile(r"\b(?:Lock|RLock|Condition|Semaphore)\(\)")
+    found = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if making.search(path.read_text())}
+    assert found == LOCKS, f"make them by core.forks.lock(): {found ^ LOCKS}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import re
 import signal
 import threading
 import warnings
@@ -32,8 +31,6 @@ pytestmark = [
     pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here"),
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
 ]
-
-SOURCE = Path(__file__).parents[2] / "src" / "miiflow_llm"
 
 
 def in_child(act: Callable[[], object]) -> str:
@@ -237,21 +234,3 @@ def test_a_body_is_not_shut_by_a_child(way: str, how: str) -> None:
         go.set()
         thread.join(10)
         assert OPENAI_CHAT.end.strip() in b"".join(came)
-
-
-def test_locks_are_made_in_one_place() -> None:
-    """A lock that outlives a request is `forks.lock()`; those of requests, and of what begins anew, are known."""
-    known = {
-        "core/forks.py",
-        "caching/waits.py",
-        "http/course.py",
-        "http/httpx_sender_sync.py",
-        "http/loops.py",
-        "http/threads.py",
-        "http/lean/blocking_connection.py",
-        "http/lean/blocking_pool.py",
-        "http/lean/loops.py",
-    }
-    making = re.compile(r"\b(?:Lock|RLock|Condition|Semaphore)\(\)")
-    found = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if making.search(path.read_text())}
-    assert found == known

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from ..choosing.health import Health, cooling, out
 from ..choosing.table import Table
-from ..core import clock
+from ..core import clock, forks
 from ..core.exceptions import ConfigurationError
 from ..redis import RedisServer
 from .target import Aim
@@ -106,7 +105,7 @@ class SharedState:
         self.server = state.server
         self._keys = [f"{state.prefix}{route}:{_digest(aim)}" for aim in aims]
         self._looked = -EVERY
-        self._lock = Lock()
+        self._lock = forks.lock()
         self._heard: list[Heard] | None = None
 
     def look(self, table: Table, now: float) -> None:
