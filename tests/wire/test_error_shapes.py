@@ -102,6 +102,7 @@ NO_ERRORS: tuple[Any, ...] = (
     {"base_resp": {"status_code": 0, "status_msg": ""}},
     {"success": True, "message": "ok"},
     {"code": 0, "message": "ok"},
+    {"code": 0, "data": {"answer": "hello"}},
     {"code": 200, "msg": "success"},
     {"status": "processing"},
     {"message": "hello", "usage": {"total_tokens": 3}},

@@ -264,3 +264,80 @@ def test_failed_without_an_error(said: Json) -> None:
         assert failure.partial is not None
         assert failure.partial.raw_finish_reason == "failed"
     assert stream.response().content == "hi"
+
+
+USAGE: tuple[tuple[Json, tuple[int | None, int | None, int | None]], ...] = (
+    ({"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 0}, (3, 2, 5)),
+    ({"input_tokens": 3, "output_tokens": 2}, (3, 2, 5)),
+    ({"prompt_tokens": "3", "completion_tokens": 2.0}, (3, 2, 5)),
+    ({"prompt_tokens": 5, "total_tokens": 5}, (5, 0, 5)),
+    ({"prompt_tokens": 3, "completion_tokens": None, "total_tokens": 5}, (3, None, 5)),
+    ({"prompt_tokens": -1, "completion_tokens": 2}, (None, 2, None)),
+    ({"prompt_tokens": {"all": 3}}, (None, None, None)),
+    ({}, (None, None, None)),
+)
+
+
+@pytest.mark.parametrize(("usage", "wanted"), USAGE, ids=str)
+def test_usage(usage: Json, wanted: tuple[int | None, ...]) -> None:
+    """Counters under the names of either family; what was not reported is not made up."""
+    answer = whole("openai_chat", {**choice(message=HI, finish_reason="stop"), "usage": usage})
+    stream = streamed("openai_chat", choice(delta={"content": "hi"}, finish_reason="stop"), {"usage": usage})
+    assert stream.error is None
+    for found in (answer.usage, stream.response().usage):
+        assert (found.prompt_tokens, found.completion_tokens, found.total_tokens) == wanted
+
+
+def test_zeros_unsay_nothing() -> None:
+    """A gateway that knows no counts sends zeros: those that came before stay, in every dialect that sends several."""
+    real, zeros = ({"prompt_tokens": n, "completion_tokens": n, "total_tokens": 2 * n} for n in (3, 0))
+    said = choice(delta={"content": "hi"}, finish_reason="stop")
+    chat = streamed("openai_chat", {**said, "usage": real}, {"choices": [], "usage": zeros})
+    begun = {"type": "message_start", "message": {"id": "a", "usage": {"input_tokens": 3, "output_tokens": 1}}}
+    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    counted = {**end, "usage": {"input_tokens": 0, "output_tokens": 3}}
+    messages = streamed("anthropic_messages", begun, text, counted, {"type": "message_stop"})
+    for stream in (chat, messages):
+        usage = stream.response().usage
+        assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (3, 3, 6)
+    only = streamed("openai_chat", {**said, "usage": zeros}).response().usage
+    assert (only.prompt_tokens, only.completion_tokens) == (0, 0)
+
+
+def test_usage_of_responses_by_the_older_names() -> None:
+    """A gateway before a chat server hands its counters on."""
+    event = completed(ITEM, usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5})
+    usage = streamed("openai_responses", RESPONSE, event).response().usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (3, 2, 5)
+
+
+THOUGHT: tuple[Json, ...] = (
+    {"reasoning_content": "So."},
+    {"reasoning": "So."},
+    {"reasoning_text": "So."},
+    {"thinking": "So."},
+    {"reasoning_details": [{"type": "reasoning.text", "text": "So."}]},
+    {"reasoning_details": [{"type": "reasoning.summary", "summary": "So."}]},
+    {"reasoning": "So.", "reasoning_content": "So."},
+    {"reasoning": "So.", "reasoning_details": [{"type": "reasoning.text", "text": "So."}]},
+)
+
+
+@pytest.mark.parametrize("said", THOUGHT, ids=str)
+def test_names_of_reasoning(said: Json) -> None:
+    """Reasoning is read under every name, once."""
+    answer = whole("openai_chat", choice(message={**HI, **said}, finish_reason="stop"))
+    stream = streamed("openai_chat", choice(delta=said), choice(delta={"content": "hi"}, finish_reason="stop"))
+    for found in (answer, stream.response()):
+        assert (found.message.reasoning, found.content) == ("So.", "hi")
+
+
+def test_frames_in_frames() -> None:
+    """A gateway that puts its own `data:` before that of the server behind it is read."""
+    reader = engine("openai-compatible").stream("m")
+    for event in (choice(delta={"content": "h"}), choice(delta={"content": "i"}, finish_reason="stop")):
+        reader.feed(b"data: data: " + msgspec.json.encode(event) + b"\n\n")
+    reader.feed(b"data: data: [DONE]\n\n")
+    assert reader.ended
+    assert reader.response().content == "hi"

@@ -15,6 +15,16 @@ from ..tables import Each, First, Rule, RuleLike, const, each, emit, first, othe
 RETOLD: Mapping[str, Any] = {"or_piece": const(True)}
 """What a rule under `message` has: it may say anew what was said, or be a piece itself."""
 
+REASONING = first(
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",
+    "thinking",
+    "reasoning_details[0].text",
+    "reasoning_details[0].summary",
+)
+"""The names that servers give to reasoning."""
+
 TEXT_PARTS = other_than("thinking", "reasoning", "reasoning_text", "summary_text")
 """Parts with a `text` are text, unless they are known to be something else."""
 
@@ -60,7 +70,7 @@ class Said(NamedTuple):
 def words(said: Said, text: str | First | None = None) -> tuple[RuleLike, ...]:
     """The rules for reasoning, text and refusal, content as a list of parts included; `text` is where text stands."""
     return (
-        said.words("reasoning", first("reasoning_content", "reasoning"), "reasoning"),
+        said.words("reasoning", REASONING, "reasoning"),
         said.words("text", text or said.below("content"), "text", inside=True),
         said.words("refusal", "refusal", "refusal"),
         each(
@@ -120,8 +130,8 @@ def usage(at: str, row: str = "usage") -> Rule:
         "usage",
         when=at,
         row=row,
-        prompt=f"{at}.prompt_tokens",
-        completion=f"{at}.completion_tokens",
+        prompt=first(f"{at}.prompt_tokens", f"{at}.input_tokens"),
+        completion=first(f"{at}.completion_tokens", f"{at}.output_tokens"),
         total=f"{at}.total_tokens",
         cached=first(
             f"{at}.prompt_tokens_details.cached_tokens", f"{at}.prompt_cache_hit_tokens", f"{at}.cached_tokens"

@@ -14,7 +14,8 @@ class Counters:
     """The raw counters that were reported so far.
 
     A usage object that has the provider's own total is a snapshot of the whole and replaces what came in frames before
-    it; any other says some counters, and of each the last counts.
+    it; any other says some counters, and of each the last counts. A zero unsays no count that was reported before:
+    counts only grow, and gateways send zeros for what they do not know.
     """
 
     def __init__(self, table: Mapping[str, Counter]) -> None:
@@ -25,10 +26,12 @@ class Counters:
 
     def take(self, counters: Mapping[str, int | float], frame: int) -> None:
         """Take one usage object of this frame."""
+        if self._raw and not any(counters.values()):
+            return
         if frame != self._frame and not self._totals.isdisjoint(counters):
             self._raw.clear()
         self._frame = frame
-        self._raw.update(counters)
+        self._raw.update({name: value for name, value in counters.items() if value or not self._raw.get(name)})
 
     def cost(self, units: Mapping[str, float]) -> float | None:
         """What the provider says that the call cost, in USD; `None` if it does not say."""
@@ -44,13 +47,13 @@ class Counters:
 def count_tokens(table: Mapping[str, Counter], raw: Mapping[str, int | float]) -> TokenCount:
     """Our counts from the provider's, by the table.
 
-    A total that was not reported is the sum of its halves. Where the prompt is all of the total, nothing was answered:
-    zero counts are left out by some.
+    A total that was not reported, or is zero beside counts, is the sum of its halves. If the prompt is all of the
+    total, nothing was answered: zero counts are left out by some.
     """
     found = {name: _counted(row, raw) for name, row in table.items()}
     total = found.get("total_tokens")
     prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
-    if total is None and prompt is not None and completion is not None:
+    if not total and prompt is not None and completion is not None:
         found["total_tokens"] = prompt + completion
     if total is not None and total == prompt and not _was_reported(table, "completion_tokens", raw):
         found["completion_tokens"] = 0

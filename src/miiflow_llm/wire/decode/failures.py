@@ -141,7 +141,7 @@ def _flat(value: Mapping[str, Any], sure: bool) -> Failure | None:
     if not (sure or is_marked):
         return None
     failure = _of(value)
-    if failure.message is None and failure.code is None and not is_marked:
+    if failure.message is None and _is_fine(failure.code) and not is_marked:
         return None
     failure.type = failure.type if says_anything(failure) else "error"
     return failure

@@ -44,6 +44,8 @@ FINISH = "finish"
 _ASIDE = BESIDE | {Failure, Finish}
 _BEFORE_ANYTHING = b" \t\r\n\xef\xbb\xbf"
 _DONE = b"[DONE]"
+_PREFIX = b"data:"
+"""What gateways that hand a stream on put before payloads a second time."""
 _ERROR_EVENT = re.compile(r"(\w+[._-])?(error|exception)", re.IGNORECASE)
 
 
@@ -226,12 +228,13 @@ class StreamReader:
         Raises:
             StreamProtocolError: nothing can be made of it.
         """
-        before = _before_done(frame.data)
+        data = frame.data.removeprefix(_PREFIX).lstrip()
+        before = _before_done(data)
         if before == b"":
             self._end_by_done(out)
             return []
         try:
-            return self.decoder.again(event, frame.data if before is None else before, reason)
+            return self.decoder.again(event, data if before is None else before, reason)
         except StreamProtocolError:
             is_error = frame.event is not None and _ERROR_EVENT.fullmatch(frame.event) is not None
             bare = frame.stray or self.dialect.framing == "ndjson"
