@@ -1,4 +1,8 @@
-"""Write what is generated of README.md, docs/ and the types of browsers from the tables; `--check`: is it current?"""
+"""Write what is generated of README.md, docs/ and the types of browsers from the tables, and build the site of docs/.
+
+`--check` says whether the generated parts are current, `--tables` writes them without building, `--serve` builds the
+site and serves it while one writes, `--into FOLDER` builds it elsewhere than in .cache/site.
+"""
 
 from __future__ import annotations
 
@@ -139,8 +143,8 @@ def _filled(path: Path, begin: str, end: str, made: str) -> str:
     return section.sub(lambda match: match.group(1) + made + match.group(2), path.read_text())
 
 
-def main() -> int:
-    """Exit code 1 where `--check` finds something out of date."""
+def tables() -> list[Path]:
+    """Write the generated parts; with `--check` only say which are out of date."""
     made = {
         README: _filled(README, "<!-- providers:", "<!-- end -->", provider_table()),
         FEATURES: feature_table(),
@@ -148,12 +152,26 @@ def main() -> int:
         TYPES: _filled(TYPES, "  // parameters:", "  // end of parameters", parameters.typescript()),
     }
     old = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
+    for path in old if "--check" not in sys.argv else ():
+        path.write_text(made[path])
+    return old
+
+
+def main() -> int:
+    """Exit code 1 if `--check` finds something out of date, or the site cannot be built without a warning."""
+    old = tables()
     if "--check" in sys.argv:
         for path in old:
             print(f"{path.relative_to(ROOT)} is out of date: run scripts/docs")
         return int(bool(old))
-    for path in old:
-        path.write_text(made[path])
+    if "--tables" in sys.argv:
+        return 0
+    from _site import build
+
+    if "--serve" in sys.argv:
+        build.serve(_cell)
+    into = sys.argv[sys.argv.index("--into") + 1] if "--into" in sys.argv else build.FOLDER
+    print(build.build(_cell, Path(into)) / "index.html")
     return 0
 
 

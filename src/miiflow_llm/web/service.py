@@ -59,33 +59,31 @@ ServiceTools: TypeAlias = Sequence[Any] | Callable[[Caller], Sequence[Any]]
 
 
 class ServiceSettings(TypedDict, total=False):
-    """What a service is told beside its clients, all optional.
-
-    models: the models that may be asked for, by provider; without it only a client's own model, of a pool those that
-        its configuration lists, and a function decides itself (what it refuses with `ConfigurationError` is a 422).
-    schemas: types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names one,
-        and gets the value so far with every chunk. Without it the browser may bring a JSON Schema of its own.
-    authorize: an async function of the headers and the framework's request; see `Authorize`.
-    limits: how much a browser may ask for.
-    heartbeat: seconds of the model's silence after which a sign of life is sent, `None` for never.
-    allow_hosts: the names that this service is reached by, without ports; a request to another `Host`, or from a page
-        of another `Origin`, is a 403. `None` for any: then a server in front must see to it.
-    tools: tools that the service runs, or a function that gives those of a caller. With them a browser brings none.
-    max_rounds: how many answers one question may have where tools are run; 10 if it is not set.
-    on_turn: told of each turn once it is over, to store it; see `Turn`.
-    trial_log: a file (`.jsonl` or `.sqlite`) or a `Log` that keeps which of two answers a person prefers.
-    """
+    """What a service is told beside its clients, all optional."""
 
     models: Mapping[str, Sequence[str]] | None
+    """The models that may be asked for, by provider; without it only a client's own model, of a pool those that its
+    configuration lists, and a function decides itself (what it refuses with `ConfigurationError` is a 422)."""
     schemas: Mapping[str, Any] | None
+    """Types that an answer may be asked for in, by name, as in `chat(schema=...)`; the browser then names one, and gets
+    the value so far with every chunk. Without it the browser may bring a JSON Schema of its own."""
     authorize: Authorize | None
+    """An async function of the headers and the framework's request; see `Authorize`."""
     limits: Limits | None
+    """How much a browser may ask for."""
     heartbeat: float | None
+    """Seconds of the model's silence after which a sign of life is sent, `None` for never."""
     allow_hosts: Collection[str] | None
+    """The names that this service is reached by, without ports; a request to another `Host`, or from a page of another
+    `Origin`, is a 403. `None` for any: then a server in front must see to it."""
     tools: ServiceTools | None
+    """Tools that the service runs, or a function that gives those of a caller. With them a browser brings none."""
     max_rounds: int
+    """How many answers one question may have if tools are run; 10 if it is not set."""
     on_turn: OnTurn | None
+    """Told of each turn once it is over, to store it; see `Turn`."""
     trial_log: Log | str | Path | None
+    """A file (`.jsonl` or `.sqlite`) or a `Log` that keeps which of two answers a person prefers."""
 
 
 class ChatService:
