@@ -11,6 +11,19 @@ from . import providers, reference
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 
+WAYS = """
+## Where to go from here
+
+| | |
+|---|---|
+| [Start](start.md) | an answer in two minutes, without a key |
+| [What a request can say](requests.md) | messages, images and documents, tools, typed answers, reasoning |
+| [Errors](errors.md), [timeouts](timeouts.md), [proxies and TLS](network.md) | if something is in the way |
+| [In a service](service.md), [to the browser](browsers.md) | routes, a page, React |
+| [Logging](logging.md), [telemetry](telemetry.md) | what it does |
+| [Providers](providers/index.md) | what each takes |
+| Moving here from [litellm](moving/litellm.md), [openai](moving/openai.md) ... | the names side by side |
+"""
 START = ("start.md", "requests.md")
 GUIDES = (
     "messages.md", "tools.md", "structured.md", "browsers.md", "errors.md", "timeouts.md", "network.md", "logging.md",
@@ -50,7 +63,7 @@ def index(folder: Path) -> str:
         _part("Reference", "reference/", reference.ORDER, _names(folder / "reference")),
         _part("Inside", "inside/", INSIDE, _names(folder / "inside")),
     ]
-    return opening + "\n\n" + "\n".join(tree)
+    return f"{opening}\n{WAYS}\n" + "\n".join(tree)
 
 
 def _names(folder: Path) -> set[str]:
