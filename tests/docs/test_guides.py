@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,9 @@ def provider(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Replay
         yield server
 
 
-def run(page: str, **names: Any) -> dict[str, Any]:
-    """Run a page's blocks one after the other, those that wait in one event loop; the names they leave."""
+def run(page: str, after: Callable[[dict[str, Any]], Awaitable[None]] | None = None) -> dict[str, Any]:
+    """Run a page's blocks, those that wait in one event loop, and `after` in the same one; the names they leave."""
+    names: dict[str, Any] = {}
     with asyncio.Runner() as runner:
         for block in blocks(page):
             code = compile(block, f"docs/{page}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -46,6 +47,8 @@ def run(page: str, **names: Any) -> dict[str, Any]:
                 runner.run(eval(code, names))
             else:
                 exec(code, names)
+        if after is not None:
+            runner.run(after(names))
         client = names.get("client")
         if isinstance(client, LLMClient):
             runner.run(client.aclose())
@@ -124,10 +127,8 @@ def test_telemetry(provider: ReplayServer, capsys: pytest.CaptureFixture[str]) -
 def test_browsers(provider: ReplayServer) -> None:
     """The service answers as the page says, stores the turn, and its route for `useChat` gives the stream."""
     pytest.importorskip("fastapi", reason="fastapi is not installed")
-    names = run("browsers.md")
-    assert names["frames"][-1].startswith(b'data: {"type":"finished"')
 
-    async def ask() -> None:
+    async def ask(names: dict[str, Any]) -> None:
         async with browser(names["app"]) as client:
             body = {"messages": [{"role": "user", "content": "When?"}], "conversation": "c-1"}
             signed_in = {"authorization": "Bearer let-me-in"}
@@ -141,7 +142,8 @@ def test_browsers(provider: ReplayServer) -> None:
         assert pieces.endswith(b"data: [DONE]\n\n")
         await names["pool"].aclose()
 
-    asyncio.run(ask())
+    names = run("browsers.md", after=ask)
+    assert names["frames"][-1].startswith(b'data: {"type":"finished"')
     (stored,) = names["stored"]
     assert stored[:3] == ("c-1", "skipper", "finished")
     assert provider.requests[-2].body["messages"][0]["content"] == "You answer questions about tides."
@@ -185,7 +187,8 @@ def test_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def asked(replay: Any, timeout: Timeout) -> None:
         client = LLMClient.create("openai", "m", "any", http_client=httpx.AsyncClient(transport=replay), max_retries=0)
-        await client.chat("When?", timeout=timeout)
+        async with client:
+            await client.chat("When?", timeout=timeout)
 
     import anyio
 
