@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .client.sync_client import SyncLLMClient
     from .core import ChatResponse, Message, StreamChunk, Timeout, TokenCount
     from .core.access_key import AccessKey
+    from .core.price import Cost, Price
+    from .prices.book import Prices
+    from .prices.budget import Budget
     from .providers import register
     from .routing.router import Router
     from .routing.sync_router import SyncRouter
@@ -25,10 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessKey",
+    "Budget",
     "ChatResponse",
     "ClientPool",
+    "Cost",
     "LLMClient",
     "Message",
+    "Price",
+    "Prices",
     "ProviderStreamNormalizer",
     "RetryBudget",
     "Router",
@@ -48,6 +55,10 @@ __all__ = [
 # each name is imported when first used: `import miiflow_llm` alone costs nothing, not even httpx
 _HOMES = {
     "AccessKey": "core.access_key",
+    "Budget": "prices.budget",
+    "Cost": "core.price",
+    "Price": "core.price",
+    "Prices": "prices.book",
     "ClientPool": "client.pool",
     "LLMClient": "client.async_client",
     "ChatResponse": "core",

@@ -113,7 +113,7 @@ class Call(Exchange):
         named = self.engine.dialect.response_headers
         attempt = self.attempts[-1]
         attempt.total_ms = self._since(self.began)
-        self.spent(response.cost, response.usage, response.model)
+        self.spent(response.cost, response.usage, response.model, whole=True)
         response.cost = None if attempt.cost is None else self.known_cost()
         response.attempts = self.attempts
         response.usage = self._usage + response.usage if self._usage else response.usage

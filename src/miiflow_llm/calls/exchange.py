@@ -8,14 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..core import clock
 from ..core.blot import Blot
 from ..core.events import CallEvent, EventName, Operation
-from ..core.exceptions import MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
+from ..core.exceptions import BudgetExceededError, MiiflowLLMError, NetworkError, TimeoutError, TimeoutPhase
 from ..core.price import Cost, total
 from ..core.request import ChatRequest, Plan
 from ..core.response import Attempt, ChatResponse, Embeddings
@@ -30,9 +30,13 @@ from ..wire.engine import Engine
 from .hiding import blot_for, hide_in, shown
 from .hooks import Hooks, as_hooks, call_hooks
 from .metrics import MetricsRecorder
-from .pricing import NO_PRICES, Pricing
+from .pricing import NO_PRICES, Pricing, bills_cancelled, kind_of, output_of, unpriced
 from .retry import Bucket, Retries
 from .target import Target
+
+if TYPE_CHECKING:
+    from ..prices.budget import Budget, Reservation
+    from .players import Player
 
 log = logging.getLogger("miiflow_llm")
 
@@ -78,6 +82,8 @@ class Exchange:
         self._retries = Retries(setup.max_retries, setup.budget)
         self._waited = 0.0
         self._settled = False
+        self._announced = False
+        self._held: Reservation | None = None
         self._seen: tuple[Plan, Plan] | None = None
         self._extensions: dict[str, Any] = {}
 
@@ -97,15 +103,20 @@ class Exchange:
             return None
         return self.timeout.total - (clock.monotonic() - self.started)
 
+    def announce(self) -> None:
+        """The call begins: say so, once."""
+        if not self._announced:
+            self._announced = True
+            self.setup.budget.called()
+            self.tell("request")
+
     def begin(self) -> float | None:
         """Begin an attempt; what is left of the whole call, in seconds, `None` for no limit.
 
         Raises:
             TimeoutError: nothing is left.
         """
-        if not self.attempts:
-            self.setup.budget.called()
-            self.tell("request")
+        self.announce()
         left = self.left()
         if left is not None and left <= 0:
             raise self.timed_out("total")
@@ -186,20 +197,83 @@ class Exchange:
         error.model = error.model or self.model
         self._hide(error)
         if not self.attempts:
+            self._settle(0.0)
             return
         attempt = self.attempts[-1]
         attempt.reason = type(error).__name__
         attempt.total_ms = self._since(self.began)
-        if error.partial is not None and error.partial.usage:
-            self.spent(error.partial.cost, error.partial.usage, error.partial.model)
+        if attempt.status == _OK:
+            self.broke_off(output_of(error.partial), error.partial.usage if error.partial is not None else None)
+        self._settle(0.0)
         self.log_attempt()
 
-    def spent(self, said: Cost | None, usage: TokenCount, answered: str = "") -> None:
-        """Write down what the last attempt used and cost; `said` is the provider's own word, `answered` its model."""
-        attempt = self.attempts[-1]
+    def spent(self, said: Cost | None, usage: TokenCount, answered: str = "", *, whole: bool = False) -> None:
+        """Write down what the last attempt used and cost; `said` is the provider's own word, `answered` its model.
+
+        `whole` says that the answer is, so that others are estimated by it.
+        """
+        attempt, pricing, name = self.attempts[-1], self.setup.pricing, self.setup.target.name
         attempt.usage = usage
-        service = self.request.service_tier if self.request is not None else None
-        attempt.cost = self.setup.pricing.cost(said, usage, self.setup.target.name, self.model, answered, service)
+        attempt.cost = pricing.cost(said, usage, name, self.model, answered, self.service)
+        if whole and pricing.estimates is not None:
+            pricing.learn(name, self.model, kind_of(self.request), self.size, usage, attempt.cost)
+        self._settle(None)
+
+    def broke_off(self, output: int, usage: TokenCount | None = None) -> None:
+        """An answer broke off, or was left, after so many tokens: guess what it cost, by what usage came, if any."""
+        attempt, pricing, name = self.attempts[-1], self.setup.pricing, self.setup.target.name
+        attempt.usage = usage or None
+        in_full = (pricing.bills_cancelled or bills_cancelled(name)) == "full"
+        price = pricing.price_of(name, self.model)
+        if not in_full and price is not None and usage is not None and usage.prompt_tokens is not None:
+            came = msgspec.structs.replace(usage, completion_tokens=max(usage.completion_tokens or 0, output))
+            attempt.cost = price.cost(came, service=self.service, estimated=True)
+        else:
+            attempt.cost = self.expected(output=None if in_full else output)
+        self._settle(None)
+
+    @property
+    def service(self) -> str | None:
+        """The service tier that was asked for."""
+        return self.request.service_tier if self.request is not None else None
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body."""
+        return sum(map(len, self.plan.parts or ()))
+
+    def expected(self, output: int | None = None) -> Cost | None:
+        """What an attempt will cost, or has cost if its answer has `output` tokens; `None` if that cannot be told."""
+        most = self.request.max_tokens if self.request is not None else None
+        kind, name = kind_of(self.request), self.setup.target.name
+        return self.setup.pricing.expected(
+            name, self.model, kind, self.size, output=output, most=most, service=self.service
+        )
+
+    async def reserve(self, player: Player, budget: Budget) -> None:
+        """Hold the estimated cost of the next attempt.
+
+        Raises:
+            BudgetExceededError: there is not enough left; nothing is sent.
+        """
+        expected = budget.amount_of(self.expected())
+        try:
+            if expected is None and budget.unpriced == "refuse":
+                raise unpriced(budget)
+            self._held = await player.reserve(budget, expected or 0.0)
+        except BudgetExceededError as error:
+            self.announce()
+            error.provider, error.model = self.setup.target.name, self.model
+            self.tell("over_budget", error=error)
+            raise self.settled(error) from None
+
+    def _settle(self, cost: float | None) -> None:
+        """Give back what was held for the attempt; what it cost stands in it, `cost` is for one that does not say."""
+        held, self._held = self._held, None
+        budget = self.setup.pricing.budget
+        if held is not None and budget is not None:
+            known = budget.amount_of(self.attempts[-1].cost) if self.attempts else None
+            held.settle(cost if known is None else known)
 
     def known_cost(self) -> Cost | None:
         """What is known of what all attempts cost."""
@@ -261,18 +335,23 @@ class Exchange:
         self.tell("finished", embeddings=embeddings)
         return embeddings
 
-    def abandoned(self, usage: TokenCount | None = None) -> None:
-        """The caller left before the end; `usage` is what had been reported until then."""
+    def abandoned(self, usage: TokenCount | None = None, output: int = 0) -> None:
+        """The caller left before the end: `usage` is what was reported until then, `output` the tokens that came."""
         if not self._settled:
             self._settled = True
-            if usage and self.attempts:
-                self.spent(None, usage)
+            self._left(usage, output)
             self.setup.metrics.abandoned(self.name, self.retries_made, usage, self.known_cost())
             if self.attempts and self.attempts[-1].reason is None:
                 self.attempts[-1].total_ms = self._since(self.began)
                 self.attempts[-1].reason = "abandoned"
                 self.log_attempt()
             self.tell("abandoned")
+
+    def _left(self, usage: TokenCount | None, output: int) -> None:
+        """Write down what the attempt that is left has cost."""
+        if self.attempts and self.attempts[-1].reason is None:
+            self.broke_off(output, usage)
+        self._settle(None)
 
     def tell(
         self,

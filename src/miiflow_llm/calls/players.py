@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -20,6 +20,9 @@ from ..http.answer_body import LoopBody, ThreadBody
 from ..http.transport import Answer, Credential, Transport
 from ..http.transport_sync import SyncTransport
 from . import thread_scope
+
+if TYPE_CHECKING:
+    from ..prices.budget import Budget, Reservation
 
 T = TypeVar("T")
 
@@ -67,6 +70,9 @@ class Player(Protocol):
     async def in_thread(self, function: Callable[[], None]) -> None:
         """Call a function that blocks."""
 
+    async def reserve(self, budget: Budget, amount: float) -> Reservation:
+        """Hold an amount of a budget."""
+
     async def checkpoint(self) -> None:
         """Give others their turn."""
 
@@ -102,6 +108,9 @@ class LoopPlayer:
     async def in_thread(self, function: Callable[[], None]) -> None:
         await anyio.to_thread.run_sync(function)
 
+    async def reserve(self, budget: Budget, amount: float) -> Reservation:
+        return await budget.reserve(amount)
+
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()
 
@@ -136,6 +145,9 @@ class ThreadPlayer:
 
     async def in_thread(self, function: Callable[[], None]) -> None:
         function()
+
+    async def reserve(self, budget: Budget, amount: float) -> Reservation:
+        return budget.reserve_sync(amount)
 
     async def checkpoint(self) -> None:
         """Threads take their turns by themselves."""

@@ -28,7 +28,10 @@ async def send(player: Player, exchange: Exchange) -> Answer:
     """
     if not exchange.setup.pricing.loaded:
         await player.in_thread(exchange.setup.pricing.load)
+    budget = exchange.setup.pricing.budget
     while True:
+        if budget is not None:
+            await exchange.reserve(player, budget)
         try:
             return await _attempt(player, exchange)
         except MiiflowLLMError as error:

@@ -238,7 +238,8 @@ class StreamState:
         """The caller leaves."""
         if not self.over:
             self.over = True
-            self.call.abandoned(self._reader.fold.usage if self._reader is not None else None)
+            fold = self._reader.fold if self._reader is not None else None
+            self.call.abandoned(fold.usage if fold is not None else None, fold.output if fold is not None else 0)
 
     def with_partial(self, error: MiiflowLLMError) -> MiiflowLLMError:
         """The error with what came."""

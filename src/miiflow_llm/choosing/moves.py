@@ -13,6 +13,7 @@ import msgspec
 
 from ..core.exceptions import (
     AuthenticationError,
+    BudgetExceededError,
     ConfigurationError,
     ContentFilterError,
     ContextLengthError,
@@ -81,6 +82,8 @@ MOVES: tuple[Row, ...] = (
     Row("unavailable", "pause", "yes", "failure", ServiceUnavailableError),
     Row("retryable", "pause", "yes", "failure", ProviderError, lambda error: error.retryable),
     Row("refused", "no", "on_invalid", "none", ProviderError),
+    Row("over_budget", "no", "yes", "none", BudgetExceededError, lambda error: error.cheaper),
+    Row("budget", "no", "no", "none", BudgetExceededError),
     Row("configuration", "no", "no", "none", ConfigurationError),
     Row("unknown", "no", "no", "none", MiiflowLLMError),
 )

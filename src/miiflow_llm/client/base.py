@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..calls.raw_request import RawExchange, RawParts
     from ..calls.structured import Shape
     from ..prices.book import Prices, PricesLike
+    from ..prices.budget import Budget, BudgetLike
 
 DEFAULT_TIMEOUT = Timeout()
 """The limits of a client that names none: see `Timeout`."""
@@ -64,6 +65,7 @@ class Settings(TypedDict, total=False):
     max_frame_bytes: int
     prices: PricesLike
     price: Price | None
+    budget: BudgetLike
 
 
 class BaseClient(Generic[HttpClient]):
@@ -109,6 +111,7 @@ class BaseClient(Generic[HttpClient]):
         defaults: Mapping[str, Any] | None = None,
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         prices: PricesLike = None,
+        budget: BudgetLike = None,
     ) -> Self:
         """A client of `provider`; nothing is sent yet.
 
@@ -141,6 +144,8 @@ class BaseClient(Generic[HttpClient]):
             prices: what tokens cost: `"genai-prices"` (an extra, `[cost]`, loaded before the first request), a mapping
                 or a TOML file of your own, several of them in a list, or `Prices`. Without it `cost` is known only if
                 the provider says it itself.
+            budget: what calls may cost together: a `Budget`, an amount in USD for a day, or a mapping of the arguments
+                of `Budget`. A call that does not fit raises `BudgetExceededError`, and nothing is sent.
 
         Raises:
             ConfigurationError: unknown provider or dialect, no key or region, an unusable address or header.
@@ -165,6 +170,7 @@ class BaseClient(Generic[HttpClient]):
             allow_http=allow_http,
             max_frame_bytes=max_frame_bytes,
             prices=prices,
+            budget=budget,
         )
 
     @classmethod
@@ -358,12 +364,36 @@ def _setup(shared: Shared, provider: str | Provider, key: str | AccessKey | None
         shared.metrics,
         max_frame,
         shared.hooks,
-        _pricing(settings.get("price"), settings.get("prices")),
+        pricing_of(settings.get("price"), settings.get("prices"), settings.get("budget")),
     )
 
 
-def _pricing(price: Price | None, given: PricesLike) -> Pricing:
-    return NO_PRICES if given is None and price is None else Pricing(price, shared_prices(given))
+def pricing_of(price: Price | None, prices: PricesLike, budget: BudgetLike = None) -> Pricing:
+    """How costs are known by a price, a table or both, and what may be spent.
+
+    Raises:
+        ConfigurationError: the prices are not prices, or the budget is not one.
+    """
+    if price is None and prices is None and budget is None:
+        return NO_PRICES
+    from ..prices.estimate import Estimates
+
+    table = shared_prices(prices)
+    estimates = Estimates() if table is None else table.estimates
+    return Pricing(price, table, estimates, shared_budget(budget))
+
+
+def shared_budget(given: BudgetLike) -> Budget | None:
+    """The budget that was given, as one object for several clients.
+
+    Raises:
+        ConfigurationError: it is not one.
+    """
+    if given is None:
+        return None
+    from ..prices.budget import Budget
+
+    return Budget.of(given)
 
 
 def shared_prices(given: PricesLike) -> Prices | None:

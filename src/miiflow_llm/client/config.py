@@ -63,7 +63,8 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     `timeout` is a number for each single wait, or the fields of `Timeout`, in seconds. `retry_budget` has the fields of
     `RetryBudget`, or is `false` for no limit. `routes` are routers by name (`Router.from_config`), `trials` trials
     (`Trial.from_config`), `cache` is a cache's settings (`Cache.from_config`): what they may hold is checked where they
-    are made. `prices` says what tokens cost, as `LLMClient.create` takes it.
+    are made. `prices` says what tokens cost,, and `budget` what calls may cost together, as
+    `LLMClient.create` takes them.
     """
 
     default_provider: str | None = None
@@ -77,6 +78,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     trials: dict[str, dict[str, Any]] = {}
     cache: dict[str, Any] | None = None
     prices: str | list[str | dict[str, Any]] | dict[str, Any] | None = None
+    budget: float | dict[str, Any] | None = None
 
     def choose(self, provider: str | None, model: str | None) -> tuple[str, str]:
         """The provider and model to use, of those configured.
@@ -118,6 +120,7 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "unsupported": entry.unsupported or "raise",
             "defaults": entry.defaults or None,
             "prices": self.prices,
+            "budget": self.budget,
         }
 
 

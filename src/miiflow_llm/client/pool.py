@@ -18,12 +18,13 @@ from ..http.transport import Transport, TransportName
 from ..http.transport_sync import SyncTransport
 from .arguments import checked_client
 from .async_client import LLMClient
-from .base import BaseClient, Shared, shared_prices
+from .base import BaseClient, Shared, shared_budget, shared_prices
 from .config import Config, load
 from .sync_client import SyncLLMClient
 
 if TYPE_CHECKING:
     from ..prices.book import PricesLike
+    from ..prices.budget import BudgetLike
 
 MAX_CLIENTS = 256
 """How many a pool remembers, so that names from outside do not fill the memory; beyond them the oldest is forgotten."""
@@ -42,11 +43,13 @@ class BasePool(Generic[Client]):
         config: Mapping[str, Any] | str | Path | None,
         event_hooks: Mapping[str, Sequence[Hook]] | None,
         prices: PricesLike,
+        budget: BudgetLike,
     ) -> None:
         self._config = load(config) if config is not None else Config()
         metrics = MetricsRecorder() if self._config.enable_metrics else NoMetrics()
         self._shared = Shared(player, metrics, as_hooks(event_hooks))
         self._prices = shared_prices(self._config.prices if prices is None else prices)
+        self._budget = shared_budget(self._config.budget if budget is None else budget)
         self._clients: dict[tuple[str, str], Client] = {}
         self._lock = forks.lock()
 
@@ -59,7 +62,7 @@ class BasePool(Generic[Client]):
         name, chosen = self._config.choose(provider, model)
         with self._lock:
             if (name, chosen) not in self._clients:
-                arguments = {**self._config.arguments(name), "prices": self._prices}
+                arguments = {**self._config.arguments(name), "prices": self._prices, "budget": self._budget}
                 made = self._kind.sharing(self._shared, **arguments, model=chosen)
                 self._clients[name, chosen] = made
                 if len(self._clients) > MAX_CLIENTS:
@@ -90,7 +93,7 @@ class ClientPool(BasePool[LLMClient], NotPlain):
     """Clients by provider and model, over shared connections; `async with` closes them all.
 
     `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. `prices`
-    replaces the configuration's, and is shared by all. Do not close
+    and `budget` replace the configuration's, and are shared by all. Do not close
     the clients one by one: they share what closing would close.
     """
 
@@ -105,6 +108,7 @@ class ClientPool(BasePool[LLMClient], NotPlain):
         transport: TransportName = "auto",
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         prices: PricesLike = None,
+        budget: BudgetLike = None,
     ) -> None:
         super().__init__(
             LoopPlayer(
@@ -113,6 +117,7 @@ class ClientPool(BasePool[LLMClient], NotPlain):
             config,
             event_hooks,
             prices,
+            budget,
         )
 
     async def aclose(self) -> None:
@@ -142,6 +147,7 @@ class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
         transport: TransportName = "auto",
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         prices: PricesLike = None,
+        budget: BudgetLike = None,
     ) -> None:
         super().__init__(
             ThreadPlayer(
@@ -150,6 +156,7 @@ class SyncClientPool(BasePool[SyncLLMClient], NotInLoops):
             config,
             event_hooks,
             prices,
+            budget,
         )
 
     def close(self) -> None:

@@ -12,10 +12,18 @@ from .request import ChatRequest, Plan
 from .response import Attempt, Cached, ChatResponse, Embeddings, Why
 from .usage import TokenCount
 
-EventName: TypeAlias = Literal["request", "attempt", "first_output", "finished", "failed", "abandoned"]
-EVENTS: tuple[EventName, ...] = ("request", "attempt", "first_output", "finished", "failed", "abandoned")
+EventName: TypeAlias = Literal["request", "attempt", "first_output", "over_budget", "finished", "failed", "abandoned"]
+EVENTS: tuple[EventName, ...] = (
+    "request",
+    "attempt",
+    "first_output",
+    "over_budget",
+    "finished",
+    "failed",
+    "abandoned",
+)
 RouteEventName: TypeAlias = Literal[
-    "routed", "hedged", "moved", "attempt_ended", "target_opened", "target_closed", "target_out", "over_budget"
+    "routed", "hedged", "moved", "attempt_ended", "target_opened", "target_closed", "target_out"
 ]
 ROUTE_EVENTS: tuple[RouteEventName, ...] = (
     "routed",
@@ -25,7 +33,6 @@ ROUTE_EVENTS: tuple[RouteEventName, ...] = (
     "target_opened",
     "target_closed",
     "target_out",
-    "over_budget",
 )
 """What a router tells beside the events of a call."""
 CacheEventName: TypeAlias = Literal["cache_hit", "cache_joined", "cache_stored"]
@@ -38,9 +45,10 @@ class CallEvent(msgspec.Struct, kw_only=True, frozen=True):
     """One event in the life of a call.
 
     `event` is `request` (once, before anything is sent), `attempt` (an attempt begins; what became of the one before
-    stands in `attempts`), `first_output` (streams only, once for an attempt that brings any), and one of the three
-    ends: `finished`, `failed`, or `abandoned` if the caller left or was cancelled. An answer that is not of the type
-    asked for has finished all the same: its `ParsingError` comes after.
+    stands in `attempts`), `first_output` (streams only, once for an attempt that brings any), `over_budget` (an attempt
+    was not made, since a `Budget` has too little left; `error` says more), and one of the three ends: `finished`,
+    `failed`, or `abandoned` if the caller left or was cancelled. An answer that is not of the type asked for has
+    finished all the same: its `ParsingError` comes after.
 
     `operation` is `chat`, `models`, `embeddings`, `count_tokens`, or `request` for what no table speaks. `plan` is the
     request on the wire, without the key.
@@ -86,8 +94,7 @@ class RouteEvent(CallEvent, kw_only=True, frozen=True):
     `routed`: a target was chosen (`ranked` are the labels in their order, `skipped` those left out, with the reason).
     `hedged`: a second attempt starts beside a slow first. `moved`: another attempt follows a failure. `attempt_ended`:
     `ended` says how. `target_opened`: a target is passed over for a while, since it failed too often; `target_closed`:
-    it is back; `target_out`: it cannot be used as it is set up (a wrong key, no such model, no credit). `over_budget`:
-    a call was refused, or not made dearer, for a budget.
+    it is back; `target_out`: it cannot be used as it is set up (a wrong key, no such model, no credit).
 
     `route` is the router's name, `target` the label of the target that the event is about, `why` why the attempt was
     made, `ended` the attempt.

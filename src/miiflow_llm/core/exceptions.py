@@ -240,8 +240,42 @@ class ParsingError(MiiflowLLMError):
         self.reason = reason
 
 
+class BudgetExceededError(MiiflowLLMError):
+    """A call does not fit into a `Budget`; nothing was sent.
+
+    `key` names the budget. `limit`, `spent` (in this window), `reserved` (by calls under way) and `needed` (by this
+    call, estimated) are amounts in `currency`. `retry_after` is when the budget begins anew, in seconds; `None` if it
+    never does. `cheaper` says that a router may ask a cheaper target.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str,
+        limit: float,
+        spent: float,
+        reserved: float = 0.0,
+        needed: float = 0.0,
+        currency: str = "USD",
+        cheaper: bool = False,
+        retry_after: float | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, model=model, retry_after=retry_after)
+        self.key = key
+        self.limit = limit
+        self.spent = spent
+        self.reserved = reserved
+        self.needed = needed
+        self.currency = currency
+        self.cheaper = cheaper
+
+
 __all__ = [
     "AuthenticationError",
+    "BudgetExceededError",
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",

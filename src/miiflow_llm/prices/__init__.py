@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .book import Prices
+    from .budget import Budget, BudgetState
 
-__all__ = ["Prices"]
+__all__ = ["Budget", "BudgetState", "Prices"]
 
-_HOMES = {"Prices": "book"}
+_HOMES = {"Budget": "budget", "BudgetState": "budget", "Prices": "book"}
 
 
 def __getattr__(name: str) -> Any:

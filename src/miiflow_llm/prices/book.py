@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..core import forks
 from ..core.exceptions import ConfigurationError
 from ..core.price import Price
+from .estimate import Estimates
 from .names import GENAI_PRICES
 from .own import OwnPrices
 
@@ -48,6 +49,7 @@ class Prices:
         self._genai: GenaiPrices | None = None
         self._found: dict[tuple[str, str, str], tuple[Price | None, datetime | None]] = {}
         self._lock = forks.lock()
+        self.estimates = Estimates()
 
     @classmethod
     def of(cls, given: PricesLike) -> Prices | None:

@@ -115,21 +115,33 @@ class RedisServer:
         future = self._held().do(work, limit)
         return self._settled(future, lambda: future.result(limit))
 
-    def later(self, work: Work[T], then: Callable[[T], None] | None = None) -> None:
-        """Have the work done beside the caller, who waits for nothing and hears of no failure.
+    def later(
+        self,
+        work: Work[T],
+        then: Callable[[T], None] | None = None,
+        lost: Callable[[], None] | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> None:
+        """Have the work done beside the caller, who waits for nothing.
 
-        `then` is called with what it gives, in another thread; what was not done within the limit is not done.
+        `then` is called with what it gives, in another thread; what was not done within the limit is not done, and then
+        `lost` is called instead, in any thread.
         """
         if self.rests:
+            if lost is not None:
+                lost()
             return
-        future = self._held().do(work, self.seconds)
-        future.add_done_callback(lambda done: self._heard(done, then))
+        future = self._held().do(work, self.seconds if seconds is None else seconds)
+        future.add_done_callback(lambda done: self._heard(done, then, lost))
 
-    def _heard(self, future: Future[T], then: Callable[[T], None] | None) -> None:
+    def _heard(self, future: Future[T], then: Callable[[T], None] | None, lost: Callable[[], None] | None) -> None:
         try:
             found = self._settled(future, lambda: future.result(0))
-        except Unreachable:
-            return  # counted there
+        except Unreachable:  # counted there
+            if lost is not None:
+                lost()
+            return
         if then is not None:
             then(found)
 

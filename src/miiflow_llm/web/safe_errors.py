@@ -53,6 +53,7 @@ class Rejected(Exception):
 
 _TYPES: tuple[tuple[type[Exception], int, str, str], ...] = (
     (errors.RateLimitError, 429, "rate_limited", "Too many requests just now. Try again in a while."),
+    (errors.BudgetExceededError, 429, "over_budget", "What may be spent on answers is spent for now."),
     (errors.QuotaExceededError, 502, "upstream_refused", "The model's provider does not serve this service now."),
     (errors.AuthenticationError, 502, "upstream_refused", "The model's provider does not serve this service now."),
     (errors.PermissionDeniedError, 502, "upstream_refused", "The model's provider does not serve this service now."),

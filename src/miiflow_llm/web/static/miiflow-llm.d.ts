@@ -211,7 +211,7 @@ export interface ChatAnswer {
 }
 
 export type ErrorType =
-  | "rate_limited" | "upstream_refused" | "context_length" | "model_not_found" | "invalid_request" | "content_filter"
+  | "rate_limited" | "over_budget" | "upstream_refused" | "context_length" | "model_not_found" | "invalid_request" | "content_filter"
   | "overloaded" | "unsupported_parameter" | "misconfigured" | "timeout" | "interrupted" | "schema_mismatch"
   | "upstream_failed" | "internal" | "invalid_body" | "too_large" | "not_json" | "unauthorized" | "not_found"
   | "wrong_method" | "network" | "http" | (string & {});

@@ -27,6 +27,7 @@ class Counters:
     def take(self, counters: Mapping[str, int | float], frame: int) -> None:
         """Take one usage object of this frame."""
         if self._raw and not any(counters.values()):
+            self._raw = {**counters, **self._raw}
             return
         if frame != self._frame and not self._totals.isdisjoint(counters):
             self._raw.clear()
