@@ -122,6 +122,39 @@ def test_no_words(body: Any) -> None:
     assert "HTTP 503" in str(found)
 
 
+@pytest.mark.parametrize(
+    "provider", ["openai", "openai-compatible", "anthropic", "gemini", "mistral", "cohere", "ollama"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Your credit balance is too low to access the Anthropic API.",
+        "Insufficient Balance",
+        "You exceeded your current quota, please check your plan and billing details.",
+        "Your account is not active, please check your billing",
+        "Billing hard limit has been reached: billing hard limit",
+    ],
+)
+def test_no_money(provider: str, words: str) -> None:
+    """An account without money is told by the words, whatever the status and type a gateway gives them."""
+    body = {"message": words, "type": "error", "error": {"type": "invalid_request_error", "message": words}}
+    for status in (400, 402, 403, 429):
+        found = raised(provider, status, body if provider != "mistral" else {**body["error"], "object": "error"})
+        assert isinstance(found, error.QuotaExceededError), status
+        assert not found.retryable
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral", "cohere", "ollama", "bedrock"])
+def test_a_definite_status_beats_vague_words(provider: str) -> None:
+    """Words that say no more than whose fault it is do not make a refusal one that is tried again."""
+    for word in ("api_error", "server_error", "overloaded_error", "timeout", "unexpected error", "UNAVAILABLE"):
+        for body in ({"error": {"type": word, "message": word}}, {"error": word}, {"message": word, "type": word}):
+            for status, kind in ((400, error.InvalidRequestError), (401, error.AuthenticationError)):
+                found = raised(provider, status, body)
+                assert type(found) is kind, (status, body)
+                assert not found.retryable
+
+
 def test_no_utf8() -> None:
     """An error body in another encoding is read all the same, its bad bytes replaced."""
     found = raised("openai", 400, b'{"error":{"message":"caf\xe9 closed","code":"context_length_exceeded"}}')

@@ -341,3 +341,30 @@ def test_frames_in_frames() -> None:
     reader.feed(b"data: data: [DONE]\n\n")
     assert reader.ended
     assert reader.response().content == "hi"
+
+
+CALLS: tuple[Any, ...] = (
+    [{"id": "c", "name": "f", "arguments": '{"a":1}'}],
+    [{"id": "c", "type": "function", "name": "f", "arguments": {"a": 1}}],
+    [{"id": "c", "function": {"name": "f", "arguments": {"a": 1}}}],
+    {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
+    {"id": "c", "name": "f", "arguments": {"a": 1}},
+)
+
+
+@pytest.mark.parametrize("calls", CALLS, ids=str)
+@pytest.mark.parametrize("dialect", ["openai_chat", "mistral_chat"])
+def test_calls_of_other_shapes(dialect: str, calls: Any) -> None:
+    """A call without its envelope, or alone without its list, is a call."""
+    answer = whole(dialect, choice(message={"content": None, "tool_calls": calls}, finish_reason="tool_calls"))
+    stream = streamed(dialect, choice(delta={"tool_calls": calls}), choice(delta={}, finish_reason="tool_calls"))
+    for found in (answer, stream.response()):
+        (call,) = found.tool_calls
+        assert (call.id, call.name, msgspec.json.decode(call.arguments)) == ("c", "f", {"a": 1})
+
+
+@pytest.mark.parametrize("content", ["hi", ["hi"]], ids=str)
+def test_a_message_with_bare_text(content: Any) -> None:
+    """Servers that are compatible with Anthropic answer with the string that a request may have."""
+    found = whole("anthropic_messages", {"id": "a", "content": content, "stop_reason": "end_turn"})
+    assert (found.content, found.finish_reason) == ("hi", "stop")

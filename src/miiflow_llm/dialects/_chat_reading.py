@@ -55,7 +55,7 @@ class Said(NamedTuple):
         given: dict[str, Any] = {"in_full": path, **RETOLD} if self.in_full else {"text": path}
         return emit(kind, row=self.rows + row, **given, **more)
 
-    def call(self, arguments: str, row: str, **more: Any) -> Rule:
+    def call(self, arguments: str | First, row: str, **more: Any) -> Rule:
         """The rule for a piece of a call."""
         given: dict[str, Any] = {"in_full": arguments, **RETOLD} if self.in_full else {"arguments": arguments}
         return emit("tool_call", row=self.rows + row, **more, **given)
@@ -88,12 +88,12 @@ def calls(said: Said) -> tuple[RuleLike, ...]:
         each(
             f"{said.at}.tool_calls",
             said.call(
-                "function.arguments",
+                first("function.arguments", "arguments"),
                 "tool_call",
-                when="function",
+                when=first("function", "name"),
                 index="index",
                 id="id",
-                name="function.name",
+                name=first("function.name", "name"),
                 place=position(),
             ),
             said.call(

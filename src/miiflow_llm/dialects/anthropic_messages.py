@@ -282,6 +282,12 @@ ANTHROPIC_MESSAGES = Dialect(
     whole=(
         emit("meta", when="id", id="id", model="model"),
         each("content", *BLOCK),
+        emit(
+            "text",
+            in_full="content",
+            row="bare_text",
+            unproven="content that is a string, as requests have it: compatible servers answer so too",
+        ),
         emit("finish", "stop_reason"),
         usage("usage"),
         ERROR,

@@ -283,7 +283,7 @@ MISTRAL_CHAT = Dialect(
         fault(error.RateLimitError, status=429, says="capacity exceeded"),
         fault(error.AuthenticationError, "authentication_error", stands_for=401),
         fault(error.ServiceUnavailableError, "server_error", "internal_server_error", stands_for=500),
-        fault(error.InvalidRequestError, "invalid_request_error", status=400),
+        fault(error.InvalidRequestError, "invalid_request_error", stands_for=400),
     ),
     drops=(
         drop(

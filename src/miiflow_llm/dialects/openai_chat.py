@@ -229,7 +229,7 @@ OPENAI_CHAT = Dialect(
             stands_for=500,
         ),
         fault(error.ServiceUnavailableError, "timeout", "slow_down", "service_unavailable", stands_for=503),
-        fault(error.InvalidRequestError, "invalid_request_error", status=400),
+        fault(error.InvalidRequestError, "invalid_request_error", stands_for=400),
     ),
     model_list=Endpoint("/models", "GET", items="data", value="id"),
     embeddings=Endpoint(

@@ -26,7 +26,7 @@ COMMON_FAULTS: tuple[Fault, ...] = (
         error.QuotaExceededError,
         says=r"credit balance is too low"
         r"|insufficient[ _]?(account )?(balance|credits?|funds|quota)"
-        r"|exceeded your current quota"
+        r"|exceeded your current quota|billing hard limit|check your (plan and )?billing"
         r"|(out of|not enough|no remaining|run out of) credits?"
         r"|account .{0,40}(in arrears|overdue|suspended due to)"
         r"|balance .{0,20}(insufficient|not enough|exhausted)",

@@ -133,7 +133,7 @@ def _by_the_table(dialect: Dialect, frame: dict[str, Any]) -> Failure | None:
 def _row(dialect: Dialect, status: int | None, words: list[str], said: str) -> Fault | None:
     """The row of the error table that fits: the dialect's before the common ones, vague ones last.
 
-    A row is vague if a mere word of it says no more than whose fault it is; a status that says otherwise beats it.
+    A row is vague if it says no more than whose fault it is; a status that says otherwise beats it.
     """
     rows = [row for row in (*dialect.errors, *COMMON_FAULTS) if _holds(row, status, words, said)]
     definite = next((row for row in rows if not _is_vague(row)), None)
@@ -149,8 +149,8 @@ def _holds(row: Fault, status: int | None, words: list[str], said: str) -> bool:
 
 
 def _is_vague(row: Fault) -> bool:
-    by_a_word_alone = not (row.status or row.says or row.retry is not None)
-    return by_a_word_alone and row.error in (error.InvalidRequestError, error.ServiceUnavailableError)
+    by_words_alone = not (row.status or row.retry is not None)
+    return by_words_alone and row.error in (error.InvalidRequestError, error.ServiceUnavailableError)
 
 
 def _agrees(row: Fault, status: int | None) -> bool:

@@ -107,6 +107,8 @@ def _elements(rule: Each, at: Any) -> list[Any]:
         if not all(isinstance(inner, Rule) and inner.kind in _BESIDE for inner in rule.rules):
             raise
         return []
+    if isinstance(values, dict) and all(isinstance(inner, Rule) and inner.kind == "tool_call" for inner in rule.rules):
+        return [values]  # one call is as plain as a list of one
     return values if isinstance(values, list) else []
 
 
