@@ -15,6 +15,23 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.web import create_app
 
+LOW = """(chosen) => {
+    const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+        .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+    const behind = (each) => {
+        const color = getComputedStyle(each).backgroundColor;
+        return channels(color)[3] === 0 ? behind(each.parentElement) : color;
+    };
+    return [...document.querySelectorAll(chosen)]
+        .filter((each) => each.checkVisibility() && !each.disabled)
+        .map((each) => [each.outerHTML, getComputedStyle(each).color, behind(each)])
+        .map(([each, ...colors]) => [each, ...colors.map((color) => light(channels(color)))])
+        .filter(([, one, other]) => (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05) < 4.5);
+}"""
+"""The elements among the chosen ones whose text stands out from what is behind it by less than 4.5 to 1."""
+
 
 @contextmanager
 def tab_at(chromium: Any, site: str, **options: Any) -> Iterator[Any]:
