@@ -14,23 +14,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..calls.parameters import NAMES, Messages
+from ..calls.parameters import NAMES
+from ..calls.prompts import BatchRequest, as_request
 from ..core.exceptions import ConfigurationError
 from ..core.messages import Message, as_messages
 
-PROMPT_COLUMNS = ("prompt", "messages", "input", "text")
-"""Which column of a CSV file, or key of a JSON line, holds what is asked, the first that is there."""
-
-
-class BulkRequest(msgspec.Struct, kw_only=True):
-    """One request: `messages` as `chat` takes them, `key` of the caller's own, `parameters` of this call."""
-
-    messages: Messages
-    key: str | None = None
-    parameters: dict[str, Any] = {}
-
-
-Prompt: TypeAlias = Messages | BulkRequest | Mapping[str, Any]
+BulkRequest = BatchRequest
+"""The same under the name that it has here."""
 Prompts: TypeAlias = Iterable[Any] | AsyncIterable[Any] | str | Path
 """Prompts, each a string, messages, a `BulkRequest` or a mapping with `prompt` or `messages`; or a file of them."""
 
@@ -74,7 +64,7 @@ def order(number: int, prompt: Any, shared: Mapping[str, Any]) -> Order:
         ConfigurationError: it is not a prompt.
     """
     try:
-        request = _request(prompt)
+        request = as_request(prompt)
         messages = as_messages(request.messages)
     except ConfigurationError as reason:
         raise ConfigurationError(f"prompt {number}: {reason.message}") from None
@@ -87,19 +77,6 @@ def order(number: int, prompt: Any, shared: Mapping[str, Any]) -> Order:
     said = msgspec.json.encode([messages, {name: _plain(value) for name, value in sorted(parameters.items())}])
     digest = hashlib.blake2b(said, digest_size=12).digest()
     return Order(number, request.key, messages, parameters, digest)
-
-
-def _request(prompt: Any) -> BulkRequest:
-    if isinstance(prompt, BulkRequest):
-        return prompt
-    if isinstance(prompt, Mapping) and "role" not in prompt:
-        column = next((name for name in PROMPT_COLUMNS if name in prompt), None)
-        if column is None:
-            raise ConfigurationError(f"it has none of {', '.join(PROMPT_COLUMNS)}, but {', '.join(map(str, prompt))}")
-        rest = prompt.get("parameters") or {name: prompt[name] for name in prompt if name in NAMES}
-        key = prompt.get("key", prompt.get("id", prompt.get("custom_id")))
-        return BulkRequest(messages=prompt[column], key=None if key is None else str(key), parameters=dict(rest))
-    return BulkRequest(messages=prompt)
 
 
 def _plain(value: Any) -> Any:

@@ -58,6 +58,11 @@ class Call(Exchange):
         if self.mode in ("tool", "prompt"):
             self.plan.notes.append(f"schema: {_WAYS[self.mode]}")
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The caller's names of tools that have others on the wire."""
+        return self._names or {}
+
     def reader(self, *, raw: bool) -> StreamReader:
         """A reader for the streamed answer of one attempt."""
         return self.engine.stream(

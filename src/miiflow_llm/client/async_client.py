@@ -20,6 +20,8 @@ from .base import BaseClient, limits_of
 from .from_chat import FromChat
 
 if TYPE_CHECKING:
+    from ..calls.batch_job import BatchJob
+    from ..calls.batch_making import Requests
     from ..calls.event_streams import EventStream
     from ..calls.raw_request import RawParts
 
@@ -110,6 +112,63 @@ class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream], NotPlain):
 
         call = self._call(messages, timeout, stream=False, parameters=parameters)
         return await endpoints.count_tokens(self._player, call)
+
+    async def batch(
+        self, requests: Requests, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
+    ) -> BatchJob:
+        """Hand in many requests at once, to be answered within a day or so at about half the price.
+
+        Args:
+            requests: prompts, each a text, messages, a `BatchRequest` or a mapping with `prompt` or `messages`; an
+                iterable or an async one, pulled as it is sent. Each has a `key` of its own, by which its result is
+                known: its place, counted from 0, if it names none.
+            timeout: the limits of each request of this call.
+            parameters: those of all requests; a `BatchRequest` may have others.
+
+        The requests are cut into as many batches as the provider's limits need. The job's `id` can be stored, and
+        opened again by `batch_job`. A batch is never made twice: if nothing is known of what became of the request
+        that makes it, the error is raised, and looking at the provider's list is up to the caller.
+
+        Raises:
+            ConfigurationError: this provider has no batches, or a request has no place in one.
+            MiiflowLLMError: a batch was not made. `created`, if it is set, is the id of those that were made before.
+        """
+        from ..calls.batch_job import BatchJob
+
+        return BatchJob(*await self._batch(requests, limits_of(timeout), parameters))
+
+    async def batch_embed(
+        self,
+        texts: Requests,
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: Timeout | float | None = None,
+    ) -> BatchJob:
+        """Hand in many texts to embed, each a result of its own; all else as for `batch`.
+
+        Raises:
+            ConfigurationError: this provider's batches embed nothing, or a text is empty.
+            MiiflowLLMError: as by `batch`.
+        """
+        from ..calls.batch_job import BatchJob
+
+        chosen = self._embedding_model(model)
+        return BatchJob(*await self._batch_texts(texts, chosen, dimensions, limits_of(timeout)))
+
+    def batch_job(
+        self, id_: str, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
+    ) -> BatchJob:
+        """A job that was handed in before, by its `id`, or by an id of the provider's; nothing is asked yet.
+
+        Pass `schema` and `tools` as to `batch`, so that the answers are read as they were asked for.
+
+        Raises:
+            ConfigurationError: it is not an id, or this provider has no batches.
+        """
+        from ..calls.batch_job import BatchJob
+
+        return BatchJob(*self._opened_batch(id_, limits_of(timeout), parameters))
 
     async def request(
         self, method: str, path: str, *, timeout: Timeout | float | None = None, **parts: Unpack[RawParts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ from ..calls.parameters import Messages, Parameters, build_request
 from ..calls.players import Player
 from ..calls.pricing import NO_PRICES, Pricing
 from ..calls.retry import Bucket, RetryBudget
-from ..calls.target import Target
+from ..calls.target import Route, Target
 from ..core.access_key import AccessKey
 from ..core.exceptions import ConfigurationError, UnsupportedParameterError
 from ..core.price import Price
@@ -31,6 +31,9 @@ from ..wire.encode.request import Unsupported
 from .arguments import check_defaults, check_policy, check_target, explained
 
 if TYPE_CHECKING:
+    from ..calls.batch_calls import BatchApi
+    from ..calls.batch_making import Requests, Writer
+    from ..calls.batch_reading import Reads
     from ..calls.raw_request import RawExchange, RawParts
     from ..calls.structured import Shape
     from ..prices.book import Prices, PricesLike
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = Timeout()
 """The limits of a client that names none: see `Timeout`."""
+
+JobParts: TypeAlias = "tuple[BatchApi, str, list[str], Reads, dict[str, Reads]]"
+"""What a job is made of."""
 
 HttpClient = TypeVar("HttpClient")
 
@@ -328,6 +334,47 @@ class BaseClient(Generic[HttpClient]):
     async def _warm_up(self) -> None:
         self._call("warm up", None, stream=True, parameters={"model": self.model or "m"})
         await self._player.warm(self._setup.target.route(self.model or "").base_url, self._setup.timeout)
+
+    async def _batch(self, requests: Requests, limits: Timeout | None, parameters: Parameters) -> JobParts:
+        from ..calls.batch_making import ChatWriter
+
+        seal(parameters)
+        return await self._made(ChatWriter(self._setup, self._line_call, parameters), requests, limits)
+
+    async def _batch_texts(
+        self, texts: Requests, model: str, dimensions: int | None, limits: Timeout | None
+    ) -> JobParts:
+        from ..calls.batch_making import TextWriter
+
+        return await self._made(TextWriter(self._setup, model, dimensions), texts, limits)
+
+    async def _made(self, writer: Writer, requests: Requests, limits: Timeout | None) -> JobParts:
+        from ..calls.batch_making import make
+
+        made = await make(lambda route: self._batch_api(route, limits), writer, requests)
+        return self._batch_api(made.route, limits), writer.kind, made.ids, made.reads, made.others
+
+    def _opened_batch(self, id_: str, limits: Timeout | None, parameters: Parameters) -> JobParts:
+        from ..calls.batch_making import ChatWriter, opened
+        from ..calls.batch_reading import ReadsEmbeddings
+
+        kind, ids = opened(id_)
+        given = {**parameters, "model": parameters.get("model") or self.model or "unknown"}
+        call = self._line_call("read", given)
+        reads: Reads = ChatWriter(self._setup, self._line_call, {}).reads(call)
+        if kind == "embeddings":
+            reads = ReadsEmbeddings(self._setup, call.engine, call.model)
+        api = self._batch_api(self._setup.target.route(call.model), limits)
+        _ = api.row
+        return api, kind, ids, reads, {}
+
+    def _batch_api(self, route: Route, limits: Timeout | None) -> BatchApi:
+        from ..calls.batch_calls import BatchApi
+
+        return BatchApi(self._player, self._setup, route, limits)
+
+    def _line_call(self, messages: Messages, parameters: Mapping[str, Any]) -> Call:
+        return self._call(messages, None, stream=False, parameters=cast("Parameters", parameters))
 
     def _embedding_model(self, model: str | None) -> str:
         chosen = model or self.model

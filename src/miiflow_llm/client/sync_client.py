@@ -21,6 +21,8 @@ from .base import BaseClient, limits_of
 from .from_chat import FromSyncChat
 
 if TYPE_CHECKING:
+    from ..calls.batch_job import SyncBatchJob
+    from ..calls.batch_making import Requests
     from ..calls.event_streams import SyncEventStream
     from ..calls.raw_request import RawParts
 
@@ -108,6 +110,50 @@ class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream], NotI
 
         call = self._call(messages, timeout, stream=False, parameters=parameters)
         return played(endpoints.count_tokens(self._player, call))
+
+    def batch(
+        self, requests: Requests, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
+    ) -> SyncBatchJob:
+        """Hand in many requests at once; as `LLMClient.batch`, of an iterable that is not asynchronous.
+
+        Raises:
+            ConfigurationError: this provider has no batches, or a request has no place in one.
+            MiiflowLLMError: a batch was not made.
+        """
+        from ..calls.batch_job import SyncBatchJob
+
+        return SyncBatchJob(*played(self._batch(requests, limits_of(timeout), parameters)))
+
+    def batch_embed(
+        self,
+        texts: Requests,
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: Timeout | float | None = None,
+    ) -> SyncBatchJob:
+        """Hand in many texts to embed; as `LLMClient.batch_embed`.
+
+        Raises:
+            ConfigurationError: this provider's batches embed nothing, or a text is empty.
+            MiiflowLLMError: as by `batch`.
+        """
+        from ..calls.batch_job import SyncBatchJob
+
+        chosen = self._embedding_model(model)
+        return SyncBatchJob(*played(self._batch_texts(texts, chosen, dimensions, limits_of(timeout))))
+
+    def batch_job(
+        self, id_: str, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]
+    ) -> SyncBatchJob:
+        """A job that was handed in before; as `LLMClient.batch_job`.
+
+        Raises:
+            ConfigurationError: it is not an id, or this provider has no batches.
+        """
+        from ..calls.batch_job import SyncBatchJob
+
+        return SyncBatchJob(*self._opened_batch(id_, limits_of(timeout), parameters))
 
     def request(
         self, method: str, path: str, *, timeout: Timeout | float | None = None, **parts: Unpack[RawParts]

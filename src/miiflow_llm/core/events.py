@@ -38,7 +38,7 @@ ROUTE_EVENTS: tuple[RouteEventName, ...] = (
 CacheEventName: TypeAlias = Literal["cache_hit", "cache_joined", "cache_stored"]
 CACHE_EVENTS: tuple[CacheEventName, ...] = ("cache_hit", "cache_joined", "cache_stored")
 """What a cache tells beside the events of the calls that it makes."""
-Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens", "request"]
+Operation: TypeAlias = Literal["chat", "models", "embeddings", "count_tokens", "request", "batch"]
 
 
 class CallEvent(msgspec.Struct, kw_only=True, frozen=True):

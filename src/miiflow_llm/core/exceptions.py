@@ -201,6 +201,18 @@ class ServiceUnavailableError(ProviderError):
     """The provider failed or is overloaded; the same request may succeed later."""
 
 
+class BatchError(ProviderError):
+    """The provider refused a batch as a whole: a line is malformed, the model has no batches, a limit is reached."""
+
+
+class BatchExpiredError(BatchError):
+    """The batch ran out of time before this request was made; it costs nothing, and may be sent again."""
+
+
+class BatchCancelledError(BatchError):
+    """The batch was cancelled before this request was made; it costs nothing."""
+
+
 class StreamInterruptedError(MiiflowLLMError):
     """The stream ended before the answer was complete; `partial` holds what came."""
 

@@ -2,6 +2,7 @@
 
 from ..dialects.anthropic_messages import ANTHROPIC_MESSAGES
 from ..tables import Auth, BaseUrlFrom, Provider
+from ._batches import ANTHROPIC
 
 PROVIDER = Provider(
     name="anthropic",
@@ -13,4 +14,5 @@ PROVIDER = Provider(
     auth_env={"ANTHROPIC_AUTH_TOKEN": Auth()},
     base_url_env=(BaseUrlFrom("ANTHROPIC_BASE_URL"),),
     example_model="claude-haiku-5-5",
+    batch=ANTHROPIC,
 )

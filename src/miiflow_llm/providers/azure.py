@@ -9,6 +9,7 @@ from ..dialects.openai_chat import OPENAI_CHAT
 from ..dialects.openai_responses import OPENAI_RESPONSES
 from ..tables import Also, Auth, BaseUrlFrom, Provider, ResponseHeaders, Rows, fault, refused, says_json
 from ..tables.media_parts import text_or
+from ._batches import OPENAI_BATCHES, RESPONSES
 from ._openai_models import (
     CHAT_DROPS,
     CHAT_TAKES,
@@ -40,6 +41,7 @@ PROVIDER = Provider(
         BaseUrlFrom("AZURE_RESOURCE_NAME", "/openai/v1", through=at_resource),
     ),
     example_model="gpt-6-luna",
+    batch=OPENAI_BATCHES,
     shared=Rows(
         prepare=(says_json,),
         media={AudioBlock: ("audio/wav", "audio/mp3")},
@@ -64,6 +66,7 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
+            batch=RESPONSES,
             models=RESPONSES_ONLY,
             takes=RESPONSES_TAKES,
             body=RESPONSES_BODY,

@@ -6,6 +6,7 @@ from functools import partial
 from ..core.exceptions import ConfigurationError
 from ..dialects.bedrock_converse import BEDROCK_CONVERSE
 from ..tables import BaseUrlFrom, Provider, Regions, Signing
+from ._batches import BEDROCK
 from ._sigv4 import ALGORITHM, signed
 
 DOMAINS = {
@@ -46,4 +47,5 @@ PROVIDER = Provider(
         f"{ALGORITHM} ",
     ),
     example_model="us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    batch=BEDROCK,
 )

@@ -2,6 +2,7 @@
 
 from ..dialects.cohere_v2 import COHERE_V2
 from ..tables import BaseUrlFrom, Provider
+from ._batches import COHERE
 
 PROVIDER = Provider(
     name="cohere",
@@ -11,4 +12,5 @@ PROVIDER = Provider(
     env=("CO_API_KEY", "COHERE_API_KEY"),
     base_url_env=(BaseUrlFrom("CO_API_URL"),),
     example_model="command-a-03-2025",
+    batch=COHERE,
 )

@@ -2,6 +2,7 @@
 
 from ..dialects.gemini_generate import GEMINI_GENERATE
 from ..tables import Auth, BaseUrlFrom, Provider, drop
+from ._batches import GEMINI
 
 PROVIDER = Provider(
     name="gemini",
@@ -12,6 +13,7 @@ PROVIDER = Provider(
     auth=Auth(header="x-goog-api-key", prefix=""),
     base_url_env=(BaseUrlFrom("GOOGLE_GEMINI_BASE_URL", "/v1beta"),),
     example_model="gemini-3.8-flash",
+    batch=GEMINI,
     drops=(
         drop(
             "presence_penalty",

@@ -20,6 +20,7 @@ from ..tables import (
 )
 from ..tables.media_parts import text_or
 from ..tables.reasoning import effort
+from ._batches import GROQ
 
 NEVER_REASONS = "meta-llama/|llama|allam|moonshotai/|groq/"
 
@@ -32,6 +33,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("GROQ_BASE_URL", "/openai/v1"), BaseUrlFrom("GROQ_API_BASE")),
     embeddings=not_offered("Groq embeds no texts; use another provider for that"),
     example_model="openai/gpt-oss-120b",
+    batch=GROQ,
     prepare=(says_json,),
     takes=("seed", "strict_schema", "hosted_tools", "parallel_tool_calls", "service_tier", "user"),
     body={

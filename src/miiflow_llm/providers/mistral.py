@@ -2,6 +2,7 @@
 
 from ..dialects.mistral_chat import MISTRAL_CHAT
 from ..tables import BaseUrlFrom, Provider
+from ._batches import MISTRAL
 
 PROVIDER = Provider(
     name="mistral",
@@ -11,4 +12,5 @@ PROVIDER = Provider(
     env=("MISTRAL_API_KEY",),
     base_url_env=(BaseUrlFrom("MISTRAL_BASE_URL"), BaseUrlFrom("MISTRAL_API_BASE")),
     example_model="mistral-small-latest",
+    batch=MISTRAL,
 )

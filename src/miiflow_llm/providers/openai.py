@@ -28,6 +28,7 @@ from ..tables import (
 from ..tables.cache_marks import lifetime
 from ..tables.media import Media
 from ..tables.media_parts import file_name, text_or
+from ._batches import OPENAI_BATCHES, RESPONSES
 from ._openai_models import (
     CHAT_DROPS,
     CHAT_TAKES,
@@ -90,6 +91,7 @@ PROVIDER = Provider(
     base_url_env=(BaseUrlFrom("OPENAI_BASE_URL"), BaseUrlFrom("OPENAI_API_BASE")),
     headers_env={"openai-organization": ("OPENAI_ORG_ID",), "openai-project": ("OPENAI_PROJECT_ID",)},
     example_model="gpt-6-luna",
+    batch=OPENAI_BATCHES,
     shared=Rows(prepare=(says_json,), media={AudioBlock: ("audio/wav", "audio/mp3")}, structured=STRUCTURED),
     takes=CHAT_TAKES,
     body={"reasoning_effort": efforts(), "safety_identifier": take("user")},
@@ -119,6 +121,7 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
+            batch=RESPONSES,
             models=RESPONSES_ONLY,
             takes=RESPONSES_TAKES,
             body=RESPONSES_BODY,

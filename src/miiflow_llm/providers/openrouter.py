@@ -33,6 +33,7 @@ from ..tables import (
 )
 from ..tables.cache_marks import lifetime
 from ..tables.reasoning import LEVELS, OFF, tokens
+from ._batches import OPENROUTER
 
 ENCRYPTED = "reasoning.encrypted"
 
@@ -117,6 +118,7 @@ PROVIDER = Provider(
         "x-openrouter-title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
     },
     example_model="openai/gpt-oss-20b",
+    batch=OPENROUTER,
     embeddings=msgspec.structs.replace(OPENAI_CHAT.embeddings, cost="usage.cost"),
     shared=Rows(
         errors=ERRORS,
@@ -153,6 +155,7 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
+            batch=msgspec.structs.replace(OPENROUTER, endpoint="/v1/responses"),
             takes=(
                 "strict_schema",
                 "strict_tools",

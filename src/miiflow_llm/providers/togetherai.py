@@ -21,6 +21,7 @@ from ..tables import (
 )
 from ..tables.media_parts import text_or
 from ..tables.reasoning import always_on, effort, is_on
+from ._batches import TOGETHER
 
 LOGPROBS = emit("logprobs", "logprobs")
 
@@ -37,6 +38,7 @@ PROVIDER = Provider(
     ),
     model_list=Endpoint("/models", "GET", items=".", value="id"),
     example_model="openai/gpt-oss-20b",
+    batch=TOGETHER,
     takes=("max_tokens", "top_k", "seed", "penalties", "parallel_tool_calls"),
     body={
         "logprobs": take("top_logprobs", default=when("logprobs", 1)),

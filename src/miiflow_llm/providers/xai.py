@@ -17,6 +17,7 @@ from ..tables import (
     first,
     inside,
     json,
+    no_batches,
     not_offered,
     other_than,
     position,
@@ -25,6 +26,7 @@ from ..tables import (
 )
 from ..tables.media_parts import linked, text_or
 from ..tables.reasoning import effort
+from ._batches import XAI
 
 CITATIONS = emit("citation", "citations", row="citations")
 
@@ -116,6 +118,7 @@ PROVIDER = Provider(
     env=("XAI_API_KEY", "GROK_API_KEY"),
     base_url_env=(BaseUrlFrom("XAI_BASE_URL"), BaseUrlFrom("XAI_API_BASE")),
     example_model="grok-4.6",
+    batch=XAI,
     shared=Rows(
         parts={AudioBlock: refused("xAI takes no audio; send a transcript as text")},
         errors=ERRORS,
@@ -145,6 +148,7 @@ PROVIDER = Provider(
     also=(
         Also(
             dialect=OPENAI_RESPONSES,
+            batch=no_batches("xAI answers batches in the chat format; leave out dialect"),
             takes=(
                 "strict_schema",
                 "strict_tools",

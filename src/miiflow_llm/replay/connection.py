@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 import msgspec
 
+from .batch_desk import Answer
 from .capture import Capture
 from .errors import NoMatchError
 from .faults import FaultPlan
@@ -33,6 +34,9 @@ class Answers(Protocol):
 
     def received(self, request: HttpRequest, connection: int) -> Received:
         """The request as captures are matched with it, written down."""
+
+    def batch_answer(self, request: HttpRequest, received: Received) -> Answer | None:
+        """What a batch API answers; `None` if the request is for another API."""
 
     def playback(self, capture: Capture) -> Playback:
         """When which bytes of the capture are sent."""
@@ -95,6 +99,12 @@ class Connection:
             headers = {"content-type": "application/json", **early.headers}
             await self._stream.send(_head(early.status, headers, len(early.body)) + early.body)
             received.outcome = "sent"
+            return request.keep_alive
+        batch = self._server.batch_answer(request, received)
+        if batch is not None:
+            status, headers, body = batch
+            await self._stream.send(_head(status, headers, len(body)) + body)
+            received.outcome, received.sent = "sent", len(body)
             return request.keep_alive
         try:
             capture = self._server.index.find(received)

@@ -17,6 +17,8 @@ import anyio.abc
 from anyio.from_thread import start_blocking_portal
 
 from ..core.secrets import hide, hide_query, hide_values
+from .batch_apis import BatchCall, answer
+from .batch_desk import Answer, BatchDesk
 from .capture import Capture
 from .connection import Connection
 from .cuts import Cut
@@ -34,7 +36,8 @@ class ReplayServer:
     `cut` says how bodies are cut (one HTTP chunk each), `seed` chooses the sizes of `random`. `pace` is the time
     between two pieces in seconds; with `cut="recorded"` it is a factor on the recorded times (1.0 as recorded, 0.0 at
     full speed). `fault`, one or several, is laid over every answer and may be set anew while the server runs.
-    `port` 0 takes a free one. `match` and `repeat` are those of `CaptureIndex`.
+    The batch APIs of the providers are served too, their lines answered from the captures: `batches.plan` says how
+    they go. `port` 0 takes a free one. `match` and `repeat` are those of `CaptureIndex`.
 
     `requests` are those received, in order; `connections` counts all that were made, `open_connections` those that are
     open now.
@@ -63,6 +66,8 @@ class ReplayServer:
         self.connections = 0
         self.open_connections = 0
         self.faults = FaultPlan(fault)
+        self.batches = BatchDesk(self._line)
+        self._asking = Received(method="", path="")
         self._port = port
         self._group: anyio.abc.TaskGroup | None = None
 
@@ -145,6 +150,21 @@ class ReplayServer:
         )
         self.requests.append(noted)
         return noted
+
+    def batch_answer(self, request: HttpRequest, received: Received) -> Answer | None:
+        """What the provider's batch API answers; `None` if the request is for another API."""
+        owners = sorted(self.index.providers)
+        provider = received.provider or (owners[0] if len(owners) == 1 else None)
+        _, _, query = request.target.partition("?")
+        host = request.headers.get("host", "127.0.0.1")
+        call = BatchCall(request.method, received.path, query, request.headers, request.body, host)
+        self._asking = received
+        return answer(self.batches, provider, call)
+
+    def _line(self, path: str, body: Any) -> Capture:
+        """The capture that answers a line of a batch."""
+        asked = Received(method="POST", path=path, body=body, provider=self._asking.provider, name=self._asking.name)
+        return self.index.find(asked)
 
     def playback(self, capture: Capture) -> Playback:
         """How the capture is answered now."""

@@ -21,7 +21,9 @@ A *path* is `choices[0].delta.content`: keys and list positions from the frame, 
 """
 
 from ..core.access_key import AccessKey
+from ..core.batches import BatchStatus
 from ..schema.subset import SchemaSubset
+from .batch import GRPC, Batch, Outcome, Upload, no_batches
 from .cache_marks import first_and_last_marks, lifetime
 from .check import all_rules, checked
 from .continuation import Continuation, continuation_of
@@ -101,6 +103,7 @@ __all__ = [
     "ARGUMENTS",
     "BLOCKS",
     "DOCUMENTS_AS_TEXT",
+    "GRPC",
     "LEVELS",
     "NO_AUDIO",
     "NO_PARAMETERS",
@@ -111,6 +114,8 @@ __all__ = [
     "Also",
     "Auth",
     "BaseUrlFrom",
+    "Batch",
+    "BatchStatus",
     "ByModel",
     "Condition",
     "Const",
@@ -126,6 +131,7 @@ __all__ = [
     "Json",
     "Media",
     "Other",
+    "Outcome",
     "Own",
     "Place",
     "PlaceBy",
@@ -143,6 +149,7 @@ __all__ = [
     "Take",
     "Turns",
     "UnsignedRequest",
+    "Upload",
     "Value",
     "When",
     "absent",
@@ -187,6 +194,7 @@ __all__ = [
     "linked",
     "merge",
     "nine",
+    "no_batches",
     "not_offered",
     "noting",
     "other_than",

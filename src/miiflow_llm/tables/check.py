@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, get_args
 
+from ..core.batches import BatchStatus
 from ..core.exceptions import ConfigurationError
 from ..core.messages import ROLES, AudioBlock, DocumentBlock, ImageBlock, TextBlock, ToolCall, ToolResult
 from ..core.request import PARAMETERS, ChatRequest, OutputSchema, ToolSpec
 from ..core.response import RateLimit
 from ..core.usage import TokenCount
+from .batch import BATCH_VALUES, LINE_VALUES
 from .check_values import containers, known, patterns
 from .dialect import Dialect
 from .drops import HOLDS
@@ -65,6 +67,7 @@ def checked(dialect: Dialect) -> Dialect:
     _check_patterns(where, dialect)
     _check_events(where, dialect)
     _check_endpoints(where, dialect)
+    _check_batch(where, dialect)
     return dialect
 
 
@@ -118,6 +121,24 @@ def _check_endpoints(where: str, dialect: Dialect) -> None:
         known(f"{where}: {name} takes", taken, (".", "model", "texts", "dimensions"))
         for path in filter(None, (row.items, row.value, row.tokens)):
             steps(path)
+
+
+def _check_batch(where: str, dialect: Dialect) -> None:
+    row = dialect.batch
+    if row.absent:
+        return
+    named = (row.id, row.status, row.key, row.answer, row.error, row.ending, row.refusal, *row.counts.values())
+    for path in (
+        *(path for paths in named for path in paths),
+        *row.signs,
+        *(at for one in row.outcomes for at in one.at),
+    ):
+        steps(path or ".")
+    _check_template(f"{where}: batch", row.body, frozenset(BATCH_VALUES))
+    _check_template(f"{where}: batch line", row.line, frozenset(LINE_VALUES))
+    known(f"{where}: batch counts", row.counts, ("total", "succeeded", "failed", "pending"))
+    known(f"{where}: batch words are", (*row.words.values(), *row.signs.values()), get_args(BatchStatus))
+    patterns(f"{where}: batch keys", [row.keys])
 
 
 def all_rules(rules: tuple[RuleLike, ...]) -> list[Rule]:

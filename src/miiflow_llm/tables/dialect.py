@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..schema.subset import SchemaSubset
+from .batch import Batch, no_batches
 from .continuation import NOT_DOCUMENTED, Continuation
 from .counters import Counter
 from .drops import Drop
@@ -113,6 +114,8 @@ class Dialect(msgspec.Struct, kw_only=True, dict=True):
     """The call that embeds texts."""
     token_count: Endpoint = not_offered("this wire format counts no tokens ahead; usage comes with the answer")
     """The call that counts a request's tokens."""
+    batch: Batch = no_batches("no batch API is known of this provider; `Bulk` asks many prompts one by one")
+    """The calls that hand in many requests at once."""
 
     @cached_property
     def places(self) -> Mapping[str, str]:

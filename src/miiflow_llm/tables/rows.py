@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from ..core.exceptions import ConfigurationError
+from .batch import Batch
 from .check import checked
 from .continuation import Continuation
 from .counters import Counter
@@ -65,6 +66,7 @@ class Rows(msgspec.Struct, kw_only=True):
     model_list: Endpoint | None = None
     embeddings: Endpoint | None = None
     token_count: Endpoint | None = None
+    batch: Batch | None = None
 
 
 _REPLACED = (
@@ -79,6 +81,7 @@ _REPLACED = (
     "model_list",
     "embeddings",
     "token_count",
+    "batch",
 )
 
 

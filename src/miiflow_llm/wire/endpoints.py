@@ -101,6 +101,8 @@ def _floats(vector: Any) -> Any:
 
 def _items(row: Endpoint, body: bytes) -> list[Any]:
     found = _at(_decoded(body), row.items)
+    if isinstance(found, dict):  # one vector for one text
+        found = [found]
     if not isinstance(found, list):
         raise _unreadable(body, f"no list at {row.items}")
     return found

@@ -13,6 +13,7 @@ import msgspec
 
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, ProviderError
 from ..core.messages import Message
+from ..core.pieces import Failure
 from ..core.request import ChatRequest
 from ..core.response import ChatResponse, StreamChunk
 from ..tables import Dialect
@@ -118,6 +119,13 @@ class Engine:
     def error(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ProviderError:
         """The error that an HTTP answer other than 2xx means; `headers` are by lower-case name."""
         return errors.from_response(self.dialect, status, headers, body, provider=self.provider, model=model)
+
+    def reported(self, body: bytes, model: str) -> ProviderError:
+        """The error in a payload that came without a status of HTTP."""
+        failure = errors.read_failure(self.dialect, body) or Failure(message=errors.plain(body))
+        raised = errors.from_failure(self.dialect, failure, status=None, provider=self.provider, model=model)
+        raised.body = body[: errors.MAX_BODY]
+        return raised
 
     def normalize(self, payload: bytes) -> StreamChunk | None:
         """All that one frame's payload says, without memory; `None` when it says nothing.
