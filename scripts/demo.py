@@ -1,4 +1,5 @@
 """Stream one answer from each of the nine providers through the real client; the replay server stands in for them.
+Then one through a router whose first target fails in the middle: another goes on with the answer.
 
 No key and no network: constructed captures of each provider's own format are served on a loopback socket.
 """
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import anyio
 
-from miiflow_llm import LLMClient
+from miiflow_llm import LLMClient, Router
 from miiflow_llm.core import ChatResponse
+from miiflow_llm.replay.fake import FakeError, fake_pair
 from miiflow_llm.replay.server import ReplayServer
 from miiflow_llm.replay.store import load_folder
 
@@ -29,6 +31,10 @@ ANSWERS = {
     "mistral": "multibyte",
     "ollama": "tool_call",
 }
+SALT = (
+    "Rain takes a little salt out of the rocks, and rivers carry it down to the sea. There the water leaves again by "
+    "the air, and the salt stays: year after year there is a little more of it."
+)
 PACE = 0.012
 """Seconds between two frames, so that the eye can follow."""
 
@@ -82,14 +88,35 @@ def print_table(rows: list[list[str]]) -> None:
 
 
 async def main() -> None:
-    """Nine streams, one table."""
+    """Nine streams, one table, and one answer of two providers."""
     captures = load_folder(CAPTURES)
     models = {(capture.provider, capture.name): capture.model for capture in captures}
     started = time.perf_counter()
     async with ReplayServer(captures, cut="frames", pace=PACE) as server:
         rows = [await stream_one(server, provider, name, models[provider, name]) for provider, name in ANSWERS.items()]
     print_table(rows)
+    await failing_over()
     print(f"\n{len(rows)} providers, one API, {time.perf_counter() - started:.1f} s, no key and no network used.")
+
+
+async def failing_over() -> None:
+    """One answer of two providers: the first breaks off in the middle, and the reader sees it go on."""
+    broken = FakeError("the server is overloaded", status=503, midstream=True)
+    first = fake_pair("openai_chat", text=SALT[: len(SALT) // 2], error=broken)
+    print("\na router, after_output='continue': openai breaks off in the middle, mistral goes on\n  ", end="")
+    async with (
+        ReplayServer(first, cut="frames", pace=PACE, match=("streaming",)) as one,
+        ReplayServer(fake_pair("mistral_chat", text=SALT), cut="frames", pace=PACE, match=("streaming",)) as other,
+        LLMClient.create("openai", "gpt-6-sol", "no-key-needed", base_url=f"{one.url}/v1") as openai,
+        LLMClient.create("mistral", "mistral-small-latest", "no-key-needed", base_url=f"{other.url}/v1") as mistral,
+    ):
+        router = Router([openai, mistral], policy="order")
+        async with router.stream_chat("Why is the sea salty?", after_output="continue") as stream:
+            async for chunk in stream:
+                print(chunk.delta, end="", flush=True)
+    for attempt in stream.response.attempts:
+        print(f"\n  -> {attempt.target}: {attempt.why}, {attempt.outcome} {attempt.reason or ''}".rstrip(), end="")
+    print(f"\n  each character once: {stream.response.content == SALT}")
 
 
 async def live() -> None:

@@ -18,7 +18,10 @@ def hedge_at(table: Table, target: int) -> float:
     settings, window = table.settings, table.health[target].window
     at = window.at(0.95) if len(window) >= settings.known_samples else settings.hedge_unknown
     if table.policy != "order":
-        best = min([health.first_output or inf for health in table.health if health.open_until is None], default=inf)
+        best = inf
+        for health in table.health:
+            if health.first_output is not None and health.first_output < best and health.open_until is None:
+                best = health.first_output
         at = min(at, settings.hedge_factor * best)
     return max(at, settings.hedge_least)
 
