@@ -8,6 +8,7 @@ from miiflow_llm.choosing.moves import MOVES, row_of
 from miiflow_llm.core import exceptions
 from miiflow_llm.core.exceptions import (
     AuthenticationError,
+    BudgetExceededError,
     ConfigurationError,
     ContentFilterError,
     ContextLengthError,
@@ -26,6 +27,13 @@ from miiflow_llm.core.exceptions import (
     TimeoutError,
     UnsupportedParameterError,
 )
+
+
+def over(*, cheaper: bool) -> BudgetExceededError:
+    """A call that does not fit into a budget."""
+    facts = {"limit": 1.0, "spent": 1.0, "reserved": 0.0, "needed": 0.1}
+    return BudgetExceededError("too dear", key="day", currency="USD", cheaper=cheaper, **facts)
+
 
 CASES = [
     (UnsupportedParameterError("no vision", parameter="image"), "no", "yes", "none"),
@@ -51,6 +59,8 @@ CASES = [
     (ContentFilterError("refused"), "no", "on_refusal", "none"),
     (InvalidRequestError("400"), "no", "on_invalid", "none"),
     (ParsingError("not the type"), "no", "on_mismatch", "none"),
+    (over(cheaper=True), "no", "yes", "none"),
+    (over(cheaper=False), "no", "no", "none"),
 ]
 
 
