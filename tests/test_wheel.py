@@ -48,6 +48,17 @@ def test_entry_points_and_extras(wheel: Path) -> None:
     assert "LICENSE" in texts
 
 
+def test_all_is_all() -> None:
+    """The extra `[all]` has what the others have, and each name of the front door can be imported."""
+    import miiflow_llm
+
+    extras = dict(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    whole = extras.pop("all")
+    assert whole == sorted({line for lines in extras.values() for line in lines})
+    assert set(miiflow_llm.__all__) <= set(dir(miiflow_llm))
+    assert all(getattr(miiflow_llm, name) is not None for name in miiflow_llm.__all__)
+
+
 def test_it_is_enough(wheel: Path, tmp_path: Path) -> None:
     """The client works and the page is found with nothing beside the wheel."""
     with zipfile.ZipFile(wheel) as archive:

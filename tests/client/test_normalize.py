@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 
 from miiflow_llm import ProviderStreamNormalizer
@@ -137,3 +138,44 @@ def test_openai_responses() -> None:
     chunk = ProviderStreamNormalizer().normalize_chunk(event, provider="openai", dialect="openai_responses")
     assert chunk is not None
     assert chunk.delta == "Moss"
+
+
+class OfAnSDK(pydantic.BaseModel):
+    """A chunk as a vendor's SDK makes it: fields that were not sent have values, and names of its own."""
+
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+    choices: list[dict[str, Any]] = pydantic.Field(alias="choices")
+    usage_metadata: dict[str, int] | None = pydantic.Field(default=None, alias="usageMetadata")
+
+
+class WithToDict:
+    """Another SDK's."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its values."""
+        return {"choices": [{"index": 0, "delta": {"content": "Moss"}}]}
+
+
+class WithADumpOfItsOwn:
+    """An object whose `model_dump` takes no arguments."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """Its values."""
+        return WithToDict().to_dict()
+
+
+@pytest.mark.parametrize(
+    "chunk", [OfAnSDK(choices=WithToDict().to_dict()["choices"]), WithToDict(), WithADumpOfItsOwn()]
+)
+def test_a_chunk_of_an_sdk(chunk: Any) -> None:
+    """An SDK's object is what the server sent; the provider may be given by position."""
+    found = ProviderStreamNormalizer().normalize_chunk(chunk, "openai")
+    assert found is not None
+    assert found.delta == "Moss"
+
+
+@pytest.mark.parametrize("chunk", [5, None, object(), ["x"]])
+def test_what_is_not_a_chunk(chunk: Any) -> None:
+    """Anything else is refused, with what would do."""
+    with pytest.raises(error.ConfigurationError, match="model_dump"):
+        ProviderStreamNormalizer().normalize_chunk(chunk, "openai")

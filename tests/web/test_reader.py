@@ -165,3 +165,47 @@ def test_the_types_name_everything() -> None:
     structs = (ChatBody, Message, ToolCallDelta, TokenCount, framing.Piece, growth.Change, *tools)
     fields = {name for struct in structs for name in struct.__struct_encode_fields__}
     assert fields | {name for _, _, name, _ in safe_errors._TYPES} <= declared
+
+
+@pytest.mark.parametrize("base", ["", "/"])
+def test_the_class(base: str) -> None:
+    """`LLMClient` asks the service's two paths, and its chunks carry the text so far."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    asked = list[Any]()
+
+    async def service(scope: Any, receive: Any, send: Any) -> None:
+        found = asset(scope["path"])
+        given = b""
+        while found is None:
+            event = await receive()
+            given += event.get("body", b"")
+            if not event.get("more_body"):
+                asked.append((scope["path"], msgspec.json.decode(given)))
+                break
+        answer = found.body if found else body("sse") if scope["path"].endswith("stream") else WHOLE["/whole"][1]
+        kind = b"text/javascript" if found else b"application/json"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": answer})
+
+    script = """
+        const [origin, base] = process.argv.slice(1);
+        const code = await (await fetch(origin + "/miiflow-llm.js")).text();
+        const { LLMClient } = await import("data:text/javascript," + encodeURIComponent(code));
+        const client = new LLMClient(origin + "/api" + base), messages = [{ role: "user", content: "Hello" }];
+        const out = [await client.chat("openai", "m", messages)];
+        for await (const { delta, content, finish_reason } of client.streamChat("openai", "m", messages))
+          out.push({ delta, content, finish_reason });
+        console.log(JSON.stringify(out));
+    """
+    with uvicorn_serving(service) as origin:
+        command = [node, "--input-type=module", "-e", script, origin, base]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    whole, *chunks = msgspec.json.decode(done.stdout)
+    assert whole == {"a": 1}
+    said = {"provider": "openai", "model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+    assert asked == [("/api/chat", said), ("/api/chat/stream", said)]
+    assert "".join(chunk["delta"] for chunk in chunks) == chunks[-1]["content"] != ""
+    assert [bool(chunk["finish_reason"]) for chunk in chunks] == [False] * (len(chunks) - 1) + [True]

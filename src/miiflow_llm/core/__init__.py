@@ -13,7 +13,17 @@ from .messages import (
     ToolResult,
 )
 from .price import Cost, Price
-from .response import Attempt, ChatResponse, Embeddings, ModelInfo, RateLimit, RawResponse, StreamChunk, ToolCallDelta
+from .response import (
+    Attempt,
+    ChatResponse,
+    Embeddings,
+    ModelInfo,
+    RateLimit,
+    RawResponse,
+    StreamChunk,
+    StreamContent,
+    ToolCallDelta,
+)
 from .timeout import Timeout
 from .tool_events import ToolFinished, ToolStarted
 from .usage import TokenCount
@@ -35,6 +45,7 @@ __all__ = [
     "RawResponse",
     "ReasoningBlock",
     "StreamChunk",
+    "StreamContent",
     "TextBlock",
     "Timeout",
     "TokenCount",

@@ -84,6 +84,10 @@ class StreamChunk(msgspec.Struct, omit_defaults=True, gc=False):
         return [] if self._log is None else self._log.tool_calls(self._seen)
 
 
+StreamContent = StreamChunk
+"""The name that the first README had for it."""
+
+
 class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
     """The provider's own counters, from its headers. `None` where it sends none; resets in seconds from now."""
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+try:
+    from fastapi import APIRouter, Response
+except ImportError:
+    raise ImportError("miiflow_llm.web.fastapi needs FastAPI: pip install 'miiflow-llm[web]'") from None
 
 from . import openapi
 from .asgi import ChatApp, Handler, Receive, Scope, Send, create_app

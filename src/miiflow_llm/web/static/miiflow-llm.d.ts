@@ -246,3 +246,27 @@ export function chat(request: ChatRequest, options?: Options): Promise<ChatAnswe
 
 /** The answer chunk by chunk, the last of type "finished". Throws `ChatError`, of type "interrupted" where it was cut. */
 export function streamChat(request: ChatRequest, options?: Options): AsyncGenerator<Chunk, void, undefined>;
+
+/** A chunk of `LLMClient`: `delta` is the new text (or ""), `content` the text so far. */
+export type TextChunk = Chunk & {
+  delta: string;
+  content: string;
+  finish_reason: FinishReason | null;
+  /** The text of a tool's result, as `content` is the answer's here. */
+  result?: string;
+};
+
+/** The same service as an object. `options` are those of every call; those of a call stand above them. */
+export class LLMClient {
+  baseUrl: string;
+  options: Omit<Options, "url">;
+  constructor(baseUrl?: string, options?: Omit<Options, "url">);
+  /** As `chat`. */
+  chat(
+    provider: string, model: string, messages: ChatRequest["messages"], options?: Omit<Options, "url">,
+  ): Promise<ChatAnswer>;
+  /** As `streamChat`, with the text so far in every chunk. */
+  streamChat(
+    provider: string, model: string, messages: ChatRequest["messages"], options?: Omit<Options, "url">,
+  ): AsyncGenerator<TextChunk, void, undefined>;
+}

@@ -79,3 +79,26 @@ export async function* streamChat(request, { url = "chat/stream", ...options } =
     reader.cancel().catch(() => {});
   }
 }
+
+/** The same service as an object: provider and model apart, and chunks that carry the text so far. */
+export class LLMClient {
+  constructor(baseUrl = "/api", options = {}) {
+    this.baseUrl = baseUrl.replace(/\/+$/, "");
+    this.options = options;
+  }
+
+  chat(provider, model, messages, options = {}) {
+    return chat({ provider, model, messages }, { ...this.options, ...options, url: `${this.baseUrl}/chat` });
+  }
+
+  async *streamChat(provider, model, messages, options = {}) {
+    const url = `${this.baseUrl}/chat/stream`;
+    let content = "";
+    for await (const chunk of streamChat({ provider, model, messages }, { ...this.options, ...options, url })) {
+      if (chunk.restarted) content = "";
+      content += chunk.delta ?? "";
+      const said = chunk.type == "tool_finished" ? { result: chunk.content } : {};
+      yield { ...chunk, ...said, delta: chunk.delta ?? "", content, finish_reason: chunk.finish_reason ?? null };
+    }
+  }
+}
