@@ -10,7 +10,6 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .bulk import Bulk
     from .caching import Cache, SyncCache
-    from .calls.hooks import CallEvent
     from .calls.metrics import Metrics
     from .calls.retry import RetryBudget
     from .calls.streams import ChatStream
@@ -51,8 +50,12 @@ if TYPE_CHECKING:
         ToolStarted,
     )
     from .core.access_key import AccessKey
+    from .core.events import CallEvent
     from .core.exceptions import (
         AuthenticationError,
+        BatchCancelledError,
+        BatchError,
+        BatchExpiredError,
         BudgetExceededError,
         ConfigurationError,
         ContentFilterError,
@@ -88,6 +91,9 @@ __all__ = [
     "Attempt",
     "AudioBlock",
     "AuthenticationError",
+    "BatchCancelledError",
+    "BatchError",
+    "BatchExpiredError",
     "Block",
     "Budget",
     "BudgetExceededError",
@@ -166,7 +172,6 @@ __all__ = [
 _NAMES = {
     "bulk": ("Bulk",),
     "caching": ("Cache", "SyncCache"),
-    "calls.hooks": ("CallEvent",),
     "calls.metrics": ("Metrics",),
     "calls.retry": ("RetryBudget",),
     "calls.streams": ("ChatStream",),
@@ -207,8 +212,12 @@ _NAMES = {
         "ToolStarted",
     ),
     "core.access_key": ("AccessKey",),
+    "core.events": ("CallEvent",),
     "core.exceptions": (
         "AuthenticationError",
+        "BatchCancelledError",
+        "BatchError",
+        "BatchExpiredError",
         "BudgetExceededError",
         "ConfigurationError",
         "ContentFilterError",
