@@ -27,6 +27,18 @@ BEDROCK = "us.anthropic."
 
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("gemini", "gemini-2.5-flash", {"tools": [TOOL], "json_mode": True}, "json_mode is not taken: before Gemini 3"),
+    ("openai", "gpt-4.1", {"stop": list("abcde")}, "four stop words"),
+    ("azure", "gpt-4.1", {"stop": list("abcde")}, "four stop words"),
+    ("groq", "llama-3.3-70b-versatile", {"stop": list("abcde")}, "four stop words"),
+    ("gemini", "gemini-3-pro", {"stop": list("abcdef")}, "five stop words"),
+    ("cohere", "command-a-03-2025", {"stop": list("abcdef")}, "five stop words"),
+    ("anthropic", "claude-haiku-4-5", {"stop": ["END", " \n"]}, "white space"),
+    (
+        "deepseek",
+        "deepseek-chat",
+        {"reasoning": "high", "tools": [TOOL], "tool_choice": "required"},
+        "refused while the model thinks",
+    ),
     ("gemini", "gemini-2.0-flash", {"tools": [SEARCHES["gemini"]], "json_mode": True}, "json_mode is not taken"),
     ("gemini", "models/gemini-2.5-pro", {"tools": [TOOL, SEARCHES["gemini"]]}, "tools is not taken: before Gemini 3"),
     ("ollama", "qwen3:4b", {"tools": [TOOL], "json_mode": True}, "never calls a tool"),
@@ -59,6 +71,12 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
 """Provider (and dialect), model, what is asked, and words of the error."""
 
 SENT: list[tuple[str, str, dict[str, Any]]] = [
+    ("openai", "gpt-4.1", {"stop": list("abcd")}),
+    ("gemini", "gemini-3-pro", {"stop": list("abcde")}),
+    ("cohere", "command-a-03-2025", {"stop": list("abcde")}),
+    ("anthropic", "claude-haiku-4-5", {"stop": ["\n\nHuman:"]}),
+    ("deepseek", "deepseek-chat", {"tools": [TOOL], "tool_choice": "required"}),
+    ("deepseek", "deepseek-chat", {"reasoning": "off", "tools": [TOOL], "tool_choice": "required"}),
     ("gemini", "gemini-3.8-flash", {"tools": [TOOL, SEARCHES["gemini"]], "json_mode": True}),
     ("gemini", "gemini-2.5-flash", {"tools": [TOOL]}),
     ("gemini", "gemini-2.5-flash", {"tools": [SEARCHES["gemini"]]}),
@@ -183,3 +201,10 @@ def test_alternatives_without_logprobs() -> None:
     """To ask for alternatives and for no logprobs is an error on every wire."""
     with pytest.raises(ConfigurationError, match="leave one of them out"):
         planned("openai", "gpt-4.1", {"top_logprobs": 2, "logprobs": False})
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "ollama"])
+def test_no_stop_words(provider: str) -> None:
+    """An empty list of stop words is none: providers refuse an empty list."""
+    plan = planned(provider, "m", {"stop": []})
+    assert "stop" not in str(plan.body)

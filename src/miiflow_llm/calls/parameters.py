@@ -108,10 +108,15 @@ def _unknown(name: str) -> str:
     return f"{name} is not a parameter of a call: {hint}The provider's own fields go into extra_body={{...}}"
 
 
+def _stop_words(given: Any) -> list[Any] | None:
+    """Stop words as a list; no words are no parameter, which providers would refuse."""
+    return [given] if isinstance(given, str) else list(_listed("stop", given, "strings")) or None
+
+
 def _converted(given: dict[str, Any]) -> dict[str, Any]:
     out = dict(given)
     if "stop" in out:
-        out["stop"] = [out["stop"]] if isinstance(out["stop"], str) else list(_listed("stop", out["stop"], "strings"))
+        out["stop"] = _stop_words(out["stop"])
     if "tools" in out:
         out["tools"] = _tools(out["tools"]) or None
     if out.get("tool_choice") is not None:

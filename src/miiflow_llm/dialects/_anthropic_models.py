@@ -5,7 +5,7 @@ The patterns match the start of a model's name; a name that says `claude` and no
 
 from __future__ import annotations
 
-from ..tables import Continuation, Structured, at_least, by_model, drop, take, when
+from ..tables import Continuation, Structured, at_least, by_model, drop, no_blanks, take, when
 from ..tables.reasoning import effort
 
 NEVER_THINKS = r"claude-(2|instant|3-(5|opus|sonnet|haiku))"
@@ -86,6 +86,11 @@ SIGNED = by_model(
 """Claude refuses thinking without its signature; other makers' models send none, and want theirs back all the same."""
 
 DROPS = (
+    drop(
+        "stop",
+        unless={"stop": no_blanks()},
+        reason="a stop word of white space only is refused; pass words with letters in them",
+    ),
     drop(
         "temperature",
         models=NEVER_SAMPLES,

@@ -29,6 +29,7 @@ from ..tables import (
     Rule,
     RuleLike,
     apart,
+    at_most,
     beside,
     by_model,
     by_role,
@@ -286,6 +287,7 @@ COHERE_V2 = Dialect(
         fault(error.InvalidRequestError, status=(498, 499)),
     ),
     drops=(
+        drop("stop", unless={"stop": at_most(5)}, reason="Cohere takes five stop words at most; leave some out"),
         drop(
             "reasoning",
             models=NEVER_REASONS,

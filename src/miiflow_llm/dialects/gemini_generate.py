@@ -23,6 +23,7 @@ from ..tables import (
     Rule,
     Turns,
     absent,
+    at_most,
     by_model,
     const,
     count,
@@ -324,6 +325,7 @@ GEMINI_GENERATE = Dialect(
         fault(error.ServiceUnavailableError, "DEADLINE_EXCEEDED", stands_for=504),
     ),
     drops=(
+        drop("stop", unless={"stop": at_most(5)}, reason="Gemini takes five stop words at most; leave some out"),
         drop(beside="prefill", reason="a conversation ends with a user message or a tool's result here; add one"),
         drop(
             "schema",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..dialects.openai_responses import LOGPROBS, SUMMARY
-from ..tables import ByModel, Drop, Structured, Take, by_model, drop, take
+from ..tables import ByModel, Drop, Structured, Take, at_most, by_model, drop, take
 from ..tables.reasoning import effort
 
 UNREASONING = r"(ft:)?(gpt-[34]|chatgpt|gpt-5-chat|gpt-5-search|gpt-audio|gpt-realtime)"
@@ -125,6 +125,7 @@ DROPS: tuple[Drop, ...] = (
 
 CHAT_DROPS: tuple[Drop, ...] = (
     *DROPS,
+    drop("stop", unless={"stop": at_most(4)}, reason="four stop words are taken at most; leave some out"),
     drop("top_logprobs", models=REASONING, reason="refused by reasoning models in Chat Completions"),
     drop(
         "metadata",

@@ -132,6 +132,13 @@ PROVIDER = Provider(
             unless={"tool_choice": ("auto", "none"), "reasoning": ("off", 0)},
             reason="refused while the model thinks; pass reasoning='off', or use 'auto'",
         ),
+        drop(
+            "tool_choice",
+            models="deepseek-chat",
+            beside="reasoning",
+            unless={"tool_choice": ("auto", "none"), "reasoning": ("off", 0)},
+            reason="refused while the model thinks; leave reasoning out, or use 'auto'",
+        ),
     ),
     structured={"": "prompt"},
     also=(

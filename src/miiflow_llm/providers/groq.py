@@ -7,6 +7,7 @@ from ..tables import (
     BaseUrlFrom,
     Provider,
     apart,
+    at_most,
     by_model,
     const,
     drop,
@@ -73,6 +74,7 @@ PROVIDER = Provider(
         fault(error.ModelNotFoundError, "model_decommissioned"),
     ),
     drops=(
+        drop("stop", unless={"stop": at_most(4)}, reason="Groq takes four stop words at most; leave some out"),
         drop(
             "logprobs",
             "top_logprobs",

@@ -29,7 +29,7 @@ from .check import all_rules, checked
 from .continuation import Continuation, continuation_of
 from .counters import Counter, count, count_unless_in_total
 from .dialect import Dialect, Structured
-from .drops import Drop, at_least, but, drop
+from .drops import Drop, at_least, at_most, but, drop, no_blanks
 from .endpoint import Endpoint, not_offered
 from .event_words import (
     PIECES,
@@ -158,6 +158,7 @@ __all__ = [
     "apart",
     "as_spoken",
     "at_least",
+    "at_most",
     "beside",
     "budget",
     "but",
@@ -195,6 +196,7 @@ __all__ = [
     "merge",
     "nine",
     "no_batches",
+    "no_blanks",
     "not_offered",
     "noting",
     "other_than",

@@ -62,6 +62,18 @@ def at_least(least: float) -> Callable[[Any], bool]:
 
 
 @spelt
+def at_most(most: int) -> Callable[[Any], bool]:
+    """For `unless`: a list of `most` elements or fewer."""
+    return lambda value: len(value or ()) <= most
+
+
+@spelt
+def no_blanks() -> Callable[[Any], bool]:
+    """For `unless`: a list of strings, none of which is empty or only white space."""
+    return lambda value: all(word.strip() for word in value or ())
+
+
+@spelt
 def but(*values: Any) -> Callable[[Any], bool]:
     """For `unless`: anything but `values`; a parameter that was left out counts too."""
     return lambda value: value is None or value not in values
