@@ -83,6 +83,7 @@ class Exchange:
         self._waited = 0.0
         self._settled = False
         self._announced = False
+        self._failed = 0
         self._held: Reservation | None = None
         self._seen: tuple[Plan, Plan] | None = None
         self._extensions: dict[str, Any] = {}
@@ -200,6 +201,7 @@ class Exchange:
             self._settle(0.0)
             return
         attempt = self.attempts[-1]
+        self._failed = len(self.attempts)
         attempt.reason = type(error).__name__
         attempt.total_ms = self._since(self.began)
         if attempt.status == _OK:
@@ -349,7 +351,7 @@ class Exchange:
 
     def _left(self, usage: TokenCount | None, output: int) -> None:
         """Write down what the attempt that is left has cost."""
-        if self.attempts and self.attempts[-1].reason is None:
+        if len(self.attempts) > self._failed:
             self.broke_off(output, usage)
         self._settle(None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..choosing.course import Made
-from ..core.exceptions import MiiflowLLMError
+from ..core.exceptions import BudgetExceededError, MiiflowLLMError
 from ..core.response import Attempt, Outcome, StreamChunk
 from .sources import Source, attempts_of, shows
 from .target import Aim
@@ -45,7 +45,8 @@ class Attempted:
     def end(self, outcome: Outcome, now: float, error: MiiflowLLMError | None = None) -> None:
         """Write down how it ended."""
         self.outcome, self.error = outcome, error
-        self.records = attempts_of(self.source) or (Attempt(self.aim.label),)
+        sent = not isinstance(error, BudgetExceededError)
+        self.records = attempts_of(self.source) or ((Attempt(self.aim.label),) if sent else ())
         for record in self.records:
             if self.aim.owns_retries and record.why is not None:
                 continue  # a router below has said it

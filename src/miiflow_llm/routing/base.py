@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..calls.hiding import seal
 from ..calls.hooks import Hook, Hooks, as_hooks
@@ -22,6 +22,7 @@ from ..core.request import Plan
 from ..core.response import ModelInfo
 from ..core.timeout import Timeout
 from .asking import Affinity, Asked, affinity_key, left_out, may_run_twice
+from .costing import Costing
 from .explaining import explained, health_of
 from .failing import raised
 from .report import Explanation, RouteHealth
@@ -29,6 +30,10 @@ from .routed import AfterOutput
 from .shared import Accept, Shared
 from .state import RedisState, SharedState, as_state
 from .target import Tiers, aims, named, tiered
+
+if TYPE_CHECKING:
+    from ..prices.book import PricesLike
+    from ..prices.budget import BudgetLike
 
 POLICIES = ("order", "fastest", "cheapest", "spread")
 
@@ -51,6 +56,8 @@ class BaseRouter:
         event_hooks: Mapping[str, Sequence[Hook]] | None,
         draw: Callable[[], float] | None,
         state: RedisState | str | None,
+        prices: PricesLike,
+        budget: BudgetLike,
     ) -> None:
         if not callable(policy) and policy not in POLICIES:
             raise ConfigurationError(f"policy={policy!r}: {', '.join(POLICIES)}, or a function")
@@ -58,14 +65,15 @@ class BaseRouter:
             raise ConfigurationError(f"after_output={after_output!r}: 'raise', 'restart' or 'continue'")
         listed = tiered(targets)
         chats = [chat_of(*named(target.chat)) if isinstance(target.chat, str) else target.chat for _, target in listed]
-        found = aims([target for _, target in listed], chats)
+        costing = Costing(prices, budget)
+        found = aims([target for _, target in listed], chats, costing)
         entries = [aim.entry(tier) for aim, (tier, _) in zip(found, listed, strict=True)]
         hooks = as_hooks(event_hooks, (*EVENTS, *ROUTE_EVENTS))
         table = Table(entries, policy, settings)
         shared = None if state is None else as_state(state)
         between = None if shared is None else SharedState(shared, name, found)
         self._own_state = shared if isinstance(state, str) else None
-        self.shared = Shared(name, found, table, hooks, draw or random.random, accept, between)
+        self.shared = Shared(name, found, table, hooks, draw or random.random, accept, between, costing)
         self.after_output: AfterOutput = after_output
         self.timeout = None if timeout is None else Timeout.of(timeout)
         self._hedge = hedge
@@ -174,7 +182,7 @@ class BaseRouter:
             None if self.shared.table.policy == "order" else affinity_key(affinity, said),
             None,
             left_out(self.shared.aims, tags, given.pop("model", None)),
-            (),
+            self.shared.costs(said, given) if self.shared.table.policy == "cheapest" else (),
             self._hedge and may_run_twice(given),
         )
         until = None if limits is None or limits.total is None else started + limits.total

@@ -22,7 +22,8 @@ class RouteConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A `[routes.NAME]` table: the arguments of `Router` that a file can say.
 
     `targets` are `"provider:model"`, tables with the fields of `Target` (`chat` is its `"provider:model"`), and lists
-    of these, each of which is a tier. `state` is the address of a Redis server.
+    of these, each of which is a tier. `state` is the address of a Redis server. `prices` and `budget`
+    replace those of the whole configuration.
     """
 
     targets: list[Listed | list[Listed]]
@@ -31,6 +32,8 @@ class RouteConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     after_output: str = "raise"
     timeout: float | dict[str, float | None] | None = None
     state: str | None = None
+    prices: str | list[str | dict[str, Any]] | dict[str, Any] | None = None
+    budget: float | dict[str, Any] | None = None
 
 
 def arguments(config: Mapping[str, Any] | str | Path | None, name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -44,6 +47,10 @@ def arguments(config: Mapping[str, Any] | str | Path | None, name: str) -> tuple
     rest: dict[str, Any] = {"policy": route.policy, "after_output": route.after_output, "name": name}
     if route.state is not None:
         rest["state"] = route.state
+    for setting in ("prices", "budget"):
+        own = getattr(route, setting)
+        if (said := getattr(found, setting) if own is None else own) is not None:
+            rest[setting] = said
     if route.hedge is not None:
         rest["hedge"] = route.hedge
     if route.timeout is not None:

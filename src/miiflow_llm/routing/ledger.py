@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from ..choosing.course import Course, Move
 from ..choosing.skipped import skipped
 from ..core import clock
-from ..core.exceptions import ConfigurationError, MiiflowLLMError, UnsupportedParameterError
+from ..core.exceptions import BudgetExceededError, ConfigurationError, MiiflowLLMError, UnsupportedParameterError
+from ..core.price import Cost, total
 from ..core.response import Attempt, ChatResponse, Embeddings, Why
 from .asking import Asked
 from .attempted import Attempted
@@ -56,6 +57,10 @@ class Ledger:
         """The requests made so far, in order."""
         return [record for one in self.attempted for record in one.records]
 
+    def known_cost(self) -> Cost | None:
+        """What is known of what all attempts cost."""
+        return total(attempt.cost for attempt in self.attempts)
+
     def next_move(self) -> Move:
         """The move that is due."""
         move, self._move = self._move, None
@@ -92,7 +97,7 @@ class Ledger:
             return None
         with self.router.lock:
             move = self.course.hedge(first.made, clock.monotonic(), self.router.draw())
-        if move is None:
+        if move is None or self._too_dear(move):
             return None
         try:
             second = self._made(move)
@@ -101,6 +106,11 @@ class Ledger:
             return None
         self.telling.hedged(second)
         return second
+
+    def _too_dear(self, move: Move) -> bool:
+        """Whether a second attempt would cost too much, if it loses: its prompt is paid for then."""
+        prompt = self.router.costs(self.asked.messages, self.asked.parameters, output=0)[move.target]
+        return prompt is not None and prompt > self.router.table.settings.hedge_cost
 
     def _made(self, move: Move) -> Attempted:
         router, aim = self.router, self.router.aims[move.target]
@@ -159,6 +169,8 @@ class Ledger:
         else:
             self._move = self._step(attempted, self.course.failed, attempted.made, error, now, draw, self.why)
         self.telling.ended(attempted)
+        if isinstance(error, BudgetExceededError):
+            self.telling.over_budget(attempted)
         if self._move is not None:
             self.telling.moved(attempted, self._move)
 
@@ -172,6 +184,9 @@ class Ledger:
                 self.router.table.told(winner.aim.place, response.rate_limit, now)
         winner.end("served", now)
         response.attempts = self.attempts
+        if response.cost is not None:
+            response.cost = self.known_cost() or response.cost
+        self.router.costing.learn(self.asked.messages, self.asked.parameters, winner.source)
         response.served_by = response.served_by or winner.aim.label
         response.skipped = self.skipped()
         response.latency_ms = self._since_start(now)

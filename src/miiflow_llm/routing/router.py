@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
     from ..calls.tool_stream import ToolStream
+    from ..prices.book import PricesLike
+    from ..prices.budget import BudgetLike
 
 
 class Router(BaseRouter, FromChat[RoutedStream]):
@@ -61,6 +63,10 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         draw: what draws numbers from 0 to 1, for calls that can be repeated.
         state: what other processes know of the targets, and what they are told: a `RedisState`, or the address of a
             Redis server. No call waits for it.
+        prices: what tokens cost, as `LLMClient.create` takes it, for all targets; a target's own `price` stands above
+            it. `cheapest` chooses by it.
+        budget: what all calls of the router may cost together, as `LLMClient.create` takes it; it replaces the budgets
+            of its clients.
 
     Raises:
         ConfigurationError: no targets, two of one label, or a setting that is not known.
@@ -83,6 +89,8 @@ class Router(BaseRouter, FromChat[RoutedStream]):
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         draw: Callable[[], float] | None = None,
         state: RedisState | str | None = None,
+        prices: PricesLike = None,
+        budget: BudgetLike = None,
     ) -> None:
         self._own = ClientPool(config, http_client=http_client) if pool is None else None
         super().__init__(
@@ -98,6 +106,8 @@ class Router(BaseRouter, FromChat[RoutedStream]):
             event_hooks=event_hooks,
             draw=draw,
             state=state,
+            prices=prices,
+            budget=budget,
         )
         self._waits = LoopWaits()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +13,11 @@ from ..choosing.order import order
 from ..choosing.skipped import skipped
 from ..choosing.table import Ask, Table
 from ..core import clock, forks
+from ..core.messages import Message
 from ..core.response import ChatResponse
 from ..core.timeout import Timeout
 from .asking import Asked
+from .costing import Costing
 from .sources import Source, source_of
 from .state import SharedState
 from .target import Aim
@@ -40,6 +42,7 @@ class Shared:
         draw: Callable[[], float],
         accept: Accept | None,
         state: SharedState | None = None,
+        costing: Costing | None = None,
     ) -> None:
         self.name = name
         self.aims = aims
@@ -48,6 +51,7 @@ class Shared:
         self.draw = draw
         self.accept = accept
         self.state = state
+        self.costing = costing or Costing(None, None)
         self.metrics = MetricsRecorder()
         self.lock = forks.lock()
         self._limits: dict[tuple[int, float | None], tuple[Timeout, Timeout]] = {}
@@ -56,6 +60,12 @@ class Shared:
     def begin_anew(self) -> None:
         """In a forked child: no call is under way."""
         self.table.begin_anew()
+
+    def costs(
+        self, messages: Sequence[Message], parameters: Mapping[str, Any], *, output: int | None = None
+    ) -> tuple[float | None, ...]:
+        """What a call is expected to cost at each target; `output` are the tokens of its answer, if they are known."""
+        return self.costing.costs(self.aims, messages, parameters, output=output)
 
     def parameters_of(self, aim: Aim, asked: Asked) -> dict[str, Any]:
         """The parameters of a call to one target."""

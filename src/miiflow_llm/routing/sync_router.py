@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ..calls.tool_calls import Approve
     from ..calls.tool_loop import ToolRun
     from ..calls.tool_stream import SyncToolStream
+    from ..prices.book import PricesLike
+    from ..prices.budget import BudgetLike
 
 T = TypeVar("T")
 
@@ -63,6 +65,8 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
         event_hooks: Mapping[str, Sequence[Hook]] | None = None,
         draw: Callable[[], float] | None = None,
         state: RedisState | str | None = None,
+        prices: PricesLike = None,
+        budget: BudgetLike = None,
     ) -> None:
         self._own = SyncClientPool(config, http_client=http_client) if pool is None else None
         super().__init__(
@@ -78,6 +82,8 @@ class SyncRouter(BaseRouter, FromSyncChat[SyncRoutedStream]):
             event_hooks=event_hooks,
             draw=draw,
             state=state,
+            prices=prices,
+            budget=budget,
         )
         self._waits = ThreadWaits()
 

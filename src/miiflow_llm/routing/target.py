@@ -12,6 +12,7 @@ from ..choosing.table import Entry
 from ..client.chat import Chat, SyncChat
 from ..core.exceptions import ConfigurationError
 from ..core.price import Price
+from .costing import Costing
 
 Continues = Literal["prefill", "no"]
 AnyChat: TypeAlias = Chat | SyncChat
@@ -139,13 +140,14 @@ class Aim(msgspec.Struct):
         return Entry(self.label, tier, target.weight, target.context, cut, target.limit, once=self.owns_retries)
 
 
-def aims(targets: Sequence[Target], chats: Sequence[Any]) -> list[Aim]:
+def aims(targets: Sequence[Target], chats: Sequence[Any], costing: Costing) -> list[Aim]:
     """The targets with what is asked, each label told apart from the others."""
     found: list[Aim] = []
     taken: dict[str, int] = {}
     for place, (target, chat) in enumerate(zip(targets, chats, strict=True)):
-        once = getattr(chat, "once", None)
-        aim = Aim(place, "", target, once() if callable(once) else chat, owns_retries=not callable(once))
+        once, pricing = getattr(chat, "once", None), costing.of(target, chat)
+        asked = chat if not callable(once) else once() if pricing is None else once(pricing)
+        aim = Aim(place, "", target, asked, owns_retries=not callable(once))
         label = target.label or "/".join(filter(None, (aim.provider, aim.model))) or f"target {place + 1}"
         taken[label] = taken.get(label, 0) + 1
         if taken[label] > 1:

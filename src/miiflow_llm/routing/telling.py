@@ -11,6 +11,7 @@ from ..choosing.course import Move
 from ..core import clock
 from ..core.events import EventName, RouteEvent, RouteEventName
 from ..core.exceptions import MiiflowLLMError
+from ..core.price import Cost, total
 from ..core.request import ChatRequest, Plan
 from ..core.response import ChatResponse, Embeddings
 from .asking import Asked
@@ -69,6 +70,10 @@ class Telling:
         record = attempted.records[-1] if attempted.records else None
         self._tell("attempt_ended", attempted, ended=record, error=attempted.error)
 
+    def over_budget(self, attempted: Attempted) -> None:
+        """An attempt was not made, since it costs more than is left."""
+        self._tell("over_budget", attempted, error=attempted.error)
+
     def target(self, event: RouteEventName, attempted: Attempted) -> None:
         """A target's state changed."""
         if event == "target_out":
@@ -83,6 +88,7 @@ class Telling:
             response.latency_ms or 0.0,
             response.time_to_first_token_ms,
             self._further,
+            response.cost,
         )
         self._tell("finished", winner, response=response)
 
@@ -94,13 +100,13 @@ class Telling:
         """The call has no answer."""
         usage = error.partial.usage if error.partial is not None else None
         if self._asked.operation == "chat":
-            self._router.metrics.failed(self._label, self._further, usage)
+            self._router.metrics.failed(self._label, self._further, usage, self._cost)
         self._tell("failed", self._first, error=error)
 
     def abandoned(self) -> None:
         """The caller left."""
         if self._asked.operation == "chat":
-            self._router.metrics.abandoned(self._label, self._further)
+            self._router.metrics.abandoned(self._label, self._further, None, self._cost)
         self._tell("abandoned", self._first)
 
     def _routed(self, attempted: Attempted) -> None:
@@ -108,6 +114,10 @@ class Telling:
         if self._router.hooks["routed"]:
             ranked, skipped = self._router.ranking(self._asked.ask)
             self._tell("routed", attempted, ranked=ranked, skipped=skipped)
+
+    @property
+    def _cost(self) -> Cost | None:
+        return total(record.cost for one in self._attempted for record in one.records)
 
     @property
     def _further(self) -> int:
