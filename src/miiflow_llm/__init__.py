@@ -10,7 +10,9 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .bulk import Bulk
     from .caching import Cache, SyncCache
+    from .calls.batch_job import BatchJob, SyncBatchJob
     from .calls.metrics import Metrics
+    from .calls.prompts import BatchRequest
     from .calls.retry import RetryBudget
     from .calls.streams import ChatStream
     from .calls.sync_streams import SyncChatStream
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         ToolStarted,
     )
     from .core.access_key import AccessKey
+    from .core.batches import BatchCounts, BatchResult
     from .core.events import CallEvent
     from .core.exceptions import (
         AuthenticationError,
@@ -92,8 +95,12 @@ __all__ = [
     "AudioBlock",
     "AuthenticationError",
     "BatchCancelledError",
+    "BatchCounts",
     "BatchError",
     "BatchExpiredError",
+    "BatchJob",
+    "BatchRequest",
+    "BatchResult",
     "Block",
     "Budget",
     "BudgetExceededError",
@@ -139,6 +146,7 @@ __all__ = [
     "StreamContent",
     "StreamInterruptedError",
     "StreamProtocolError",
+    "SyncBatchJob",
     "SyncCache",
     "SyncChatStream",
     "SyncClientPool",
@@ -172,7 +180,9 @@ __all__ = [
 _NAMES = {
     "bulk": ("Bulk",),
     "caching": ("Cache", "SyncCache"),
+    "calls.batch_job": ("BatchJob", "SyncBatchJob"),
     "calls.metrics": ("Metrics",),
+    "calls.prompts": ("BatchRequest",),
     "calls.retry": ("RetryBudget",),
     "calls.streams": ("ChatStream",),
     "calls.sync_streams": ("SyncChatStream",),
@@ -212,6 +222,7 @@ _NAMES = {
         "ToolStarted",
     ),
     "core.access_key": ("AccessKey",),
+    "core.batches": ("BatchCounts", "BatchResult"),
     "core.events": ("CallEvent",),
     "core.exceptions": (
         "AuthenticationError",

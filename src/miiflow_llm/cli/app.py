@@ -328,6 +328,103 @@ def bulk(
     return run(ask, job)
 
 
+batch = typer.Typer(help="Hand prompts over at once, for answers within a day at half the price.", no_args_is_help=True)
+app.add_typer(batch, name="batch")
+BatchId = Annotated[str, typer.Argument(metavar="ID", help="What `batch create` printed.")]
+
+
+def _batch_ask(**given: Any) -> Any:
+    none = dict.fromkeys(("route", "cache", "system", "images", "schema", "temperature", "max_tokens", "reasoning"))
+    return _ask(**{**none, "parameters": "{}", "timeout": None, **given})
+
+
+@batch.command("create", epilog=EPILOG)
+@command
+def batch_create(
+    prompts: Annotated[Path, typer.Argument(help="A .jsonl, .csv, .parquet or text file, a prompt a line.")],
+    model: Model = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    schema: SchemaFile = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    reasoning: Reasoning = None,
+    parameters: Settings = "{}",
+    env_file: EnvFile = ".env",
+) -> None:
+    """Hand the prompts of a file over, and print the id of their batch."""
+    from .batch import create as run
+
+    ask = _batch_ask(
+        model=model,
+        config=config,
+        base_url=base_url,
+        dialect=dialect,
+        schema=schema,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        reasoning=reasoning,
+        parameters=parameters,
+        env_file=env_file,
+    )
+    run(ask, prompts)
+
+
+@batch.command("status", epilog=EPILOG)
+@command
+def batch_status(
+    id_: BatchId,
+    model: Model = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    env_file: EnvFile = ".env",
+    wait: Annotated[bool, typer.Option("--wait", help="Until it is over, asking now and then.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say how far a batch is."""
+    from .batch import status as run
+
+    ask = _batch_ask(model=model, config=config, base_url=base_url, dialect=dialect, env_file=env_file)
+    return run(ask, id_, wait=wait, as_json=as_json)
+
+
+@batch.command("results", epilog=EPILOG)
+@command
+def batch_results(
+    id_: BatchId,
+    answers: Annotated[Path, typer.Argument(help="The .jsonl file to write, a line for each request.")],
+    model: Model = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    schema: SchemaFile = None,
+    env_file: EnvFile = ".env",
+) -> int:
+    """Write the answers of a batch that is over; exits with 1 if a request failed."""
+    from .batch import results as run
+
+    ask = _batch_ask(model=model, config=config, base_url=base_url, dialect=dialect, schema=schema, env_file=env_file)
+    return run(ask, id_, answers)
+
+
+@batch.command("cancel", epilog=EPILOG)
+@command
+def batch_cancel(
+    id_: BatchId,
+    model: Model = None,
+    config: Config = None,
+    base_url: BaseUrl = None,
+    dialect: DialectName = None,
+    env_file: EnvFile = ".env",
+) -> None:
+    """End a batch; what was answered until then can be had."""
+    from .batch import cancel as run
+
+    run(_batch_ask(model=model, config=config, base_url=base_url, dialect=dialect, env_file=env_file), id_)
+
+
 @app.command("bulk-report", epilog=EPILOG)
 @command
 def bulk_report(
