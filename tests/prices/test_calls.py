@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -184,3 +186,25 @@ async def test_a_pool_and_a_configuration(monkeypatch: pytest.MonkeyPatch) -> No
             price = first.price_of("openai", "gpt-x")
             assert price is not None
             assert price.input == 1.0
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import miiflow_llm", ("miiflow_llm.prices", "genai_prices", "coredis", "pydantic")),
+        (
+            "from miiflow_llm import LLMClient; LLMClient.create('ollama', 'm')",
+            ("miiflow_llm.prices", "genai_prices", "coredis"),
+        ),
+        (
+            "from miiflow_llm import LLMClient; LLMClient.create('ollama', 'm', prices='genai-prices', budget=5)",
+            ("genai_prices", "coredis", "miiflow_llm.redis"),
+        ),
+    ],
+)
+def test_nothing_is_loaded_that_was_not_asked_for(code: str, absent: tuple[str, ...]) -> None:
+    """Neither the package of prices nor Redis is loaded before it is needed; without prices, none of it."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert not set(absent) & set(ran.stdout.split())
