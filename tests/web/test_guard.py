@@ -269,7 +269,7 @@ async def test_twenty_of_them_shut_nobody_out() -> None:
     assert stream.closed
 
 
-HOSTILE = "\x1b]52;c;aGk=\x07\x1b]0;owned\x07\x9b31m\x1b[2J"
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b]0;owned\x07\x9b31m\x1b[2J\u202ereversed\u2066"
 
 
 def on_a_terminal(code: str) -> bytes:
@@ -299,7 +299,7 @@ def test_nothing_steers_the_terminal(code: str) -> None:
     pytest.importorskip("typer")
     seen = on_a_terminal(f"words = {HOSTILE!r} + 'plain'; {code}")
     assert b"plain" in seen
-    for sequence in (b"\x1b]", b"\x07", b"\x9b31m", b"\x1b[2J"):
+    for sequence in (b"\x1b]", b"\x07", b"\x9b31m", b"\x1b[2J", b"\xe2\x80\xae", b"\xe2\x81\xa6"):
         assert sequence not in seen
 
 

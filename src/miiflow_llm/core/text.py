@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _MAX_MESSAGE = 2000
 
 
@@ -16,12 +16,16 @@ def clean(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a model's or a server's words must not steer a terminal."""
+    """The text without control characters: a model's or a server's words must not steer a terminal.
+
+    Nor may they turn the order of what stands beside them (Unicode's embeddings, overrides and isolates).
+    """
     return text.translate(_STEERING)
 
 
 _STEERING: dict[int, str | None] = {
     **{code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"},
+    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A))),
     **dict.fromkeys((0x85, 0x2028, 0x2029), "\n"),
 }
 
