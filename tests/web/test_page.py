@@ -294,7 +294,7 @@ def test_a_hostile_answer_does_not_kill_the_tab(chromium: Any, site: str, kind: 
                 + script.slice(script.indexOf("const DEEPEST"), script.indexOf("/** Where the last blank"));
             const elements = new Function(`const say = () => {}; ${body}; return elements;`)();
             await elements(["$$a$$", "", "```java", "a", "```"]);
-            while (!globalThis.temml) await new Promise((next) => setTimeout(next, 10));
+            for (let tries = 0; !globalThis.katex && tries < 1000; tries++) await new Promise((next) => setTimeout(next, 10));
             await import(new URL("vendor/highlight.js", document.baseURI).href);
             await new Promise((next) => setTimeout(next, 10));
             const began = performance.now();
