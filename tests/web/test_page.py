@@ -294,14 +294,15 @@ def test_a_hostile_answer_does_not_kill_the_tab(chromium: Any, site: str, kind: 
                 + script.slice(script.indexOf("const DEEPEST"), script.indexOf("/** Where the last blank"));
             const elements = new Function(`const say = () => {}; ${body}; return elements;`)();
             await elements(["$$a$$", "", "```java", "a", "```"]);
-            for (let tries = 0; !globalThis.katex && tries < 1000; tries++) await new Promise((next) => setTimeout(next, 10));
+            const later = (ms) => new Promise((next) => setTimeout(next, ms));
+            for (let tries = 0; !globalThis.katex && tries < 1000; tries++) await later(10);
             await import(new URL("vendor/highlight.js", document.baseURI).href);
-            await new Promise((next) => setTimeout(next, 10));
+            await later(10);
             const began = performance.now();
             const made = elements(text.split("\n"));
             const box = document.createElement("div");
             for (const one of made) box.append(one);
-            await new Promise((next) => setTimeout(next));
+            await later(0);
             const deepest = (node) => { let most = 0; const todo = [[node, 0]];
                 while (todo.length) { const [at, depth] = todo.pop(); most = Math.max(most, depth);
                     for (const child of at.children) todo.push([child, depth + 1]); }
