@@ -12,6 +12,7 @@ from miiflow_llm.core import messages
 from miiflow_llm.core.request import PARAMETERS
 from miiflow_llm.tables import Dialect, Place, PlaceBy, Provider, dialects_of
 from miiflow_llm.tables.drops import Drop
+from miiflow_llm.tables.noting import note_of
 
 Cell = Callable[[str, Dialect], str]
 """What a dialect has of a feature, as `scripts/docs` tells it in docs/features.md."""
@@ -84,6 +85,7 @@ def _dialect(provider: Provider, dialect: Dialect, cell: Cell) -> Iterator[str]:
     yield _takes(dialect, cell)
     yield from _ways(dialect)
     yield from _mended(dialect)
+    yield from _refused(dialect)
 
 
 def _takes(dialect: Dialect, cell: Cell) -> str:
@@ -111,8 +113,30 @@ _WAYS = {
 
 
 def _mended(dialect: Dialect) -> Iterator[str]:
+    """What is made to follow the wire's rules, and noted in the plan."""
+    turns = dialect.turns
+    found = {
+        "Neighbours of one role become one message.": turns.alternate,
+        "All system messages stand as one at the head.": turns.one_system,
+        "A message that says nothing is left out, or says that it says nothing.": not turns.blank,
+        "If the first message is not the user's, one is put before it.": turns.begins_with_user,
+        f"Ids of calls that are not `{turns.call_ids}` are replaced, the same always by the same.": turns.call_ids
+        != ".+",
+        "Images and documents in a tool's result go into a user's message behind it.": dialect.text_results,
+        f"Media may have {(dialect.max_media or 0) // 2**20} MiB in all.": dialect.max_media is not None,
+    }
+    if turns.after_results is not None:
+        models = f" (models that match `{turns.after_results}`)" if turns.after_results else ""
+        found[f"Between a tool's result and a user's message stands an assistant's{models}."] = True
+    lines = [line for line, holds in found.items() if holds]
+    lines += [f"{note[0].upper()}{note[1:]}." for hook in dialect.prepare if (note := note_of(hook))]
+    if lines:
+        yield "**Mended**, and told in `plan().notes`:\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _refused(dialect: Dialect) -> Iterator[str]:
     """What is refused or left out before anything is sent, with the reason."""
-    rows = [row for one in dialect.drops for row in (_drop_row(one),)]
+    rows = [_drop_row(one) for one in dialect.drops]
     rows += [f"| {name} | all | {reason} |" for block, name in BLOCKS.items() for reason in _refusals(dialect, block)]
     if rows:
         yield (

@@ -17,7 +17,8 @@ WAYS = """
 | | |
 |---|---|
 | [Start](start.md) | an answer in two minutes, without a key |
-| [What a request can say](requests.md) | messages, images and documents, tools, typed answers, reasoning |
+| [What a request can say](requests.md) | every parameter, on one page |
+| [Messages](messages.md), [tools](tools.md), [structured answers](structured.md) | and at length |
 | [Errors](errors.md), [timeouts](timeouts.md), [proxies and TLS](network.md) | if something is in the way |
 | [In a service](service.md), [to the browser](browsers.md) | routes, a page, React |
 | [Logging](logging.md), [telemetry](telemetry.md) | what it does |
@@ -32,7 +33,7 @@ GUIDES = (
 )  # fmt: skip
 """The order of the pages that have one; pages of docs/ that stand in neither list follow them, by name."""
 MOVING = ("litellm.md", "openai.md", "anthropic.md", "pydantic-ai.md", "langchain.md", "from-0.5.md")
-INSIDE = ("house.md", "chunk.md", "tables.md", "decisions.md", "style.md")
+INSIDE = ("house.md", "chunk.md", "new-provider.md", "new-dialect.md", "tables.md", "decisions.md", "style.md")
 
 
 def write(folder: Path, cell: providers.Cell) -> None:

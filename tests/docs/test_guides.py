@@ -1,7 +1,8 @@
 """What the guides and the pages for people who move here show works as it stands.
 
-docs/start.md, docs/errors.md, docs/timeouts.md, docs/network.md, docs/logging.md, docs/telemetry.md, docs/browsers.md,
-docs/replay.md, and docs/moving/: litellm.md, openai.md, anthropic.md, pydantic-ai.md, langchain.md.
+docs/start.md, docs/messages.md, docs/tools.md, docs/structured.md, docs/errors.md, docs/timeouts.md, docs/network.md,
+docs/logging.md, docs/telemetry.md, docs/browsers.md, docs/replay.md, docs/inside/new-provider.md,
+docs/inside/new-dialect.md, and docs/moving/: litellm.md, openai.md, anthropic.md, pydantic-ai.md, langchain.md.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import httpx
 import msgspec
 import pytest
 
-from miiflow_llm import LLMClient, Timeout
+from miiflow_llm import LLMClient, Timeout, providers
 from miiflow_llm.core.exceptions import TimeoutError
 from miiflow_llm.replay import ReplayServer, ReplayTransport, Stall, VirtualTimeLoop, fake_pair, record, serving
 
@@ -71,6 +72,45 @@ def test_start_with_a_key(provider: ReplayServer) -> None:
     names = run("start.md")
     assert names["second"].content == TEXT
     assert [message["role"] for message in provider.requests[-1].body["messages"]] == ["user", "assistant", "user"]
+
+
+def test_messages(provider: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is sent is what the page says, and what is mended is told."""
+    names = run("messages.md")
+    sent = [[message["role"] for message in request.body["messages"]] for request in provider.requests]
+    assert sent == [["system", "user", "assistant", "user"], ["user", "assistant", "user"]]
+    assert [part["type"] for part in names["plan"].body["messages"][0]["content"]] == ["text", "image_url", "text"]
+    assert "which are one message now" in capsys.readouterr().out
+
+
+def test_tools(provider: ReplayServer) -> None:
+    """The schema that the model sees has the words of the function."""
+    names = run("tools.md")
+    (tool,) = provider.requests[0].body["tools"]
+    properties = tool["function"]["parameters"]["properties"]
+    assert (properties["port"]["description"], properties["day"]["description"]) == (
+        "The port's name",
+        "Today, if not given.",
+    )
+    assert names["run"].finished
+
+
+def test_structured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer is a value of the type, and grows as it comes."""
+    with serving(fake_pair("openai_chat", text='{"port":"Oban","high":["06:10"]}'), match=("streaming",)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "k" * 12)
+        names = run("structured.md")
+    assert names["tide"] == names["Tide"]("Oban", ["06:10"])
+    assert "{'port': 'Oban', 'high': ['06:10']}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("page", "said"), [("new-provider", "'top_n': 5"), ("new-dialect", "{'who': 'm', 'said': [")])
+def test_inside(page: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A provider and a dialect of one's own write the request that the page means."""
+    monkeypatch.setattr(providers, "_registered", {})
+    run(f"inside/{page}.md")
+    assert said in capsys.readouterr().out
 
 
 def test_errors(provider: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:

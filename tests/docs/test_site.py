@@ -18,6 +18,7 @@ import pytest
 
 import miiflow_llm
 from miiflow_llm import core, providers, web
+from miiflow_llm.tables import dialects_of
 
 from ..web.conftest import chromium as chromium  # noqa: PLC0414  a fixture
 from ..web.pages import shot
@@ -61,6 +62,16 @@ def test_every_public_name_is_in_the_reference(html: Path) -> None:
         missing = [name for name in module.__all__ if name[0] != "_" and not re.search(rf'id="[\w.]*\.{name}"', text)]
         assert missing == [], module.__name__
     assert "The whole answer to <code" in text
+
+
+def test_a_providers_page_tells_what_its_table_says(html: Path) -> None:
+    """Its address, its keys, each of its wire formats, and every reason for which something is refused."""
+    for name in providers.names():
+        provider, page = providers.get(name), (html.parent / "source" / "providers" / f"{name}.md").read_text()
+        said = [*provider.env, provider.docs, *([provider.base_url] if provider.base_url else [])]
+        for dialect in dialects_of(provider):
+            said += [f"## {dialect.name}", *(drop.reason.replace("|", "\\|") for drop in dialect.drops)]
+        assert [words for words in said if words not in page] == [], name
 
 
 def test_nothing_comes_from_elsewhere(html: Path) -> None:

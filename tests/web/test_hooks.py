@@ -154,9 +154,7 @@ async def test_a_failed_turn_is_told(path: str) -> None:
 
 def demo_with(on_turn: Any, pace: float = 0.0) -> Any:
     """The demonstration with a hook for turns."""
-    app = demo_app(pace=pace)
-    app.service._on_turn = on_turn
-    return app
+    return demo_app(pace=pace, on_turn=on_turn)
 
 
 async def test_an_abandoned_turn_is_told() -> None:
@@ -211,11 +209,7 @@ SIDES = [{"provider": "replay", "model": "text"}, {"provider": "replay", "model"
 
 def kept(path: Path) -> Any:
     """The demonstration with a log of preferences."""
-    from miiflow_llm.web.preferences import Preferences
-
-    app = demo_app(pace=0)
-    app.service._preferences = Preferences(path)
-    return app
+    return demo_app(pace=0, trial_log=path)
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "sqlite"])

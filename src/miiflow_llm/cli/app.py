@@ -241,6 +241,10 @@ def serve(
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A further name that it is reached by; repeatable."),
     ] = None,
+    trial_log: Annotated[
+        str | None,
+        typer.Option("--trial-log", metavar="FILE", help="Keep which of two models' answers people prefer (.jsonl)."),
+    ] = None,
     env_file: EnvFile = ".env",
 ) -> None:
     """Serve the web page: choose a provider and model, watch the answer arrive.
@@ -257,6 +261,7 @@ def serve(
         config=config,
         demo=demo,
         allow_hosts=allow_hosts or (),
+        trial_log=trial_log,
         env_file=env_file,
     )
     run(order)

@@ -30,7 +30,8 @@ class Order(msgspec.Struct, kw_only=True):
     """What is served, and where. `models` are `provider:model`; `demo` replays answers, with no key and no network.
 
     On loopback, requests to another `Host` than this machine's own names and `allow_hosts` are refused, so that no web
-    page can have the user's key used by a name of its own (DNS rebinding).
+    page can have the user's key used by a name of its own (DNS rebinding). `trial_log` is a file that keeps which of
+    two models' answers people prefer.
     """
 
     host: str
@@ -39,6 +40,7 @@ class Order(msgspec.Struct, kw_only=True):
     config: str | None = None
     demo: bool = False
     allow_hosts: Sequence[str] = ()
+    trial_log: str | None = None
     env_file: str = ".env"
 
 
@@ -105,9 +107,10 @@ async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[
     hosts = hosts_of(order)
     async with ClientPool(settled) as pool:
         if served:
-            app = web.create_app(_clients(pool, served, order.config), models=served, allow_hosts=hosts)
+            clients = _clients(pool, served, order.config)
+            app = web.create_app(clients, models=served, allow_hosts=hosts, trial_log=order.trial_log)
         else:
-            app = _needed("miiflow_llm.web.demo").demo_app(allow_hosts=hosts)
+            app = _needed("miiflow_llm.web.demo").demo_app(allow_hosts=hosts, trial_log=order.trial_log)
         settings = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
         await uvicorn.Server(settings).serve(sockets=[listener])
 

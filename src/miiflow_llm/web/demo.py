@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Unpack
 
 import httpx
 import msgspec
@@ -16,6 +16,7 @@ from ..core.exceptions import ConfigurationError
 from ..replay.capture import Capture
 from ..replay.transport import ReplayTransport
 from .asgi import ChatApp, create_app
+from .service import ServiceSettings
 
 PACE = 0.03
 """Seconds between two pieces: about 33 words a second, a quick model."""
@@ -144,7 +145,7 @@ def _client(scene: Capture, pace: float) -> LLMClient:
     )
 
 
-def demo_app(*, pace: float = PACE, heartbeat: float = 15.0, allow_hosts: Collection[str] | None = None) -> ChatApp:
+def demo_app(*, pace: float = PACE, **settings: Unpack[ServiceSettings]) -> ChatApp:
     """The page and the service over replayed answers; `pace` is the seconds between two pieces."""
     clients = {scene.model: _client(scene, pace) for scene in scenes()}
 
@@ -153,7 +154,8 @@ def demo_app(*, pace: float = PACE, heartbeat: float = 15.0, allow_hosts: Collec
             raise ConfigurationError(f"no scene {model!r}")
         return clients[model]
 
-    return create_app(choose, models={"replay": list(clients)}, heartbeat=heartbeat, allow_hosts=allow_hosts)
+    settings.setdefault("models", {"replay": list(clients)})
+    return create_app(choose, **settings)
 
 
 app = demo_app()
