@@ -29,6 +29,7 @@ MODULES = {
     "miiflow_llm.dialects": "Dialects",
 }
 """The public modules, in the order of the page, with their titles."""
+FIRST = next(iter(MODULES))
 ORDER = ("index.md", *(f"{name}.md" for name in MODULES))
 NOT_OURS = (
     "Struct, Exception, BaseException, object, dict, TypedDict, Protocol, Generic, AsyncIterator, Iterator, Response"
@@ -37,25 +38,41 @@ NOT_OURS = (
 
 def pages() -> dict[str, str]:
     """The pages by file name, and the list of them as `index.md`."""
-    made, seen = {}, set[int]()
-    for name in MODULES:
-        made[f"{name}.md"] = page(name, seen)
+    homes: dict[int, str] = {}
+    made = {f"{name}.md": page(name, homes) for name in [*list(MODULES)[1:], FIRST]}
     rows = "\n".join(f"| [{title}]({name}.md) | `{name}` |" for name, title in MODULES.items())
     made["index.md"] = f"# Reference\n\nMade from the docstrings.\n\n| | module |\n|---|---|\n{rows}\n"
     return made
 
 
-def page(name: str, seen: set[int]) -> str:
-    """One module's page; a name that stands on another page is left to it."""
+def page(name: str, homes: dict[int, str]) -> str:
+    """One module's page. A name that stands on another page (`homes`, by the object's id) is left to it."""
     module = importlib.import_module(name)
-    lines = [f"# {MODULES[name]}", "", "```{eval-rst}", f".. automodule:: {name}", "   :no-members:", ""]
+    described: list[str] = []
     for member, value in _members(module):
-        if id(value) in seen and not isinstance(value, (str, int, float, tuple)):
+        if id(value) in homes and not isinstance(value, (str, int, float, tuple)):
             continue
-        seen.add(id(value))
+        if not _is_another_name(member, value):
+            homes[id(value)] = name
         home = name if inspect.isclass(value) or inspect.isroutine(value) else _home(module, member)
-        lines += _described(f"{home}.{member}", value)
-    return "\n".join([*lines, "```", ""])
+        described += _described(f"{home}.{member}", value)
+    opening = [f"# {MODULES[name]}", "", "```{eval-rst}", f".. automodule:: {name}", "   :no-members:", "", "```", ""]
+    names = _index(module, homes) if name == FIRST else []
+    return "\n".join([*opening, *names, "```{eval-rst}", *described, "```", ""])
+
+
+def _index(module: Any, homes: dict[int, str]) -> list[str]:
+    """Every name that can be imported from the package itself, and where it is described."""
+    rows = []
+    for member, value in _members(module):
+        place = homes.get(id(value), FIRST)
+        words = f", another name of `{value.__name__}`" if _is_another_name(member, value) else ""
+        rows.append(f"| `{member}`{words} | " + ("below |" if place == FIRST else f"[{MODULES[place]}]({place}.md) |"))
+    return ["All these can be imported from `miiflow_llm`:", "", "| name | described |", "|---|---|", *rows, ""]
+
+
+def _is_another_name(member: str, value: Any) -> bool:
+    return inspect.isclass(value) and value.__name__ != member
 
 
 def _members(module: Any) -> Iterator[tuple[str, Any]]:

@@ -59,7 +59,9 @@ def test_every_public_name_is_in_the_reference(html: Path) -> None:
     """With its docstring."""
     text = "".join(path.read_text() for path in (html / "reference").glob("*.html"))
     for module in (miiflow_llm, core, web):
-        missing = [name for name in module.__all__ if name[0] != "_" and not re.search(rf'id="[\w.]*\.{name}"', text)]
+        public = {name: getattr(module, name) for name in module.__all__ if name[0] != "_"}
+        names = {value.__name__ if isinstance(value, type) else name for name, value in public.items()}
+        missing = [name for name in names if not re.search(rf'id="[\w.]*\b{name}"', text)]
         assert missing == [], module.__name__
     assert "The whole answer to <code" in text
 

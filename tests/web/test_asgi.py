@@ -319,6 +319,6 @@ async def test_the_page_is_served() -> None:
         missing = await client.get("/../pyproject.toml")
     assert "script-src 'self' 'sha256-" in page.headers["content-security-policy"]
     assert module.headers["content-type"].startswith("text/javascript")
-    assert len(module.content) <= 3072
+    assert len(module.content) <= 4096
     assert models["providers"][0]["name"] == "replay"
     assert missing.status_code == 404

@@ -287,9 +287,9 @@ def test_two_models_side_by_side(chromium: Any, tmp_path: Path) -> None:
         ]
         texts = tab.evaluate("[...document.querySelectorAll('.answer .text')].map((each) => each.textContent)")
         assert sorted(texts) == ["HELLO THERE", "hello there"]
-        side = "Left" if texts[0] == "HELLO THERE" else "Right"
+        place = "First" if texts[0] == "HELLO THERE" else "Second"
         with tab.expect_response("**/preferences") as kept:
-            tab.get_by_role("button", name=f"{side} is better").click()
+            tab.get_by_role("button", name=f"{place} is better").click()
         assert kept.value.status == 204
         assert set(tab.evaluate("[...document.querySelectorAll('.who')].map((each) => each.textContent)")) == {
             "loud · openai-compatible", "calm · openai-compatible",
