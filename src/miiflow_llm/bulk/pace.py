@@ -1,7 +1,9 @@
-"""How many requests are on their way at once: pure arithmetic, told what happened and when.
+"""How fast requests go out: pure arithmetic, told what happened and when.
 
-Additive increase, multiplicative decrease: one more for every full round of successes while the limit is used, three
-tenths less at a rate limit or an overload; a provider's `Retry-After` holds everybody until then.
+Two limits. How many are on their way at once grows, one for every answer until the first sign of trouble, then one for
+every full round. How many go out in a second is not limited until a provider says "too many": then it is what was
+answered just before, a little less, and creeps up again. So a rate limit is met once, and then kept, not found anew by
+errors. If requests are refused all the same, it is the number at once that is too high: three tenths less.
 """
 
 from __future__ import annotations
@@ -12,6 +14,12 @@ START = 8
 MOST = 256
 _LESS = 0.7
 _PAUSE = (0.5, 60.0)
+_WINDOW = 1.0
+"""Seconds over which the rate of answers is measured."""
+_BELOW = 0.98
+"""The part of the rate of answers that is kept to after a refusal."""
+_CREEP = (0.002, 3.0, 0.2)
+"""How much the rate grows in a second without a refusal at first, in how many seconds that doubles, and its most."""
 
 
 class Pace:
@@ -26,8 +34,14 @@ class Pace:
         self._adapts = concurrency == "auto"
         self._limit = float(min(START, most)) if isinstance(concurrency, str) else float(concurrency)
         self._most = most
+        self._troubled = False
         self._in_a_row = 0
         self._held = 0
+        self._rate: float | None = None
+        self._rate_since = self._refused = 0.0
+        self._next = 0.0
+        self._window = (0.0, 0)
+        self._measured: float | None = None
         self.closed_until = 0.0
 
     @property
@@ -35,13 +49,31 @@ class Pace:
         """How many may be on their way."""
         return max(1, int(self._limit))
 
-    def succeeded(self, in_flight: int) -> None:
+    @property
+    def rate(self) -> float | None:
+        """How many go out in a second; `None` while that is not limited."""
+        return self._rate
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next may go out; it is taken to go out then."""
+        if self._rate is None:
+            return max(0.0, self.closed_until - now)
+        first, doubles, most = _CREEP
+        creep = min(first * 2 ** min((now - self._refused) / doubles, 10), most)
+        self._rate *= 1 + creep * min(now - self._rate_since, _WINDOW)
+        self._rate_since = now
+        due = max(self._next, self.closed_until, now)
+        self._next = due + 1 / self._rate
+        return due - now
+
+    def succeeded(self, in_flight: int, now: float = 0.0) -> None:
         """An answer came while so many were on their way, it included."""
         self._held = 0
+        self._measure(now)
         if not self._adapts or in_flight < self.limit:
             return
         self._in_a_row += 1
-        if self._in_a_row >= self.limit:
+        if not self._troubled or self._in_a_row >= self.limit:
             self._in_a_row = 0
             self._limit = min(self._limit + 1, self._most)
 
@@ -50,10 +82,34 @@ class Pace:
         if not isinstance(error, (RateLimitError, ServiceUnavailableError)):
             return False
         self._in_a_row = 0
+        self._troubled = True
         if now >= self.closed_until:  # of many that fail together the first one counts
             self._held += 1
-            if self._adapts:
+            if not self._slow_down(error, now) and self._adapts:
                 self._limit = max(1.0, self._limit * _LESS)
             wait = error.retry_after if error.retry_after is not None else _PAUSE[0] * 2 ** (self._held - 1)
             self.closed_until = now + min(wait, _PAUSE[1])
         return True
+
+    def _slow_down(self, error: MiiflowLLMError, now: float) -> bool:
+        """Keep to the rate that was answered, if one was measured; whether that may be enough."""
+        began, count = self._window
+        if now - began >= _WINDOW / 4 and count > 1:
+            self._measured = count / (now - began)
+        self._window = (now, 0)
+        if self._measured is None or not isinstance(error, RateLimitError) or self._held > 1:
+            return False
+        kept = self._measured if self._rate is None else min(self._rate, self._measured)
+        self._rate = max(kept * _BELOW, 0.01)
+        self._rate_since = self._refused = now
+        return True
+
+    def _measure(self, now: float) -> None:
+        began, count = self._window
+        if not count:
+            self._window = (began if began else now, 1)
+        elif now - began >= _WINDOW:
+            self._measured = (count + 1) / (now - began)
+            self._window = (now, 0)
+        else:
+            self._window = (began, count + 1)

@@ -246,11 +246,13 @@ class BulkRun:
         while self.in_flight >= self.pace.limit:
             self._room = anyio.Event()
             await self._room.wait()
-        await self._wait_until_open()
+        await self._wait_for_turn()
 
-    async def _wait_until_open(self) -> None:
-        while (left := self.pace.closed_until - clock.monotonic()) > 0:  # noqa: ASYNC110  it may be put off meanwhile
-            await anyio.sleep(left)
+    async def _wait_for_turn(self) -> None:
+        wait = self.pace.wait(clock.monotonic())
+        while wait > 0:
+            await anyio.sleep(wait)
+            wait = self.pace.closed_until - clock.monotonic()  # it may have been put off meanwhile
 
     async def _ask(self, order: Order, twice: bool) -> None:
         tries = 0
@@ -260,7 +262,7 @@ class BulkRun:
                 outcome, again = await self._try(order, tries)
                 if not again:
                     break
-                await self._wait_until_open()
+                await self._wait_for_turn()
         finally:
             self.in_flight -= 1
             self._room.set()
@@ -278,7 +280,7 @@ class BulkRun:
             full = self.pace.failed(error, clock.monotonic())
             passing = isinstance(error, (NetworkError, TimeoutError))
             return error_of(error), (full and tries < TRIES) or (passing and tries < NETWORK_TRIES)
-        self.pace.succeeded(self.in_flight)
+        self.pace.succeeded(self.in_flight, clock.monotonic())
         return response, False
 
     async def _write_now_and_then(self) -> None:
