@@ -26,6 +26,10 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS rows (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, key TEXT, state INTEGER NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0, twice INTEGER NOT NULL DEFAULT 0, outcome BLOB, at REAL NOT NULL DEFAULT 0,
     ms REAL, tokens INTEGER);
+CREATE TABLE IF NOT EXISTS costs (number INTEGER PRIMARY KEY, cost REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, job TEXT, read INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS members (number INTEGER PRIMARY KEY, batch INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS members_of ON members (batch);
 """
 
 
@@ -38,13 +42,27 @@ class Row(msgspec.Struct):
     twice: bool
 
 
+class Moment(msgspec.Struct, frozen=True):
+    """A request that is done: when (seconds since 1970), its latency in ms, its tokens and cost as far as known."""
+
+    at: float
+    failed: bool
+    ms: float | None = None
+    tokens: int | None = None
+    cost: float | None = None
+
+
 class Counts(msgspec.Struct, frozen=True):
-    """How far a job has come. `tokens` are those of all answers, as far as they were reported."""
+    """How far a job has come. `tokens` are those of all answers, as far as they were reported.
+
+    `cost` is what is known of what they cost, `None` if nothing is.
+    """
 
     done: int = 0
     failed: int = 0
     sent: int = 0
     tokens: int = 0
+    cost: float | None = None
 
 
 class Finished(msgspec.Struct):
@@ -106,6 +124,10 @@ class Journal:
                 "WHERE number = ?",
                 [_values(one) for one in outcomes],
             )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO costs (number, cost) VALUES (?, ?)",
+                [(one.order.number, amount) for one in outcomes if (amount := _cost(one)) is not None],
+            )
 
     def result(self, number: int) -> BulkResult | None:
         """What came of one request; `None` if it is not done."""
@@ -132,12 +154,85 @@ class Journal:
         """How far the job has come."""
         found = dict(self._connection.execute("SELECT state, COUNT(*) FROM rows GROUP BY state"))
         (tokens,) = self._connection.execute("SELECT COALESCE(SUM(tokens), 0) FROM rows").fetchone()
-        return Counts(found.get(DONE, 0), found.get(FAILED, 0), found.get(SENT, 0), tokens)
+        (cost,) = self._connection.execute("SELECT SUM(cost) FROM costs").fetchone()
+        return Counts(found.get(DONE, 0), found.get(FAILED, 0), found.get(SENT, 0), tokens, cost)
 
-    def timeline(self) -> list[tuple[float, bool, float | None, int | None]]:
-        """When each request was done, whether it failed, its latency in ms and its tokens, in the order of time."""
-        rows = self._connection.execute("SELECT at, state, ms, tokens FROM rows WHERE state IN (2, 3) ORDER BY at")
-        return [(at, state == FAILED, ms, tokens) for at, state, ms, tokens in rows]
+    def timeline(self) -> Iterator[Moment]:
+        """Every request that is done, in the order of time."""
+        rows = self._connection.execute(
+            "SELECT at, state, ms, tokens, cost FROM rows LEFT JOIN costs USING (number) "
+            "WHERE state IN (2, 3) ORDER BY at"
+        )
+        for at, state, ms, tokens, cost in rows:
+            yield Moment(at, state == FAILED, ms, tokens, cost)
+
+    def span(self) -> tuple[float, float]:
+        """When the first request was done, and the last, in seconds since 1970; zeros if none is."""
+        found = self._connection.execute("SELECT MIN(at), MAX(at) FROM rows WHERE state IN (2, 3)").fetchone()
+        return (found[0] or 0.0, found[1] or 0.0)
+
+    def unsent(self, numbers: Sequence[int]) -> None:
+        """These were written down as sent, but did not go out."""
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN")
+            self._connection.executemany(
+                "DELETE FROM rows WHERE number = ? AND state = 1 AND twice = 0", [(number,) for number in numbers]
+            )
+
+    def batch_begun(self, orders: Sequence[tuple[Order, bool]]) -> int:
+        """Write down that a batch of these is about to be made; the number that it has here."""
+        self.sent(orders)
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN")
+            number = self._connection.execute("INSERT INTO batches (job) VALUES (NULL)").lastrowid
+            assert number is not None  # noqa: S101  a row was inserted
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO members (number, batch) VALUES (?, ?)",
+                [(order.number, number) for order, _ in orders],
+            )
+        return number
+
+    def batch_made(self, number: int, job: str) -> None:
+        """The batch was made, and has this id."""
+        self._connection.execute("UPDATE batches SET job = ? WHERE number = ?", (job, number))
+
+    def batch_refused(self, number: int) -> None:
+        """The batch was surely not made: its requests are as they were before."""
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN")
+            members = "(SELECT number FROM members WHERE batch = ?)"
+            new = f"DELETE FROM rows WHERE state = 1 AND twice = 0 AND number IN {members}"  # noqa: S608  our words
+            self._connection.execute(new, (number,))
+            self._connection.execute("DELETE FROM members WHERE batch = ?", (number,))
+            self._connection.execute("DELETE FROM batches WHERE number = ?", (number,))
+
+    def batch_read(self, number: int) -> None:
+        """All that comes of the batch is written down."""
+        self._connection.execute("UPDATE batches SET read = 1 WHERE number = ?", (number,))
+
+    def open_batches(self) -> list[tuple[int, str]]:
+        """Number and id of every batch that was made and is not read."""
+        return self._connection.execute(
+            "SELECT number, job FROM batches WHERE job IS NOT NULL AND NOT read ORDER BY number"
+        ).fetchall()
+
+    def in_batch(self, number: int) -> bool:
+        """Whether the request is in a batch that was made and is not read."""
+        found = self._connection.execute(
+            "SELECT 1 FROM members JOIN batches ON batches.number = batch "
+            "WHERE members.number = ? AND job IS NOT NULL AND NOT read",
+            (number,),
+        )
+        return found.fetchone() is not None
+
+    def members(self, batch: int) -> dict[int, tuple[Order, bool]]:
+        """The requests of a batch that are not done, by number, and whether they may have gone out before."""
+        rows = self._connection.execute(
+            "SELECT rows.number, key, digest, twice FROM rows JOIN members USING (number) "
+            "WHERE batch = ? AND state = 1",
+            (batch,),
+        )
+        return {number: (Order(number, key, [], {}, digest), bool(twice)) for number, key, digest, twice in rows}
 
     def close(self) -> None:
         """Close the file. Harmless when done twice."""
@@ -155,6 +250,11 @@ def _values(one: Finished) -> tuple[object, ...]:
         answer.usage.total_tokens if answer is not None else None,
         one.order.number,
     )
+
+
+def _cost(one: Finished) -> float | None:
+    answer = one.outcome if isinstance(one.outcome, ChatResponse) else None
+    return answer.cost.amount if answer is not None and answer.cost is not None else None
 
 
 def read_journal(path: str | Path) -> list[BulkResult]:

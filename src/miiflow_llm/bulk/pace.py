@@ -18,6 +18,10 @@ _WINDOW = 1.0
 """Seconds over which the rate of answers is measured."""
 _BELOW = 0.98
 """The part of the rate of answers that is kept to after a refusal."""
+_DOUBLING = 1.4
+"""How far above the measured rate the first limit is taken to be."""
+_SOON = 2.0
+"""Seconds after a refusal in which another says that the rate is far too high."""
 _CREEP = (0.002, 3.0, 0.2)
 """How much the rate grows in a second without a refusal at first, in how many seconds that doubles, and its most."""
 
@@ -97,17 +101,27 @@ class Pace:
         if now - began >= _WINDOW / 4 and count > 1:
             self._measured = count / (now - began)
         self._window = (now, 0)
-        if self._measured is None or not isinstance(error, RateLimitError) or self._held > 1:
+        if self._measured is None or not isinstance(error, RateLimitError):
             return False
-        kept = self._measured if self._rate is None else min(self._rate, self._measured)
-        self._rate = max(kept * _BELOW, 0.01)
+        self._rate = max(self._kept(now), 0.01)
         self._rate_since = self._refused = now
-        return True
+        return self._held == 1
+
+    def _kept(self, now: float) -> float:
+        """The rate after a refusal: the first one comes while the rate doubles, so that it is above what was answered;
+        later ones come a little above the limit, unless they follow at once.
+        """
+        assert self._measured is not None  # noqa: S101  the caller looked
+        if self._rate is None:
+            return self._measured * _DOUBLING
+        if now - self._refused < _SOON or self._held > 1:
+            return min(self._rate, self._measured) * _BELOW
+        return self._rate * _BELOW
 
     def _measure(self, now: float) -> None:
         began, count = self._window
         if not count:
-            self._window = (began if began else now, 1)
+            self._window = (began or now, 1)
         elif now - began >= _WINDOW:
             self._measured = (count + 1) / (now - began)
             self._window = (now, 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import anyio
 import anyio.abc
@@ -17,6 +17,7 @@ from ..client.chat import Chat
 from ..core import clock
 from ..core.exceptions import ConfigurationError, MiiflowLLMError, NetworkError, TimeoutError
 from ..core.response import ChatResponse
+from .batched import BatchRun
 from .journal import DONE, FAILED, Counts, Finished, Journal, Row
 from .order import Order, Prompts, orders
 from .pace import MOST, Pace
@@ -36,7 +37,8 @@ class BulkProgress(msgspec.Struct, frozen=True):
     """How far a run has come.
 
     `done` and `failed` are those of the whole job, `resumed` of them by earlier runs. `in_flight` are on their way,
-    `limit` may be; `tokens` are those of this run, `seconds` its time.
+    `limit` may be; `tokens` and `cost` are those of this run (`cost` is `None` if nothing is known of
+    it), `seconds` its time.
     """
 
     done: int = 0
@@ -46,6 +48,7 @@ class BulkProgress(msgspec.Struct, frozen=True):
     limit: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    cost: float | None = None
 
 
 class Bulk:
@@ -61,6 +64,10 @@ class Bulk:
         max_concurrency: what `auto` does not go beyond.
         on_progress: told after each group of results.
         parameters: the parameters of every call that does not say otherwise.
+        via: `calls` asks prompt by prompt; `batch` hands them in to the provider's batch API (an `LLMClient`'s), at
+            about half the price and within a day or so. Killed between handing in and the provider's answer, a batch is
+            handed in again by the next run, its results marked `maybe_billed_twice`.
+        poll: with `batch`, seconds between two looks at first; each wait is half as long again, up to 300 seconds.
 
     Raises:
         ConfigurationError: a value that cannot be, or a journal that cannot be used.
@@ -75,16 +82,22 @@ class Bulk:
         max_concurrency: int = MOST,
         on_progress: Callable[[BulkProgress], Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        via: Literal["calls", "batch"] = "calls",
+        poll: float = 10.0,
     ) -> None:
+        if via not in ("calls", "batch"):
+            raise ConfigurationError(f"bulk: via={via!r}: 'calls' or 'batch'")
         self.client = client
         self.journal = Journal(journal)
         self._concurrency = concurrency
         self._most = max_concurrency
+        self._via = via
+        self._poll = poll
         self._on_progress = on_progress
         self._parameters = dict(parameters or {})
         Pace(concurrency, max_concurrency)
 
-    def run(self, prompts: Prompts, *, retry_failed: bool = False, ordered: bool = False) -> BulkRun:
+    def run(self, prompts: Prompts, *, retry_failed: bool = False, ordered: bool = False) -> BulkRun | BatchRun:
         """Ask everything that is not done, and give every result: those of earlier runs too, marked `resumed`.
 
         Enter it and iterate: `async with bulk.run(prompts) as results: async for result in results: ...`. Leaving
@@ -96,6 +109,8 @@ class Bulk:
             ConfigurationError: by the iteration: a prompt is not one, or is another than in the journal; the first such
                 is named.
         """
+        if self._via == "batch":
+            return BatchRun(self, prompts, retry_failed=retry_failed, ordered=ordered, poll=self._poll)
         pace = Pace(self._concurrency, self._most)
         return BulkRun(self, prompts, pace, retry_failed=retry_failed, ordered=ordered)
 
@@ -116,6 +131,19 @@ class Bulk:
         """Tell whoever wants to know."""
         if self._on_progress is not None:
             self._on_progress(progress)
+
+    def tell_counts(self) -> None:
+        """Tell how far the journal says that it is."""
+        if self._on_progress is not None:
+            counts = self.counts()
+            self.tell(BulkProgress(counts.done, counts.failed, tokens=counts.tokens, cost=counts.cost))
+
+    def another(self, order: Order) -> ConfigurationError:
+        """The error for a prompt that is not the one that the journal has at its place."""
+        return ConfigurationError(
+            f"prompt {order.number} is another than in the journal {str(self.journal.path)!r}: give the same prompts "
+            "and parameters to go on with that job, or name another journal for a new one"
+        )
 
     def close(self) -> None:
         """Close the journal; the client stays open. Harmless when done twice."""
@@ -139,6 +167,7 @@ class BulkRun:
         self.began = clock.monotonic()
         self.in_flight = 0
         self.tokens = 0
+        self.cost: float | None = None
         self.resumed = 0
         self._prompts = prompts
         self._ordered = ordered
@@ -230,10 +259,7 @@ class BulkRun:
         if row is None:
             return False
         if row.digest != order.digest:
-            raise ConfigurationError(
-                f"prompt {order.number} is another than in the journal {str(self.bulk.journal.path)!r}: give the same "
-                "prompts and parameters to go on with that job, or name another journal for a new one"
-            )
+            raise self.bulk.another(order)
         if row.state not in self._states:
             return row.state != FAILED or row.twice
         result = self.bulk.journal.result(order.number)
@@ -268,6 +294,8 @@ class BulkRun:
             self._room.set()
         if isinstance(outcome, ChatResponse):
             self.tokens += outcome.usage.total_tokens or 0
+            if outcome.cost is not None:
+                self.cost = (self.cost or 0.0) + outcome.cost.amount
         self._finished.append(Finished(order, outcome, tries, twice))
         if len(self._finished) >= EVERY[0]:
             await self._write()
@@ -314,6 +342,7 @@ class BulkRun:
             self.pace.limit,
             self.tokens,
             clock.monotonic() - self.began,
+            self.cost,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -306,6 +306,8 @@ def bulk(
     journal: Annotated[Path | None, typer.Option("--journal", help="By default beside the answers.")] = None,
     concurrency: Annotated[str, typer.Option("--concurrency", help="A number, or auto.")] = "auto",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again what failed before.")] = False,
+    via: Annotated[str, typer.Option("--via", help="calls, or batch: the provider's batch API.")] = "calls",
+    poll: Annotated[float, typer.Option("--poll", help="Seconds between two looks at a batch, at first.")] = 10.0,
     env_file: EnvFile = ".env",
 ) -> int:
     """Ask every prompt of a file. Broken off at any moment, the same command goes on where it was.
@@ -330,6 +332,7 @@ def bulk(
         env_file=env_file,
     )
     job = Job(prompts=prompts, answers=answers, journal=journal, concurrency=concurrency, retry_failed=retry_failed)
+    job.via, job.poll = cast("Any", via), poll
     return run(ask, job)
 
 
@@ -433,12 +436,14 @@ def batch_cancel(
 @app.command("bulk-report", epilog=EPILOG)
 @command
 def bulk_report(
-    journal: Annotated[Path, typer.Argument(help="The journal of a job.")], as_json: AsJson = False
+    journal: Annotated[Path, typer.Argument(help="The journal of a job.")],
+    plot: Annotated[Path | None, typer.Option("--plot", help="An SVG file for its picture over time.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Say how far a bulk job is: done, failed, tokens, rate and latencies, while it runs or after."""
+    """Say how far a bulk job is: done, failed, tokens, cost, rate and latencies, while it runs or after."""
     from .bulk import report as run
 
-    run(journal, as_json=as_json)
+    run(journal, as_json=as_json, plot=plot)
 
 
 route = typer.Typer(help="Look at routes.", no_args_is_help=True)

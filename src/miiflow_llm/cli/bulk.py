@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import msgspec
 
-from ..bulk import Bulk, BulkProgress, BulkResult, Journal
+from ..bulk import Bulk, BulkProgress, BulkResult, draw
+from ..bulk import report as report_of
 from ..client.async_client import LLMClient
 from ..client.chat import Chat
 from ..core.exceptions import ConfigurationError
@@ -27,6 +28,8 @@ class Job(msgspec.Struct, kw_only=True):
     journal: Path | None = None
     concurrency: str = "auto"
     retry_failed: bool = False
+    via: Literal["calls", "batch"] = "calls"
+    poll: float = 10.0
 
 
 def bulk(ask: Ask, job: Job) -> int:
@@ -45,7 +48,15 @@ def bulk(ask: Ask, job: Job) -> int:
 
 async def _run(ask: Ask, job: Job, journal: Path, concurrency: int | str, settings: Mapping[str, Any]) -> int:
     bar = _Bar()
-    made = Bulk(asked(ask), journal=journal, concurrency=concurrency, on_progress=bar.show, parameters=settings)
+    made = Bulk(
+        asked(ask),
+        journal=journal,
+        concurrency=concurrency,
+        on_progress=bar.show,
+        parameters=settings,
+        via=job.via,
+        poll=job.poll,
+    )
     async with made.client, made, made.run(job.prompts, retry_failed=job.retry_failed) as results:
         async for _ in results:
             pass
@@ -114,6 +125,8 @@ class _Bar:
             f"{progress.done:,} done, {progress.failed:,} failed, {progress.in_flight} of {progress.limit} on their "
             f"way, {rate:,.0f} tokens/s"
         )
+        if progress.cost is not None:
+            words += f", {progress.cost:,.2f} USD"
         sys.stderr.write(f"\r\x1b[K{words}")
         sys.stderr.flush()
         self._shown = True
@@ -124,34 +137,30 @@ class _Bar:
             sys.stderr.write("\n")
 
 
-def report(path: Path, *, as_json: bool) -> None:
-    """How far a job is, from its journal.
+def report(path: Path, *, as_json: bool, plot: Path | None = None) -> None:
+    """How far a job is, from its journal; `plot` is where its picture goes, as SVG.
 
     Raises:
-        ConfigurationError: there is no such journal.
+        ConfigurationError: there is no such journal, or the picture cannot be written.
     """
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: there is no such journal")
-    journal = Journal(path)
-    counts, line = journal.counts(), journal.timeline()
-    journal.close()
-    seconds = line[-1][0] - line[0][0] if len(line) > 1 else 0.0
-    latencies = sorted(ms for _, _, ms, _ in line if ms is not None)
-    found = {
+    found = report_of(path)
+    if plot is not None:
+        draw(found, plot)
+        say(f"{plot}: written")
+    counts = found.counts
+    rows = {
         "done": counts.done,
         "failed": counts.failed,
         "on_their_way": counts.sent,
         "tokens": counts.tokens,
-        "seconds": round(seconds, 1),
-        "a_second": round(len(line) / seconds, 2) if seconds else None,
-        "p50_ms": latencies[len(latencies) // 2] if latencies else None,
-        "p95_ms": latencies[int(len(latencies) * 0.95)] if latencies else None,
+        "cost_usd": None if counts.cost is None else round(counts.cost, 6),
+        "seconds": round(found.seconds, 1),
+        "a_second": round(found.a_second, 2) if found.a_second else None,
+        "p50_ms": found.p50_ms,
+        "p95_ms": found.p95_ms,
     }
     if as_json:
-        write_json(found)
+        write_json(rows)
     else:
-        write(
-            "".join(
-                f"{name.replace('_', ' '):14} {value if value is not None else '-'}\n" for name, value in found.items()
-            )
-        )
+        lines = (f"{name.replace('_', ' '):14} {'-' if value is None else value}\n" for name, value in rows.items())
+        write("".join(lines))
