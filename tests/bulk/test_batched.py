@@ -12,7 +12,7 @@ import pytest
 from miiflow_llm import LLMClient
 from miiflow_llm.bulk import Bulk, BulkRequest, BulkResult, draw, report
 from miiflow_llm.bulk.batched import BatchRun
-from miiflow_llm.core.exceptions import ConfigurationError, InvalidRequestError, MiiflowLLMError
+from miiflow_llm.core.exceptions import ConfigurationError, MiiflowLLMError
 from miiflow_llm.replay.batch_desk import BatchPlan
 from miiflow_llm.replay.fake import FakeError, fake_body
 from miiflow_llm.replay.faults import StatusFirst
@@ -93,7 +93,7 @@ async def test_a_broken_off_run_goes_on_with_its_batches(tmp_path: Path) -> None
 
 
 async def test_what_is_not_known_is_marked(tmp_path: Path) -> None:
-    """If nothing is known of what became of handing in, the next run says that it may be billed twice; a refusal not."""
+    """If nothing is known of what became of handing in, the next run says that it may be billed twice."""
     for status, twice in ((500, True), (400, False)):
         async with served() as server, client(server) as one:
             server.fault = StatusFirst(status)
@@ -112,7 +112,7 @@ async def test_failures_are_results_and_are_asked_again(tmp_path: Path) -> None:
         async with bulk(one, tmp_path / "job.sqlite") as job:
             server.batches.plan = BatchPlan(looks=0, status="expired", answered=2)
             found = {result.number: result for result in await ran(job, asked)}
-            assert isinstance(found[0].error and found[0].error.raised(), InvalidRequestError)
+            assert isinstance(found[0].error and found[0].error.raised(), MiiflowLLMError)
             assert found[1].text == "Twice."
             assert found[2].error is not None
             assert found[2].error.type == "BatchExpiredError"

@@ -96,7 +96,7 @@ def draw(found: BulkReport, path: str | Path) -> None:
     """
     width = found.seconds / SLICES or 1.0
     ordered = [sorted(one.latencies) for one in found.slices]
-    panels = [
+    panels: list[tuple[str, Sequence[Sequence[float | None]]]] = [
         ("done in a second", [[one.done / width for one in found.slices]]),
         ("latency in seconds: median, and 95 of 100", [_seconds(ordered, 0.5), _seconds(ordered, 0.95)]),
         ("failed, in all", [_growing([float(one.failed) for one in found.slices])]),
@@ -105,9 +105,8 @@ def draw(found: BulkReport, path: str | Path) -> None:
     parts = [part for place, (title, lines) in enumerate(panels) for part in _panel(place, title, lines)]
     bottom = _TOP + len(panels) * (_HEIGHT + _GAP)
     parts.append(_text(_LEFT, bottom - 22, "0 s") + _text(_WIDTH - 8, bottom - 22, f"{found.seconds:,.0f} s", "end"))
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom}" width="{_WIDTH}" height="{bottom}">'
-    )
+    size = f'viewBox="0 0 {_WIDTH} {bottom}" width="{_WIDTH}" height="{bottom}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>'
     try:
         Path(path).write_text("\n".join([head, f"<style>{_STYLE}</style>", *parts, "</svg>", ""]), encoding="utf-8")
     except OSError as reason:
