@@ -44,7 +44,7 @@ async def ran(job: Bulk, prompts: Any, *, part: int = 10_000, **said: Any) -> li
     """All results of a run."""
     run = job.run(prompts, **said)
     assert isinstance(run, BatchRun)
-    run._part = part
+    run.part = part
     async with run as results:
         return [result async for result in results]
 

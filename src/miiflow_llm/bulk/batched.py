@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, cast
 
 import anyio.to_thread
 
+from ..calls.parameters import Parameters
 from ..calls.prompts import BatchRequest
 from ..client.async_client import LLMClient
+from ..client.chat import Chat
 from ..core.batches import BatchResult
 from ..core.exceptions import (
     BatchError,
@@ -22,12 +24,9 @@ from ..core.exceptions import (
     ServiceUnavailableError,
 )
 from ..core.response import ChatResponse
-from .journal import DONE, FAILED, SENT, Finished
+from .journal import DONE, FAILED, SENT, Finished, Journal
 from .order import Order, Prompts, orders
 from .result import BulkError, BulkResult, error_of
-
-if TYPE_CHECKING:
-    from .run import Bulk
 
 PART = 10_000
 """The most prompts that are handed in at once: they are in memory until then."""
@@ -37,21 +36,31 @@ _UNANSWERED = BulkError("BatchError", "the batch ended without an answer to this
 
 
 class BatchRun:
-    """One run of a job through batches: enter it, and iterate over its results."""
+    """One run of a job through batches: enter it, and iterate over its results. `part` are handed in at once."""
 
     def __init__(
-        self, bulk: Bulk, prompts: Prompts, *, retry_failed: bool, ordered: bool, poll: float, part: int = PART
+        self,
+        client: Chat,
+        journal: Journal,
+        parameters: Mapping[str, Any],
+        prompts: Prompts,
+        tell: Callable[[], None],
+        *,
+        retry_failed: bool,
+        ordered: bool,
+        poll: float,
     ) -> None:
-        if not isinstance(bulk.client, LLMClient):
-            kind = type(bulk.client).__name__
+        if not isinstance(client, LLMClient):
+            kind = type(client).__name__
             raise ConfigurationError(f"via='batch' needs an LLMClient, whose provider has batches, not a {kind}")
-        self.bulk = bulk
-        self._client = bulk.client
-        self._journal = bulk.journal
+        self._client = client
+        self._journal = journal
+        self._parameters = cast("Parameters", dict(parameters))
+        self._tell = tell
         self._prompts = prompts
         self._ordered = ordered
         self._poll = poll
-        self._part = part
+        self.part = PART
         self._states = (DONE,) if retry_failed else (DONE, FAILED)
         self._fresh = set[int]()
         self._source: AsyncGenerator[BulkResult, None] | None = None
@@ -84,14 +93,14 @@ class BatchRun:
 
     async def _results(self) -> AsyncGenerator[BulkResult, None]:
         waiting = list[tuple[Order, bool]]()
-        async with aclosing(orders(self._prompts, self.bulk.parameters)) as source:
+        async with aclosing(orders(self._prompts, self._parameters)) as source:
             async for order in source:
                 known = self._known(order)
                 if isinstance(known, BulkResult):
                     yield known
                 elif known is not None:
                     waiting.append((order, known))
-                if len(waiting) >= self._part:
+                if len(waiting) >= self.part:
                     async with aclosing(self._hand_in(waiting)) as early:
                         async for result in early:
                             yield result
@@ -109,7 +118,7 @@ class BatchRun:
         if row is None:
             return False
         if row.digest != order.digest:
-            raise self.bulk.another(order)
+            raise self._journal.another(order)
         if row.state in self._states:
             return self._journal.result(order.number)
         if row.state == SENT and self._journal.in_batch(order.number):
@@ -158,7 +167,7 @@ class BatchRun:
         left = self._journal.members(number)
         reason = _UNANSWERED
         group = list[Finished]()
-        job = self._client.batch_job(id_, **self.bulk.parameters)
+        job = self._client.batch_job(id_, **self._parameters)
         try:
             async with aclosing(job.results(poll=self._poll)) as results:
                 async for found in results:
@@ -190,7 +199,7 @@ class BatchRun:
             return []
         await anyio.to_thread.run_sync(self._journal.finished, group)
         self._fresh.update(one.order.number for one in group)
-        self.bulk.tell_counts()
+        self._tell()
         return [
             BulkResult(
                 one.order.number,

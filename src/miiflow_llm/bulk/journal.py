@@ -96,6 +96,13 @@ class Journal:
         except sqlite3.Error as reason:
             raise ConfigurationError(f"journal {str(self.path)!r} cannot be used: {reason}") from None
 
+    def another(self, order: Order) -> ConfigurationError:
+        """The error for a prompt that is not the one that the journal has at its place."""
+        return ConfigurationError(
+            f"prompt {order.number} is another than in the journal {str(self.path)!r}: give the same prompts and "
+            "parameters to go on with that job, or name another journal for a new one"
+        )
+
     def known(self, first: int, count: int) -> dict[int, Row]:
         """What is known of `count` requests from `first` on."""
         with self._lock:

@@ -110,7 +110,16 @@ class Bulk:
                 is named.
         """
         if self._via == "batch":
-            return BatchRun(self, prompts, retry_failed=retry_failed, ordered=ordered, poll=self._poll)
+            return BatchRun(
+                self.client,
+                self.journal,
+                self.parameters,
+                prompts,
+                self.tell_counts,
+                retry_failed=retry_failed,
+                ordered=ordered,
+                poll=self._poll,
+            )
         pace = Pace(self._concurrency, self._most)
         return BulkRun(self, prompts, pace, retry_failed=retry_failed, ordered=ordered)
 
@@ -137,13 +146,6 @@ class Bulk:
         if self._on_progress is not None:
             counts = self.counts()
             self.tell(BulkProgress(counts.done, counts.failed, tokens=counts.tokens, cost=counts.cost))
-
-    def another(self, order: Order) -> ConfigurationError:
-        """The error for a prompt that is not the one that the journal has at its place."""
-        return ConfigurationError(
-            f"prompt {order.number} is another than in the journal {str(self.journal.path)!r}: give the same prompts "
-            "and parameters to go on with that job, or name another journal for a new one"
-        )
 
     def close(self) -> None:
         """Close the journal; the client stays open. Harmless when done twice."""
@@ -259,7 +261,7 @@ class BulkRun:
         if row is None:
             return False
         if row.digest != order.digest:
-            raise self.bulk.another(order)
+            raise self.bulk.journal.another(order)
         if row.state not in self._states:
             return row.state != FAILED or row.twice
         result = self.bulk.journal.result(order.number)
