@@ -36,6 +36,7 @@ def _fits(name: object, value: object) -> bool:
     return value.isascii() and not _UNSAFE.search(value)
 
 
+@lru_cache(maxsize=1024)
 def checked_url(url: str, *, with_key: bool, allow_http: bool) -> str:
     """The base URL without a trailing slash.
 

@@ -23,9 +23,11 @@ class Counters:
         self._totals = frozenset(table["total_tokens"].names) if "total_tokens" in table else frozenset[str]()
         self._raw: dict[str, int | float] = {}
         self._frame = -1
+        self._counted: TokenCount | None = None
 
     def take(self, counters: Mapping[str, int | float], frame: int) -> None:
         """Take one usage object of this frame."""
+        self._counted = None
         if self._raw and not any(counters.values()):
             self._raw = {**counters, **self._raw}
             return
@@ -42,7 +44,9 @@ class Counters:
 
     def count(self) -> TokenCount:
         """Our counts, now."""
-        return count_tokens(self._table, self._raw)
+        if self._counted is None:
+            self._counted = count_tokens(self._table, self._raw)
+        return self._counted
 
 
 def count_tokens(table: Mapping[str, Counter], raw: Mapping[str, int | float]) -> TokenCount:
