@@ -60,24 +60,38 @@ def test_fastest_weighs_speed_load_and_success() -> None:
     made.health[0].in_flight = 1
     assert targets(made)[0] == 1
     made.health[0].in_flight = 0
-    made.health[0].ok = 0.5
+    made.health[0].ok, made.health[0].ok_at = 0.5, 0.0
     assert targets(made)[0] == 1
+
+
+def test_failures_of_long_ago_count_less() -> None:
+    """A target that is back from an outage has its calls again after some minutes, though others are well."""
+    made = table("fastest", 2)
+    for target, seconds in ((0, 0.5), (1, 0.6)):
+        healths.first_output(made.health[target], made.settings, seconds, 0.0)
+    made.health[0].ok, made.health[0].ok_at = 0.75, 0.0
+    assert targets(made, now=1.0)[0] == 1
+    for health in made.health:
+        health.seen = 240.0
+    assert targets(made, now=240.0)[0] == 0
 
 
 def test_an_unknown_target_is_tried() -> None:
-    """One of which nothing is known is taken to be as fast as the best, so that it gets the next call at the latest."""
+    """One of which nothing is known is taken to be a little faster than the best: so it gets the next call."""
     made = Table([Entry("known"), Entry("new")], "fastest")
     healths.first_output(made.health[0], made.settings, 0.5, 0.0)
-    made.health[0].in_flight = 1
     assert targets(made)[0] == 1
+    healths.first_output(made.health[1], made.settings, 0.6, 0.0)
+    assert targets(made)[0] == 0
 
 
 def test_a_slow_target_is_tried_again() -> None:
-    """What was measured long ago weighs less: after some minutes a target that was slow is compared as an equal."""
+    """What was measured long ago weighs less: after some minutes a target that was slow is tried, without any load."""
     made = table("fastest", 2)
     healths.first_output(made.health[1], made.settings, 50.0, 0.0)
-    made.health[0].in_flight = 1
+    healths.first_output(made.health[0], made.settings, 0.5, 0.0)
     assert targets(made, now=1.0)[0] == 0
+    made.health[0].seen = 600.0
     assert targets(made, now=600.0)[0] == 1
 
 
@@ -198,7 +212,7 @@ def test_affinity_yields_to_load_and_speed() -> None:
     assert targets(made, Ask(affinity=key))[0] != home
     for health in made.health:
         health.in_flight = 2
-    assert order(made, Ask(affinity=key), 0.0, 0.5)[0] == Choice(home, "affinity", pytest.approx(1.732, rel=0.01))
+    assert order(made, Ask(affinity=key), 0.0, 0.5)[0] == Choice(home, "affinity", pytest.approx(1.559, rel=0.01))
     for place, health in enumerate(made.health):
         healths.first_output(health, made.settings, 2.0 if place == home else 1.0, 0.0)
     assert targets(made, Ask(affinity=key))[0] != home

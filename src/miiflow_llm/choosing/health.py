@@ -23,9 +23,10 @@ class Health(msgspec.Struct):
     """One target.
 
     `first_output` is its average time to first output, `seen` when that was last measured, `window` the last samples.
-    `ok` is the average share of calls served, `fails` the number of failures in a row, `trips` how often in a row it
-    was put out for them, `closed_at` when that last ended. Until `open_until` it gets no call; after it, one as a probe
-    (`probing`); `None` if it is well. Until `cool_until` it obeys a rate limit, of which there were `cools` in a row.
+    `ok` is the average share of calls served, `ok_at` when that last changed, `fails` the number of failures in a row,
+    `trips` how often in a row it was put out for them, `closed_at` when that last ended. Until `open_until` it gets no
+    call; after it, one as a probe (`probing`); `None` if it is well. Until `cool_until` it obeys a rate limit, of which
+    there were `cools` in a row.
     Until `out_until` it is out for the reason `out`; `away_until` is the later of the two. `in_flight` calls are under
     way, at most `limit`. `turn` counts what a policy of shares gave it. `tokens` and `requests` are what the provider
     said is left.
@@ -34,6 +35,7 @@ class Health(msgspec.Struct):
     first_output: float | None = None
     seen: float = -inf
     ok: float = 1.0
+    ok_at: float = -inf
     fails: int = 0
     trips: int = 0
     closed_at: float = -inf
@@ -78,6 +80,7 @@ def served(health: Health, settings: Settings, now: float, *, probe: bool = Fals
     """It gave a whole answer."""
     _left(health, probe)
     health.ok += (1.0 - health.ok) * settings.success_weight
+    health.ok_at = max(now, health.ok_at)
     health.fails = health.cools = 0
     if health.open_until is not None and (probe or now >= health.open_until):
         _close(health, settings, now)
@@ -101,6 +104,7 @@ def failed(
         if row.mark == "slow":
             _learn_at_least(health, settings, waited, now)
         health.ok -= health.ok * settings.success_weight
+        health.ok_at = max(now, health.ok_at)
         _fail(health, settings, now, draw, probe=probe)
         return
     if row.mark == "cool":

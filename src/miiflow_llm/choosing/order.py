@@ -13,8 +13,9 @@ from .health import Health
 from .table import Ask, Choice, Table
 
 _LEAST_OK = 0.05
-_UNTRIED = 0.99
-"""A target that was never asked is taken to be a little better than the best: so it is asked, once, and then known."""
+_SURE = 0.999
+_PROMISING = 0.9
+"""A target that was never asked, or not for long, is taken to be so much of the best's time: it is asked, and known."""
 _NONE: frozenset[int] = frozenset()
 
 
@@ -86,20 +87,22 @@ def scored(table: Table, targets: Sequence[int], now: float) -> dict[int, float]
     It is first output x sqrt(calls + 1) / ok². The square sends a target that fails now and then less than its speed
     would: at 30 % errors of one in four that saves a third of the further attempts, and costs nothing elsewhere.
 
-    What is not known is taken to be a little better than the best that is; what was measured long ago comes nearer
-    to the best, so that a target that was slow is tried again.
+    What is not known is taken to be a little better than the best that is; what was measured long ago comes nearer to
+    that, and failures of long ago count less, so that a target that was slow or failed is tried again.
     """
     healths = [table.health[target] for target in targets]
     best = min([health.first_output for health in healths if health.first_output is not None], default=1.0)
-    memory = 2.0 * table.settings.memory
+    memory, promising = 2.0 * table.settings.memory, best * _PROMISING
     scores = {}
     for target, health in zip(targets, healths, strict=True):
-        first = best * _UNTRIED if health.first_output is None else health.first_output
+        first = promising if health.first_output is None else health.first_output
         if first > best and now > health.seen:
-            first = best + (first - best) * exp((health.seen - now) / memory)
+            first = promising + (first - promising) * exp((health.seen - now) / memory)
         if health.in_flight:
             first *= sqrt(health.in_flight + 1.0)
-        ok = max(_LEAST_OK, health.ok)
+        ok = health.ok
+        if ok < _SURE:
+            ok = max(_LEAST_OK, 1.0 - (1.0 - ok) * exp(min(health.ok_at - now, 0.0) / memory))
         scores[target] = first / (ok * ok)
     return scores
 
