@@ -208,3 +208,30 @@ def test_nothing_is_loaded_that_was_not_asked_for(code: str, absent: tuple[str, 
         [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
     )
     assert not set(absent) & set(ran.stdout.split())
+
+
+async def test_an_estimate_before_the_call() -> None:
+    """What a call will use and cost is told from those before, and asks nobody."""
+    one = client(answer(False), prices=OWN)
+    before = one.estimate("Why?", max_tokens=50)
+    assert before.usage.completion_tokens == 50
+    await one.chat("Why?")
+    after = one.estimate("Why?")
+    assert (after.usage.prompt_tokens, after.usage.completion_tokens) == (USAGE.prompt_tokens, USAGE.completion_tokens)
+    assert after.cost is not None
+    assert (after.cost.amount, after.cost.estimated) == (pytest.approx(0.002), True)
+    assert client(answer(False)).estimate("Why?").cost is None
+
+
+async def test_a_run_with_tools_has_the_sum() -> None:
+    """The cost of a conversation with tools is that of all its answers."""
+
+    def tide(place: str) -> str:
+        """When the tide is high."""
+        return f"at six in {place}"
+
+    asks = fake_body("openai_chat", tool_calls=[("tide", {"place": "Wells"})], usage=USAGE, streaming=False).body
+    run = await client(asks, answer(False), prices=OWN).run_tools("When?", [tide])
+    assert run.cost is not None
+    assert run.cost.amount == pytest.approx(0.004)
+    assert (await client(asks, answer(False)).run_tools("When?", [tide])).cost is None

@@ -137,3 +137,32 @@ def test_whole_bodies() -> None:
             wrong.append((capture.key, cost.amount, wanted, extracted.usage, response.usage))
     assert seen > 20
     assert wrong == []
+
+
+@pytest.mark.slow
+def test_estimates() -> None:
+    """Tokens of prompts are estimated within a quarter for three in four requests; bytes / 4 for far fewer."""
+    import msgspec
+
+    from miiflow_llm.prices.estimate import Estimates
+
+    known, seen, ours, plain = Estimates(), 0, 0, 0
+    captures = [capture for capture in shared() if capture.provider in ("anthropic", "openai", "gemini", "groq")]
+    if not captures:
+        pytest.skip("the recordings are not here")
+    for capture in captures:
+        response = answered(capture) if capture.request else None
+        if response is None or not response.usage.prompt_tokens or capture.request is None:
+            continue
+        size, tokens = len(msgspec.json.encode(capture.request)), response.usage.prompt_tokens
+        kind = (bool(capture.request.get("tools")), b'"data"' in msgspec.json.encode(capture.request))
+        target, family = (capture.provider, capture.model, kind), (capture.provider, kind)
+        if tokens >= 100:
+            seen += 1
+            estimated = known.usage(target, family, size).prompt_tokens or 0
+            ours += abs(estimated - tokens) <= tokens / 4
+            plain += abs(size / 4 - tokens) <= tokens / 4
+        known.learn(target, family, size, response.usage, None)
+    assert seen > 300
+    assert ours >= 0.75 * seen
+    assert plain <= 0.5 * seen

@@ -100,6 +100,13 @@ class Pricing(msgspec.Struct, frozen=True):
             usage = msgspec.structs.replace(usage, completion_tokens=output)
         return price.cost(usage, service=service, estimated=True)
 
+    def expected_usage(self, provider: str, model: str, kind: Kind, size: int, most: int | None = None) -> TokenCount:
+        """What a request of `size` bytes will use; by its bytes only if nothing is learned here."""
+        from ..prices.estimate import Estimates
+
+        target, family = keys(provider, model, kind)
+        return (self.estimates or Estimates()).usage(target, family, size, most)
+
     def learn(self, provider: str, model: str, kind: Kind, size: int, usage: TokenCount, cost: Cost | None) -> None:
         """A request of `size` bytes was answered."""
         if self.estimates is not None:
@@ -113,6 +120,13 @@ class Pricing(msgspec.Struct, frozen=True):
 
 
 NO_PRICES = Pricing()
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """What a call is expected to use and to cost; `cost` is `None` if that cannot be told."""
+
+    usage: TokenCount
+    cost: Cost | None = None
 
 
 _BILLS_CANCELLED: dict[str, Literal["input", "full"]] = {"bedrock": "full"}

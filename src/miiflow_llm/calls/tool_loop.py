@@ -16,6 +16,7 @@ import msgspec
 from ..core import clock
 from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.messages import Message, ToolCall
+from ..core.price import Cost, total
 from ..core.response import ChatResponse, StreamChunk
 from ..core.tool_events import ToolFinished, ToolStarted
 from ..core.usage import TokenCount
@@ -48,7 +49,8 @@ class Answering(Protocol):
 
 class ToolRun(msgspec.Struct):
     """How it went. `response` is the last answer, `messages` the whole conversation with it, `usage` the sum of all
-    answers, `rounds` their number. `finished` is false where `max_rounds` ended the loop while the model wanted more.
+    answers, `rounds` their number, `cost` what they cost together (`None` if that of any is not known). `finished` is
+    false where `max_rounds` ended the loop while the model wanted more.
     """
 
     response: ChatResponse
@@ -56,6 +58,7 @@ class ToolRun(msgspec.Struct):
     usage: TokenCount
     rounds: int
     finished: bool
+    cost: Cost | None = None
 
 
 def choice_of(round_is_first: bool, tool_choice: str | None) -> str | None:
@@ -70,6 +73,7 @@ class Conversation:
         self.max_rounds = max_rounds
         self.messages = list(messages)
         self.usage = TokenCount()
+        self.costs: list[Cost | None] = []
         self.rounds = 0
         self.response: ChatResponse | None = None
         self.finished = False
@@ -78,6 +82,7 @@ class Conversation:
         """An answer came; the calls to run before the next one, none if there is no next one."""
         self.rounds += 1
         self.usage += response.usage
+        self.costs.append(response.cost)
         self.messages.append(response.message)
         self.response = response
         self.finished = not response.message.tool_calls
@@ -99,7 +104,8 @@ class Conversation:
         """
         if self.response is None:
             raise ConfigurationError("no answer has come yet: iterate the stream first")
-        return ToolRun(self.response, self.messages, self.usage, self.rounds, self.finished)
+        cost = None if None in self.costs else total(self.costs)
+        return ToolRun(self.response, self.messages, self.usage, self.rounds, self.finished, cost)
 
     def shows_no_media(self) -> bool:
         """Take images and documents out of the last results, for a model that takes none; whether there were any."""

@@ -15,7 +15,7 @@ from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.parameters import Messages, Parameters, build_request
 from ..calls.players import Player
-from ..calls.pricing import NO_PRICES, Pricing
+from ..calls.pricing import NO_PRICES, Estimate, Pricing, kind_of
 from ..calls.retry import Bucket, RetryBudget
 from ..calls.target import Route, Target
 from ..core.access_key import AccessKey
@@ -288,6 +288,21 @@ class BaseClient(Generic[HttpClient]):
         """
         plan = self._call(messages, timeout, stream=stream, parameters=parameters).plan
         return shown(plan, self._setup.target)
+
+    def estimate(self, messages: Messages, **parameters: Unpack[Parameters]) -> Estimate:
+        """What `chat` would use and cost, told from the answers that this client has had. Nothing is sent.
+
+        Prices that are still to be loaded are loaded, which blocks for a third of a second, once.
+
+        Raises:
+            MiiflowLLMError: the request cannot be said.
+        """
+        self.pricing.load()
+        call = self._call(messages, None, stream=False, parameters=parameters)
+        usage = self.pricing.expected_usage(
+            self.provider, call.model, kind_of(call.request), call.size, call.request.max_tokens
+        )
+        return Estimate(usage, call.expected())
 
     def get_metrics(self) -> Metrics:
         """What this client has done so far."""

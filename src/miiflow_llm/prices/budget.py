@@ -110,6 +110,8 @@ class Budget:
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._most = round(limit * NANO)
         self._lock = forks.lock()
+        self._at: Window | None = None
+        self._since = 0.0
         self._name = ""
         self._spent = self._reserved = 0
         self._shared: Any = None
@@ -193,7 +195,13 @@ class Budget:
         return cost.amount if cost is not None and cost.currency == self.currency else None
 
     def _window(self) -> Window:
-        return window(self.per, self.now())
+        """The window that is now; known until it ends, for making one takes longer than the rest."""
+        now = self.now()
+        at, moment = self._at, now.timestamp()
+        if at is None or not self._since <= moment < at.end:
+            at, self._since = window(self.per, now), moment
+            self._at = at
+        return at if at.left is None else Window(at.name, at.end - moment, at.end)
 
     def _here(self, at: Window) -> tuple[int, int]:
         with self._lock:

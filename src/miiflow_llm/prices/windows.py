@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -19,6 +20,8 @@ class Window(msgspec.Struct, frozen=True):
 
     name: str
     left: float | None
+    end: float = inf
+    """When it ends, in seconds since 1970."""
 
     @property
     def kept(self) -> float:
@@ -40,7 +43,7 @@ def window(per: Per, now: datetime) -> Window:
     else:
         start = begun.replace(second=0, minute=0, hour=0)
         start, end = _days(per, start)
-    return Window(start.strftime("%Y-%m-%dT%H:%M"), (end - now).total_seconds())
+    return Window(start.strftime("%Y-%m-%dT%H:%M"), (end - now).total_seconds(), end.timestamp())
 
 
 def _days(per: Per, today: datetime) -> tuple[datetime, datetime]:

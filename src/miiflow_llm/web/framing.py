@@ -169,7 +169,8 @@ def ending(stream: object, last: StreamChunk) -> dict[str, Any]:
 def of_run(run: ToolRun) -> dict[str, Any]:
     """What is told of a conversation with tools: the sums, and every message since the question, to be sent again."""
     asked = max((at for at, message in enumerate(run.messages) if message.role == "user"), default=-1)
-    return {"usage": run.usage, "rounds": run.rounds, "messages": [_said(each) for each in run.messages[asked + 1 :]]}
+    said = {"usage": run.usage, "rounds": run.rounds, "messages": [_said(each) for each in run.messages[asked + 1 :]]}
+    return said if run.cost is None else {**said, "cost": run.cost}
 
 
 def _said(message: Message) -> dict[str, Any]:
