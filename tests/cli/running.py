@@ -8,11 +8,13 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 KEY = "sk-planted-key-0123456789"
+HOME = tempfile.mkdtemp(prefix="miiflow-llm-")  # what the command remembers is not the user's own
 COMMAND = [sys.executable, "-W", "error", "-m", "miiflow_llm.cli"]
 
 
@@ -27,7 +29,16 @@ class Ran(NamedTuple):
 def environment(**more: str) -> dict[str, str]:
     """The variables of a command: a key, and nothing of this machine's settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "OPENAI_API_KEY": KEY, "TERM": "xterm-256color", "COLUMNS": "100", "PYTHONUTF8": "1", **more}
+    return {
+        **kept,
+        "MIIFLOW_LLM_HOME": HOME,
+        "MIIFLOW_LLM_NO_KEYRING": "1",
+        "OPENAI_API_KEY": KEY,
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+        "PYTHONUTF8": "1",
+        **more,
+    }
 
 
 def run(*arguments: str, given: str = "", folder: Path | None = None, **variables: str) -> Ran:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -13,7 +14,6 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from ..client.chat import SyncAnswerStream
 from ..core.exceptions import MiiflowLLMError
 from ..core.price import Cost
 from ..core.response import ChatResponse, StreamChunk
@@ -32,21 +32,37 @@ ENDS: Mapping[str | None, str] = {
 """What is said of an answer that did not end of itself."""
 
 
-def show(stream: SyncAnswerStream, *, as_json: bool, as_value: bool = False) -> ChatResponse:
-    """Show the answer while it comes; the whole one. `as_value` says that it is JSON, not Markdown.
+class Shown(Protocol):
+    """What is shown while it comes: a streamed answer, or a run with tools."""
+
+    @property
+    def response(self) -> ChatResponse:
+        """The answer so far."""
+
+    def __iter__(self) -> Iterator[StreamChunk]: ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def show(stream: Shown, *, as_json: bool, cid: str | None = None, plain: bool = False) -> ChatResponse:
+    """Show the answer while it comes; the whole one. `cid` is its conversation; `plain` draws nothing over.
 
     Raises:
         MiiflowLLMError: as the stream does; what came before stays on the screen.
     """
     screen = console()
     if as_json:
-        return _as_lines(stream)
-    if not is_terminal(screen) or as_value:
+        return _as_lines(stream, cid)
+    if not is_terminal(screen) or plain:
         return _as_text(stream)
     return _drawn(stream, screen)
 
 
-def _as_text(stream: SyncAnswerStream) -> ChatResponse:
+def _as_text(stream: Shown) -> ChatResponse:
     end = ""
     try:
         with stream:
@@ -79,7 +95,7 @@ def _newline(end: str) -> str:
     return "\n" if end not in ("", "\n") else ""
 
 
-def _as_lines(stream: SyncAnswerStream) -> ChatResponse:
+def _as_lines(stream: Shown, cid: str | None) -> ChatResponse:
     try:
         with stream:
             for chunk in stream:
@@ -87,7 +103,7 @@ def _as_lines(stream: SyncAnswerStream) -> ChatResponse:
     except MiiflowLLMError as error:
         write_json({"type": "error", "error": type(error).__name__, "message": str(error), "code": code_of(error)})
         raise
-    write_json({"type": "finished", **facts(stream.response)})
+    write_json({"type": "finished", **({"conversation": cid} if cid else {}), **facts(stream.response)})
     return stream.response
 
 
@@ -157,7 +173,7 @@ class _Drawing:
             yield Segment.line()
 
 
-def _drawn(stream: SyncAnswerStream, screen: Console) -> ChatResponse:
+def _drawn(stream: Shown, screen: Console) -> ChatResponse:
     drawing = _Drawing()
     with _live(drawing, screen), stream:
         for chunk in stream:

@@ -8,9 +8,38 @@ from typing import Annotated, Any, cast
 import typer
 
 from .._version import __version__
+from . import more_commands
 from .ending import command
-
-EPILOG = "Exit codes: 0 done, 1 provider or network error, 2 usage or configuration, 130 interrupted."
+from .options import (
+    EPILOG,
+    AsJson,
+    Attachments,
+    BaseUrl,
+    CacheStore,
+    Cid,
+    Config,
+    DialectName,
+    EnvFile,
+    Extract,
+    ExtractLast,
+    GoOn,
+    Images,
+    Keep,
+    MaxTokens,
+    Model,
+    Places,
+    Reasoning,
+    Route,
+    SchemaOf,
+    Seconds,
+    Settings,
+    Stream,
+    System,
+    Temperature,
+    TemplateName,
+    Tools,
+    Yes,
+)
 
 app = typer.Typer(
     name="miiflow-llm",
@@ -21,29 +50,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[
-    str | None, typer.Option("-m", "--model", metavar="PROVIDER:MODEL", help="Or the variable MIIFLOW_LLM_MODEL.")
-]
-Route = Annotated[
-    str | None, typer.Option("-r", "--route", metavar="NAME", help="A route or trial of the configuration.")
-]
-CacheStore = Annotated[
-    str | None,
-    typer.Option("--cache", metavar="PATH|config", help="Keep answers in this SQLite file, or as [cache] says."),
-]
-Config = Annotated[str | None, typer.Option("--config", help="A TOML or JSON file, as MIIFLOW_LLM_CONFIG names one.")]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", help="Another address than the provider's.")]
-DialectName = Annotated[str | None, typer.Option("--dialect", help="Another format that the provider speaks.")]
-System = Annotated[str | None, typer.Option("-s", "--system", help="Instructions above the conversation.")]
-Images = Annotated[list[str] | None, typer.Option("--image", help="A file or a URL; repeatable.")]
-SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with the JSON Schema of the answer.")]
-Temperature = Annotated[float | None, typer.Option("-t", "--temperature")]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1)]
-Reasoning = Annotated[str | None, typer.Option("--reasoning", help="off, low, medium, high ..., or tokens.")]
-Settings = Annotated[str, typer.Option("--parameters", help='More of the call, as JSON: {"top_p": 0.5}')]
-Seconds = Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for each single wait.")]
-EnvFile = Annotated[str, typer.Option("--env-file", help="Read for variables that are not set.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON, one value a line.")]
 PROGRAM = "miiflow-llm"
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -64,8 +70,8 @@ def options(
 def _ask(**given: Any) -> Any:
     from .asking import Ask
 
-    images = given.pop("images") or ()
-    return Ask(images=images, **given)
+    images, attachments = (given.pop(name, None) or () for name in ("images", "attachments"))
+    return Ask(images=images, attachments=attachments, **given)
 
 
 @app.command("chat", epilog=EPILOG)
@@ -80,7 +86,8 @@ def chat(
     dialect: DialectName = None,
     system: System = None,
     images: Images = None,
-    schema: SchemaFile = None,
+    attachments: Attachments = None,
+    schema: SchemaOf = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
     reasoning: Reasoning = None,
@@ -88,33 +95,29 @@ def chat(
     timeout: Seconds = None,
     env_file: EnvFile = ".env",
     as_json: AsJson = False,
-    stream: Annotated[bool, typer.Option("--stream/--no-stream", help="As it comes, or in one piece.")] = True,
+    stream: Stream = True,
+    go_on: GoOn = False,
+    cid: Cid = None,
+    keep: Keep = None,
+    extract: Extract = False,
+    extract_last: ExtractLast = False,
+    tools: Tools = None,
+    yes: Yes = False,
+    template: TemplateName = None,
+    places: Places = None,
 ) -> None:
     """Ask a model; without a prompt, converse with it.
 
     On a terminal the answer is drawn as it comes; in a pipe it is its plain text; with --json each chunk is a line, and
-    the last one is `finished` or `error`.
+    the last one is `finished` or `error`. Turns are kept: -c goes on with the last conversation, `logs` shows them.
     """
+    given = dict(locals())
     from .chat import chat as run
+    from .talk import Way
 
-    ask = _ask(
-        model=model,
-        route=route,
-        cache=cache,
-        config=config,
-        base_url=base_url,
-        dialect=dialect,
-        system=system,
-        images=images,
-        schema=schema,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        reasoning=reasoning,
-        parameters=parameters,
-        timeout=timeout,
-        env_file=env_file,
-    )
-    run(ask, prompt, as_json=as_json, stream=stream)
+    own = {name: given.pop(name) for name in Way.__struct_fields__}
+    del given["prompt"]
+    run(_ask(**given), prompt, Way(**{name: value for name, value in own.items() if value is not None}))
 
 
 @app.command("plan", epilog=EPILOG)
@@ -128,7 +131,8 @@ def plan(
     dialect: DialectName = None,
     system: System = None,
     images: Images = None,
-    schema: SchemaFile = None,
+    attachments: Attachments = None,
+    schema: SchemaOf = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
     reasoning: Reasoning = None,
@@ -147,6 +151,7 @@ def plan(
         dialect=dialect,
         system=system,
         images=images,
+        attachments=attachments,
         schema=schema,
         temperature=temperature,
         max_tokens=max_tokens,
@@ -298,7 +303,7 @@ def bulk(
     config: Config = None,
     base_url: BaseUrl = None,
     dialect: DialectName = None,
-    schema: SchemaFile = None,
+    schema: SchemaOf = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
     reasoning: Reasoning = None,
@@ -446,58 +451,4 @@ def bulk_report(
     run(journal, as_json=as_json, plot=plot)
 
 
-route = typer.Typer(help="Look at routes.", no_args_is_help=True)
-app.add_typer(route, name="route")
-
-
-@route.command("explain", epilog=EPILOG)
-@command
-def route_explain(
-    name: Annotated[str, typer.Argument(help="The route's name in the configuration.")],
-    prompt: Annotated[str, typer.Argument(help="What would be asked.")] = "Hello",
-    config: Config = None,
-    system: System = None,
-    images: Images = None,
-    schema: SchemaFile = None,
-    temperature: Temperature = None,
-    max_tokens: MaxTokens = None,
-    reasoning: Reasoning = None,
-    parameters: Settings = "{}",
-    env_file: EnvFile = ".env",
-    as_json: AsJson = False,
-) -> None:
-    """Show which targets a call to a route would go to, and why: the table that would decide. Nothing is sent."""
-    from .route_explain import explain as run
-
-    ask = _ask(
-        route=name,
-        config=config,
-        system=system,
-        images=images,
-        schema=schema,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        reasoning=reasoning,
-        parameters=parameters,
-        env_file=env_file,
-    )
-    run(ask, prompt, as_json=as_json)
-
-
-trial = typer.Typer(help="Look at trials.", no_args_is_help=True)
-app.add_typer(trial, name="trial")
-
-
-@trial.command("report", epilog=EPILOG)
-@command
-def trial_report(
-    log: Annotated[Path, typer.Argument(help="The trial's log: .jsonl or .sqlite.")],
-    name: Annotated[str | None, typer.Option("--trial", help="Which one, if the log holds several.")] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Write the intervals as an SVG.")] = None,
-    alpha: Annotated[float, typer.Option("--alpha", min=0.0001, max=0.5, help="The chance of a false winner.")] = 0.05,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a trial has shown so far; it may be asked at any time, as often as you like."""
-    from .trial_report import report as run
-
-    run(log, name, plot, alpha, as_json=as_json)
+more_commands.add(app)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,12 +11,15 @@ import msgspec
 from .. import providers
 from ..client.async_client import LLMClient
 from ..client.chat import SyncChat
-from ..client.config import VARIABLE, load
+from ..client.config import VARIABLE, Config, load
 from ..client.env import load_env
 from ..client.sync_client import SyncLLMClient
 from ..core.exceptions import ConfigurationError
 from ..core.messages import Block, ImageBlock, Message, TextBlock
 from ..tables import Provider
+from .places import config_file
+from .short_schema import schema_of
+from .stored_keys import use_stored
 
 MODEL = "MIIFLOW_LLM_MODEL"
 """The variable that names the model, `provider:model`, where `-m` does not."""
@@ -37,7 +39,8 @@ class Ask(msgspec.Struct, kw_only=True):
     dialect: str | None = None
     system: str | None = None
     images: Sequence[str] = ()
-    schema: Path | None = None
+    attachments: Sequence[str] = ()
+    schema: str | dict[str, Any] | None = None
     temperature: float | None = None
     max_tokens: int | None = None
     reasoning: str | None = None
@@ -57,27 +60,48 @@ class Ask(msgspec.Struct, kw_only=True):
         from ..caching import SyncCache
 
         if self.cache == "config":
-            return SyncCache.from_config(found, self.config)
+            return SyncCache.from_config(found, self.source)
         return SyncCache(found, store=self.cache, tenant=self.route and f"route:{self.route}")
+
+    def prepare(self) -> None:
+        """Read the variables of the `.env` file, and the keys that `keys set` keeps."""
+        load_env(self.env_file)
+        use_stored()
+
+    @property
+    def source(self) -> str | None:
+        """The configuration: the option, the variable (`None`), or the user's own file if there is one."""
+        if self.config is None and not os.environ.get(VARIABLE) and config_file().is_file():
+            return str(config_file())
+        return self.config
+
+    def configuration(self) -> Config:
+        """The configuration, an empty one if there is none.
+
+        Raises:
+            ConfigurationError: it is wrong.
+        """
+        there = self.source is not None or os.environ.get(VARIABLE)
+        return load(self.source) if there else Config()
 
     def _routed(self) -> SyncChat:
         """The route, or else the trial, of that name in the configuration."""
-        load_env(self.env_file)
+        self.prepare()
         name = self.route or ""
-        if name in load(self.config).trials:
+        if name in load(self.source).trials:
             from ..trials import SyncTrial
 
-            return SyncTrial.from_config(self.config, name)
+            return SyncTrial.from_config(self.source, name)
         from ..routing import SyncRouter
 
-        return SyncRouter.from_config(self.config, name)
+        return SyncRouter.from_config(self.source, name)
 
     def _direct(self) -> SyncLLMClient:
         provider, model = self.chosen()
         if provider is None:
-            return SyncLLMClient.from_config(self.config, model=model)
+            return SyncLLMClient.from_config(self.source, model=model)
         if self.configured:
-            return SyncLLMClient.from_config(self.config, provider, model)
+            return SyncLLMClient.from_config(self.source, provider, model)
         prices = os.environ.get(PRICES) or None
         return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect, prices=prices)
 
@@ -91,7 +115,7 @@ class Ask(msgspec.Struct, kw_only=True):
         elsewhere = self.base_url is not None or self.dialect is not None
         if self.config is not None and elsewhere:
             raise ConfigurationError("--config says where requests go: leave out --base-url and --dialect")
-        return not elsewhere and (self.config is not None or VARIABLE in os.environ)
+        return not elsewhere and (self.source is not None or VARIABLE in os.environ)
 
     def chosen(self) -> tuple[str | None, str | None]:
         """Provider and model; neither where the configuration has a default.
@@ -99,10 +123,12 @@ class Ask(msgspec.Struct, kw_only=True):
         Raises:
             ConfigurationError: neither an option nor a variable nor a configuration names them.
         """
-        load_env(self.env_file)
+        self.prepare()
         given = self.model or os.environ.get(MODEL)
+        if given is not None and ":" not in given:
+            given = self.configuration().aliases.get(given, given)
         if given is None:
-            if self.configured:
+            if self.configured and self.configuration().providers:
                 return None, None
             raise ConfigurationError(f"no model: pass -m provider:model, or set {MODEL}")
         provider, _, model = given.partition(":")
@@ -116,40 +142,42 @@ class Ask(msgspec.Struct, kw_only=True):
         """The parameters of the call.
 
         Raises:
-            ConfigurationError: `--parameters` or the schema's file is not a JSON object.
+            ConfigurationError: `--parameters` is not a JSON object, or `--schema` is not a schema.
         """
         found = {
-            **_object(self.parameters.encode(), "--parameters"),
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "reasoning": int(self.reasoning) if self.reasoning and self.reasoning.isdigit() else self.reasoning,
             "schema": self._schema(),
             "timeout": self.timeout,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {**self.own_parameters(), **{name: value for name, value in found.items() if value is not None}}
+
+    def own_parameters(self) -> dict[str, Any]:
+        """What `--parameters` says.
+
+        Raises:
+            ConfigurationError: it is not a JSON object.
+        """
+        return _object(self.parameters.encode(), "--parameters")
 
     def _schema(self) -> dict[str, Any] | None:
-        if self.schema is None:
-            return None
-        try:
-            return _object(self.schema.read_bytes(), f"--schema {self.schema}")
-        except OSError as reason:
-            raise ConfigurationError(f"--schema {self.schema}: {reason.strerror}") from None
+        return schema_of(self.schema) if isinstance(self.schema, str) else self.schema
 
     def opening(self) -> list[Message]:
         """What stands before the user's first words."""
         return [Message.system(self.system)] if self.system else []
 
     def turn(self, prompt: str) -> Message:
-        """The user's words with the images.
+        """The user's words with what is attached.
 
         Raises:
-            ConfigurationError: an image cannot be read.
+            ConfigurationError: an attachment cannot be read.
         """
-        if not self.images:
-            return Message.user(prompt)
-        blocks: list[Block] = [_image(place) for place in self.images]
-        return Message.user([*blocks, TextBlock(prompt)])
+        from .attaching import attached
+
+        blocks: list[Block] = [*map(_image, self.images), *map(attached, self.attachments)]
+        return Message.user([*blocks, TextBlock(prompt)] if blocks else prompt)
 
 
 def asynchronous(spec: str, base_url: str | None) -> LLMClient:
@@ -176,7 +204,7 @@ def _object(text: bytes, place: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as reason:
-        raise ConfigurationError(f"{place}: no JSON object: {reason}") from None
+        raise ConfigurationError(f"{place}: it is not a JSON object: {reason}") from None
 
 
 def _example(provider: str) -> str:

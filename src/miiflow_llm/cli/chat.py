@@ -1,91 +1,70 @@
-"""The command `chat`: one question and its answer, or a conversation at the terminal."""
+"""The command `chat`: one question and its answer, or a conversation at the terminal; both are kept."""
 
 from __future__ import annotations
 
 import sys
 
-from ..client.chat import SyncChat
-from ..core.exceptions import ConfigurationError, MiiflowLLMError
+import msgspec
+
 from ..core.messages import Message
-from .answer import facts, show, show_value, show_whole
 from .asking import Ask
-from .ending import line, say
-from .output import write, write_json
+from .conversing import converse
+from .kept import Conversations, new_id
+from .talk import Talk, Way
+from .templates import places_of, template_of
 
 
-def chat(ask: Ask, prompt: str | None, *, as_json: bool, stream: bool) -> None:
+def chat(ask: Ask, prompt: str | None, way: Way) -> None:
     """Ask once, or converse if there is neither a prompt nor a pipe.
 
     Raises:
         ConfigurationError: nothing to ask, or it cannot be said.
         MiiflowLLMError: there was no answer.
     """
-    asked = _prompt(prompt)
+    ask.prepare()
+    store = Conversations()
+    cid = store.named(way.cid) if way.cid else store.last() if way.go_on else None
+    history = _gone_on(ask, store, cid) if cid else []
+    asked = _prompt(prompt, ask)
+    if way.template is not None:
+        asked = _templated(ask, way, asked)
     with ask.client() as client:
+        talk = Talk(client, ask, way, store, cid or new_id(), history)
         if asked is None:
-            _converse(client, ask, as_json=as_json)
+            converse(talk)
         else:
-            _once(client, ask, asked, as_json=as_json, stream=stream)
+            talk.turn(asked)
 
 
-def _prompt(prompt: str | None) -> str | None:
+def _gone_on(ask: Ask, store: Conversations, cid: str) -> list[Message]:
+    """What was said in the conversation; with whom stands unless the options say otherwise."""
+    before, history = store.read(cid)
+    if ask.model is None and ask.route is None:
+        for name in ("model", "route", "base_url", "dialect", "config"):
+            if getattr(ask, name) is None:
+                setattr(ask, name, getattr(before, name))
+    ask.system = ask.system or before.system
+    return history
+
+
+def _prompt(prompt: str | None, ask: Ask) -> str | None:
     """What to ask: the argument, with what is piped in under it; `None` at a terminal with no argument."""
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty() or "-" in ask.attachments:
         return prompt
     piped = sys.stdin.read().strip()
-    said = "\n\n".join(part for part in (prompt if prompt != "-" else None, piped) if part)
-    if not said:
-        raise ConfigurationError("nothing to ask: give a prompt, or pipe one in")
-    return said
+    return "\n\n".join(part for part in (prompt if prompt != "-" else None, piped) if part)
 
 
-def _once(client: SyncChat, ask: Ask, prompt: str, *, as_json: bool, stream: bool) -> None:
-    messages = [*ask.opening(), ask.turn(prompt)]
-    settings = ask.settings()
-    if stream and ("schema" not in settings or as_json):
-        show(client.stream_chat(messages, **settings), as_json=as_json)
-        return
-    response = client.chat(messages, **settings)
-    if as_json:
-        write_json({"type": "finished", **facts(response)})
-    elif "schema" in settings:
-        show_value(response)
-    else:
-        show_whole(response)
-
-
-def _converse(client: SyncChat, ask: Ask, *, as_json: bool) -> None:
-    """Turn by turn until the input ends. Ctrl-C stops an answer; at the prompt it ends the conversation."""
-    _editing()
-    history = ask.opening()
-    name = client.provider if client.model is None else f"{client.provider}:{client.model}"
-    say(f"{name}; Ctrl-D ends, Ctrl-C stops an answer")
-    while True:
-        try:
-            words = input("> ")
-        except EOFError:
-            write("\n")
-            return
-        if words.strip():
-            _turn(client, ask, history, words, as_json=as_json)
-
-
-def _turn(client: SyncChat, ask: Ask, history: list[Message], words: str, *, as_json: bool) -> None:
-    first = not any(message.role == "user" for message in history)
-    asked = ask.turn(words) if first else Message.user(words)
-    try:
-        answer = show(client.stream_chat([*history, asked], **ask.settings()), as_json=as_json)
-    except MiiflowLLMError as error:
-        say(line(error))
-    except KeyboardInterrupt:
-        say("stopped; the turn is not kept")
-    else:
-        history += [asked, answer.message]
-
-
-def _editing() -> None:
-    """Line editing and history for the prompt, where the platform has it."""
-    try:
-        import readline  # noqa: F401  its import is what it does
-    except ImportError:
-        pass
+def _templated(ask: Ask, way: Way, given: str | None) -> str | None:
+    """The question by the template; it fills what the options leave open."""
+    template = template_of(ask.configuration(), way.template or "")
+    places = places_of(way.places)
+    if ask.model is None and ask.route is None:
+        ask.model, ask.route = template.model, template.route
+    ask.system = ask.system or template.instructions(given, places)
+    ask.schema = ask.schema or template.schema
+    ask.attachments = [*template.attachments, *ask.attachments]
+    ask.parameters = msgspec.json.encode({**template.parameters, **ask.own_parameters()}).decode()
+    way.tools = [*template.tools, *way.tools]
+    way.extract = way.extract or template.extract
+    return template.asked(given or None, places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, ParamSpec
@@ -19,6 +20,17 @@ WRONG = 2
 """The command or the configuration is wrong; nothing was sent."""
 INTERRUPTED = 130
 """Ctrl-C, as shells count it."""
+
+REMEDIES = (
+    (re.compile(r"(\S+): no API key; pass api_key=\.\.\."), r"\1: no API key; use `miiflow-llm keys set \1`"),
+    (re.compile(r"pass model=\.\.\. to create\(\) or to \w+(\(\)| call)"), "pass -m PROVIDER:MODEL"),
+    (re.compile(r"pass (provider|model)=\.\.\."), "pass -m PROVIDER:MODEL"),
+    (re.compile(r"pass (?:base_url|dialect)=\.\.\."), "pass --base-url or --dialect"),
+    (re.compile(r"and base_url\b(?!=)"), "and --base-url"),
+    (re.compile(r", and register\(\) adds one of your own"), ", and a package can bring one (`miiflow_llm.providers`)"),
+    (re.compile(r"extra_body=\{\.\.\.\}"), """--parameters '{"extra_body": {...}}'"""),
+)
+"""What the library says to do in Python, and what that is on the command line."""
 
 Given = ParamSpec("Given")
 
@@ -57,9 +69,12 @@ def code_of(error: MiiflowLLMError) -> int:
 
 
 def line(error: MiiflowLLMError) -> str:
-    """The error in one line."""
+    """The error in one line, with what to do in the command line's words."""
     hint = f"; try again in {error.retry_after:g} s" if error.retry_after else ""
-    return " ".join(f"{type(error).__name__}: {error}{hint}".split())
+    words = " ".join(f"{type(error).__name__}: {error}{hint}".split())
+    for pattern, instead in REMEDIES:
+        words = pattern.sub(instead, words)
+    return words
 
 
 def say(text: str) -> None:

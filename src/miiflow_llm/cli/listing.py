@@ -13,6 +13,7 @@ from ..client.sync_client import SyncLLMClient
 from ..core.response import ModelInfo
 from .asking import Ask, asynchronous, key_variable
 from .output import console, is_terminal, write, write_json, write_table
+from .stored_keys import use_stored
 
 
 class Row(msgspec.Struct):
@@ -44,6 +45,7 @@ def row(name: str) -> Row:
 def providers(env_file: str, *, as_json: bool) -> None:
     """Every provider: its formats, its address, and whether its key is set."""
     load_env(env_file)
+    use_stored()
     rows = [row(name) for name in known.names()]
     if as_json:
         for found in rows:
@@ -79,6 +81,7 @@ def _drawn(found: Row) -> list[str]:
 def models(spec: str, base_url: str | None, env_file: str, *, as_json: bool) -> None:
     """The models that a provider lists for the key."""
     load_env(env_file)
+    use_stored()
     for found in sorted(anyio.run(_models, spec, base_url), key=lambda model: model.id):
         if as_json:
             write_json(found)
@@ -93,6 +96,7 @@ async def _models(spec: str, base_url: str | None) -> list[ModelInfo]:
 
 def plan(ask: Ask, prompt: str, *, stream: bool) -> None:
     """The request that `chat` would send, with the key hidden; nothing is sent, and no key is needed."""
+    ask.prepare()
     messages = [*ask.opening(), ask.turn(prompt)]
     with _planning(ask) as client:
         write_json(client.plan(messages, stream=stream, **ask.settings()).to_dict(), indent=2)

@@ -63,8 +63,9 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     `timeout` is a number for each single wait, or the fields of `Timeout`, in seconds. `retry_budget` has the fields of
     `RetryBudget`, or is `false` for no limit. `routes` are routers by name (`Router.from_config`), `trials` trials
     (`Trial.from_config`), `cache` is a cache's settings (`Cache.from_config`): what they may hold is checked where they
-    are made. `prices` says what tokens cost,, and `budget` what calls may cost together, as
-    `LLMClient.create` takes them.
+    are made. `prices` says what tokens cost, and `budget` what calls may cost together, as `LLMClient.create` takes
+    them. `aliases` are other names of `provider:model`, and `templates` what is asked again and again, both for the
+    command line.
     """
 
     default_provider: str | None = None
@@ -79,6 +80,8 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cache: dict[str, Any] | None = None
     prices: str | list[str | dict[str, Any]] | dict[str, Any] | None = None
     budget: float | dict[str, Any] | None = None
+    aliases: dict[str, str] = {}
+    templates: dict[str, dict[str, Any]] = {}
 
     def choose(self, provider: str | None, model: str | None) -> tuple[str, str]:
         """The provider and model to use, of those configured.
