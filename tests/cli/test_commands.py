@@ -19,7 +19,7 @@ from .running import COMMAND, KEY, Terminal, environment, plain, run
 
 pytest.importorskip("typer")
 
-from .test_check import older, server
+from .test_check_servers import older, server
 
 
 def test_providers_tell_which_key_is_set_and_never_the_key(tmp_path: Path) -> None:

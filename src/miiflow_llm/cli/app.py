@@ -359,7 +359,7 @@ def batch_create(
     config: Config = None,
     base_url: BaseUrl = None,
     dialect: DialectName = None,
-    schema: SchemaFile = None,
+    schema: SchemaOf = None,
     temperature: Temperature = None,
     max_tokens: MaxTokens = None,
     reasoning: Reasoning = None,
@@ -412,7 +412,7 @@ def batch_results(
     config: Config = None,
     base_url: BaseUrl = None,
     dialect: DialectName = None,
-    schema: SchemaFile = None,
+    schema: SchemaOf = None,
     env_file: EnvFile = ".env",
 ) -> int:
     """Write the answers of a batch that is over; exits with 1 if a request failed."""
