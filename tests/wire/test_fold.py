@@ -182,8 +182,8 @@ def test_the_first_failure_counts() -> None:
     """Of two reports of one failure the first in words is kept; what a finish reason alone implies gives way."""
     fold = Fold(engine("openai").dialect, "p/d/m")
     fold.push([Finish("error"), Failure("in words"), Failure("again")], b"")
-    assert fold.failure is not None
-    assert fold.failure.message == "in words"
+    assert fold.ending.failure is not None
+    assert fold.ending.failure.message == "in words"
 
 
 @pytest.mark.parametrize("finish", ["stop", None])

@@ -216,6 +216,12 @@ def test_what_repeats_is_kept() -> None:
         assert streamed("openai_chat", *first, last).response().content == "".join(pieces)
 
 
+def test_a_reason_in_every_frame() -> None:
+    """Servers that give a reason with every frame cost no more, however long the answer is, and lose nothing."""
+    pieces = [choice(delta={"content": f"{number} "}, finish_reason="stop") for number in range(2000)]
+    assert streamed("openai_chat", *pieces).response().content == "".join(f"{number} " for number in range(2000))
+
+
 def test_text_of_completions_that_breaks_off() -> None:
     """An answer in the older form is complete by its end only."""
     stream = streamed("openai_chat", choice(text="hello"), done=False)

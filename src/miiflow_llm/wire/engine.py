@@ -140,10 +140,10 @@ class Engine:
         reader = StreamReader(self.decoder, self.provider, "", fold)
         event = self.decoder.event_of(frame)
         chunk = fold.push(reader.beyond(frame, event, self.decoder.read(event, payload)), payload)
-        if fold.failure is not None:
+        if fold.ending.failure is not None:
             raise self._reported(fold, payload)
         usage = fold.usage
-        if fold.finished:
+        if fold.ending.finished:
             chunk = fold.close()
         elif usage:
             chunk = chunk or StreamChunk(raw=payload)
@@ -152,8 +152,8 @@ class Engine:
 
     def _reported(self, fold: Fold, payload: bytes) -> ProviderError:
         """The error that a payload reports."""
-        assert fold.failure is not None  # noqa: S101  the caller looked
-        failure, model = errors.completed(fold.failure, payload), fold.meta.model or ""
+        assert fold.ending.failure is not None  # noqa: S101  the caller looked
+        failure, model = errors.completed(fold.ending.failure, payload), fold.meta.model or ""
         return errors.from_failure(self.dialect, failure, status=None, provider=self.provider, model=model)
 
     def _named(self, raised: MiiflowLLMError, model: str) -> MiiflowLLMError:

@@ -6,15 +6,14 @@ How it works
 
     Each piece goes by its type to one method (`_TAKERS`). What was said is appended to the log (`Transcript`), from
     which text, calls and the message are built when somebody asks; a chunk is a delta and a place in that log, so that
-    it costs the same however long the answer is. Four questions have a memory of their own:
+    it costs the same however long the answer is. Five questions have a memory of their own:
 
     - Which call is a piece of? `ToolCalls`, where the law of it stands.
     - Was this said before? `Retelling`: many servers say everything once more at the end, some only there. A piece with
       `in_full` counts as far as it is new.
     - How many tokens? `Counters`.
-    - Which block? A piece names its block by an index, by an id or not at all; `_alias` knows the index of an id. In a
-      list of the whole answer an item is named by its place; it is the block with its id, else the block of its kind at
-      that place, else a new one.
+    - Which block? `Blocks`: a piece names its block by an index, by an id or not at all.
+    - How did it end? `Ending`.
 
     The last chunk is held back until nothing more can come, since usage and even text may follow the finish reason.
 """
@@ -50,36 +49,25 @@ from ...core.response import ChatResponse, FinishReason, StreamChunk, ToolCallDe
 from ...core.transcript import Transcript
 from ...core.usage import TokenCount
 from ...tables import Dialect
-from ...tables.finish_words import meaning
+from .asides import Asides
+from .blocks import Blocks
 from .compile import READ_ERRORS
 from .counters import Counters
-from .failures import says_anything
+from .ending import ERROR, Ending
 from .frames import Frame
 from .more_text import MoreText
 from .retelling import BETWEEN, PARAGRAPH, Key, Retelling
 from .tool_calls import ToolCalls
 
-ERROR = "error"
-"""The word of a finish table for an answer that the provider reports as failed."""
-
-_CUT_SHORT = ("length", "content_filter")
-"""What an answer that a later `stop` does not make whole ended with: gateways close every stream with one."""
-
-BESIDE = frozenset({Meta, Usage, Logprobs, Citation, Progress})
-"""Pieces that do not say what the answer is."""
-
-_NO_VALUE: tuple[Any, ...] = (None, "", {})
-
 
 class Fold:
     """What one answer has said so far.
 
-    `output` counts the pieces that were output or progress, for deadlines; `failure` is the error that the provider
-    reported; `finished` says that a finish reason was read, `named` that the model is known and need not be asked for.
-    `salt` makes the ids of calls that came without one. With `answer_in_call` the model was made to answer by calling a
-    tool: the arguments are the text of the answer. `names` are the caller's for tools that have others on the wire,
-    `tools` the names of all. `alone` says that one frame is read and no other: what it says once more then counts
-    nowhere.
+    `output` counts the pieces that were output or progress, for deadlines; `ending` is what was said of the end;
+    `named` says that the model is known and need not be asked for. `salt` makes the ids of calls that came without one.
+    With `answer_in_call` the model was made to answer by calling a tool: the arguments are the text of the answer.
+    `names` are the caller's for tools that have others on the wire, `tools` the names of all. `alone` says that one
+    frame is read and no other: what it says once more then counts nowhere.
     """
 
     def __init__(
@@ -98,12 +86,9 @@ class Fold:
         self.transcript = Transcript(origin)
         self.keep_raw = keep_raw
         self.output = 0
-        self.failure: Failure | None = None
-        self.finished = False
+        self.ending = Ending(dialect.finish)
         self.meta = Meta()
         self.named = False
-        self.logprobs: list[Any] = []
-        self.citations: list[Any] = []
         self.refusal = Transcript()
         self.open_text: Text | None = None
         """The text that the log ends with and may go on; `None` if the log ends otherwise or the answer is over."""
@@ -115,18 +100,10 @@ class Fold:
         self._calls = ToolCalls(self.transcript, salt, names or {}, tools, is_answer=answer_in_call)
         self._retelling = Retelling(self.transcript)
         self._refusal_told = Retelling(self.refusal)
-        self._alias: dict[str, BlockKey] = {}
-        self._block: BlockKey = None
-        self._in_list = False
-        self._noted: set[tuple[type, BlockKey]] = set()
-        self._listed: set[tuple[type, BlockKey]] = set()
+        self._blocks = Blocks(self._retelling)
         self._paragraph: tuple[BlockKey, bool, BlockKey] = (None, False, None)
-        self._scored: dict[tuple[BlockKey, BlockKey], int] = {}
-        self._cited: set[bytes] = set()
+        self._asides = Asides(alone=alone)
         self._started: Meta | None = None
-        self._inferred = False
-        self._reason: str | None = None
-        self._unified: str | None = None
         self._held: StreamChunk | None = None
 
     def push(self, pieces: list[Piece], raw: bytes) -> StreamChunk | None:
@@ -138,7 +115,7 @@ class Fold:
         chunk = self._taken(pieces, raw)
         if chunk is None:
             return None
-        return self._hold(chunk) if self.finished or self._held is not None else chunk
+        return self._hold(chunk) if self.ending.finished or self._held is not None else chunk
 
     def more_text(self, frames: list[Frame], read: MoreText, out: list[StreamChunk]) -> int:
         """Take the frames that say nothing but more of `open_text`, up to the first that does not; how many."""
@@ -163,17 +140,16 @@ class Fold:
         said = False
         self._frame += 1
         self._pieces = pieces
-        self._block, self._in_list = None, False
-        if self._listed:
-            self._listed.clear()
+        self._blocks.begin(self._frame)
         for piece in pieces:
             said = _TAKERS[type(piece)](self, piece, chunk) or said
-        if self.failure is not None:
-            self._doubt(pieces)
+        ending = self.ending
+        if ending.failure is not None:
+            ending.doubt(pieces)
         entries = self.transcript.entries
         if entries and type(last := entries[-1]) is not str:
             self.open_text = last if type(last) is Text and last.signature is None else None
-        if self.finished:
+        if ending.finished:
             self.open_text = None
         if not (said or self.keep_raw):
             return None
@@ -196,7 +172,7 @@ class Fold:
             StreamProtocolError: it has a call without a name, and was not cut short in it.
         """
         arguments = self._calls.nameless
-        if arguments is not None and self._unified not in ("length", "content_filter"):
+        if arguments is not None and not self.ending.was_cut_short:
             raise StreamProtocolError(
                 f"the answer calls a tool and does not say which; the arguments are {arguments[:100]!r}",
                 payload=arguments[:200],
@@ -207,7 +183,7 @@ class Fold:
         chunk = self._held or StreamChunk(_log=self.transcript, _seen=len(self.transcript.entries))
         self._held = None
         chunk.finish_reason = self.finish_reason
-        chunk.raw_finish_reason = self._reason
+        chunk.raw_finish_reason = self.ending.reason
         chunk.usage = self.usage
         chunk.cost = self.cost
         for delta in self._calls.finish(finished=chunk.finish_reason == "tool_calls"):
@@ -219,22 +195,21 @@ class Fold:
         return chunk
 
     def _text(self, piece: Text, chunk: StreamChunk) -> bool:
-        self._locate(piece)
+        self._blocks.locate(piece)
         if piece.in_full is not None:
             return self._tell(piece, chunk)
         if not piece.text and piece.signature is None:
             self._note(piece)
             return False
-        if (self.finished or len(self._pieces) > 1) and self._is_said_again(piece):
+        if (self.ending.finished or len(self._pieces) > 1) and self._is_said_again(piece):
             return False
         return self._say(piece, piece.text or "", chunk)
 
     def _is_said_again(self, piece: Text) -> bool:
         """Whether a text that comes with the finish reason or after it is all that was said, in pieces, before."""
-        if not self.finished and Finish not in map(type, self._pieces):
+        if not self.ending.finished and Finish not in map(type, self._pieces):
             return False
-        said = [entry for entry in self.transcript.entries if isinstance(entry, str) or type(entry) is Text]
-        return len(said) > 1 and self.transcript.text() == piece.text
+        return self._retelling.is_all(piece.text or "", Text, self._frame)
 
     def _say(self, piece: Text, text: str, chunk: StreamChunk) -> bool:
         self.transcript.entries.append(piece)
@@ -243,7 +218,7 @@ class Fold:
         return bool(text)
 
     def _reasoning(self, piece: Reasoning, chunk: StreamChunk) -> bool:
-        self._locate(piece)
+        self._blocks.locate(piece)
         piece.data = piece.data or None
         if piece.in_full is not None:
             return self._tell(piece, chunk)
@@ -269,7 +244,7 @@ class Fold:
         return True
 
     def _refuse(self, piece: Refusal, chunk: StreamChunk) -> bool:
-        self._locate(piece)
+        self._blocks.locate(piece)
         text = piece.text or ""
         if piece.in_full is not None:
             text = "" if self._alone else self._new_refusal(piece)
@@ -284,19 +259,20 @@ class Fold:
         """What a refusal that is told in full adds to what was said."""
         key = Key(Text, piece.block, piece.part)
         told = piece.in_full or ""
-        return self._refusal_told.new_in(told, key, self._frame, or_piece=piece.or_piece, in_list=self._in_list)
+        return self._refusal_told.new_in(told, key, self._frame, or_piece=piece.or_piece, in_list=self._blocks.in_list)
 
     def _tell(self, piece: Text | Reasoning, chunk: StreamChunk) -> bool:
         """Take what a piece says once more: an item of a list when it has no words itself, else a text."""
         told = piece.in_full or ""
         if not told:
-            self._list(piece)
+            if self._blocks.find_listed(piece):
+                self.transcript.entries.append(piece)
             return False
         if self._alone:
             return False
         raw = type(piece) is Reasoning and piece.raw
         key = Key(type(piece), piece.block, piece.part, raw)
-        new = self._retelling.new_in(told, key, self._frame, or_piece=piece.or_piece, in_list=self._in_list)
+        new = self._retelling.new_in(told, key, self._frame, or_piece=piece.or_piece, in_list=self._blocks.in_list)
         if not new:
             return False
         piece.text, piece.in_full = new, ""
@@ -304,43 +280,10 @@ class Fold:
             return self._say(piece, new, chunk)
         return self._think(cast("Reasoning", piece), new, chunk)
 
-    def _list(self, piece: Text | Reasoning) -> None:
-        """An item of the list of the whole answer: find out which block it is."""
-        kind = type(piece)
-        identity, place = _identity(piece), piece.block
-        names = [self._alias.get(identity, place) if identity is not None else place, identity, place]
-        names = [name for name in names if (kind, name) not in self._listed]
-        known = self._known(kind, names)
-        piece.block = known if known is not None else next(iter(names), place)
-        self._in_list = True
-        self._listed.add((kind, piece.block))
-        if (kind, piece.block) not in self._noted:
-            self._note(piece)
-        self._block = piece.block
-
     def _note(self, piece: Text | Reasoning) -> None:
-        """Log what is said of a block as a whole, and the index of its id."""
-        identity = _identity(piece)
-        known = self._known(type(piece), [piece.block, identity])
-        piece.block = self._block = piece.block if known is None else known
-        if identity is None and getattr(piece, "data", None) is None:
-            return
-        self._noted.add((type(piece), piece.block))
-        self.transcript.entries.append(piece)
-        if identity is not None and not isinstance(piece.block, str):
-            self._alias[identity] = piece.block
-
-    def _known(self, kind: type, names: list[BlockKey]) -> BlockKey:
-        """The first of the names under which something of this kind was said before."""
-        known = (name for name in names if name is not None and self._retelling.knows(kind, name, self._frame))
-        return next(known, None)
-
-    def _locate(self, piece: Text | Reasoning | Refusal | Logprobs) -> None:
-        """Give the piece the block that its frame named, or the index of the id that it names."""
-        if piece.block is None:
-            piece.block = self._block
-        elif type(piece.block) is str:
-            piece.block = self._alias.get(piece.block, piece.block)
+        """Log what is said of a block as a whole."""
+        if self._blocks.note(piece):
+            self.transcript.entries.append(piece)
 
     def _fill(self, piece: Fill, _: StreamChunk) -> bool:
         self.transcript.entries.append(piece)
@@ -354,9 +297,8 @@ class Fold:
             return False
         if not payload.isascii():
             piece.payload = payload.decode("utf-8", "replace").encode()
-        if piece.again and not {(Opaque, piece.block), (Opaque, piece.id)}.isdisjoint(self._noted):
+        if not self._blocks.keep(piece):
             return False
-        self._noted.update({(Opaque, name) for name in (piece.block, piece.id) if name is not None})
         self.transcript.entries.append(piece)
         self.output += 1
         if piece.block is not None:
@@ -364,28 +306,17 @@ class Fold:
         return False
 
     def _score(self, piece: Logprobs, chunk: StreamChunk) -> bool:
-        self._locate(piece)
-        place = (piece.block, piece.part)
-        values = _spread(piece.value if piece.in_full is None else piece.in_full)
-        if piece.in_full is not None and (self._alone or place in self._scored):
-            return False
-        if not values:
-            return False
-        self._scored[place] = self._scored.get(place, 0) + len(values)
-        self.logprobs += values
-        chunk.logprobs = [*(chunk.logprobs or ()), *values]
-        return True
+        self._blocks.locate(piece)
+        new = self._asides.score(piece)
+        if new:
+            chunk.logprobs = [*(chunk.logprobs or ()), *new]
+        return bool(new)
 
     def _cite(self, piece: Citation, chunk: StreamChunk) -> bool:
-        values = _spread(piece.value if piece.in_full is None else piece.in_full)
-        if piece.in_full is not None:
-            values = [] if self._alone else [value for value in values if msgspec.json.encode(value) not in self._cited]
-        if not values:
-            return False
-        self._cited.update(map(msgspec.json.encode, values))
-        self.citations += values
-        chunk.citations = [*(chunk.citations or ()), *values]
-        return True
+        new = self._asides.cite(piece)
+        if new:
+            chunk.citations = [*(chunk.citations or ()), *new]
+        return bool(new)
 
     def _count(self, piece: Usage, _: StreamChunk) -> bool:
         self._counters.take(piece.counters, self._frame)
@@ -424,42 +355,14 @@ class Fold:
             )
 
     def _finish(self, piece: Finish, _: StreamChunk) -> bool:
-        self.finished = True
-        if self._unified in _CUT_SHORT and piece.unified is None and self._unified_for(piece.reason or "") == "stop":
-            return True
-        self._reason = piece.reason or self._reason
-        if piece.unified is not None:
-            self._unified = piece.unified
-        elif self._unified is None or piece.reason:
-            self._unified = self._unified_for(piece.reason or "")
-        if self._unified == ERROR and self.failure is None:
-            self.failure = Failure(piece.message or f"the answer ended as {piece.reason!r}", code=piece.reason)
-            self._inferred = not piece.message
-        return self._unified != ERROR  # a chunk handed out for a failure alone would stand against a retry
+        return self.ending.finish(piece)
 
     def _fail(self, piece: Failure, _: StreamChunk) -> bool:
-        """Keep the first failure that was reported in words; one inferred from a finish reason gives way to it."""
-        if self.failure is None or self._inferred:
-            self.failure = piece
-            self._inferred = False
+        self.ending.fail(piece)
         return False
 
-    def _doubt(self, pieces: list[Piece]) -> None:
-        """An error without a word, beside an answer, holds the place of one."""
-        failure = self.failure
-        if failure is None or says_anything(failure):
-            return
-        if any(type(piece) not in BESIDE and type(piece) is not Failure for piece in pieces):
-            self.failure = None
-
-    def _unified_for(self, reason: str) -> str:
-        return self.dialect.finish.get(reason) or meaning(reason)
-
     def _tool_call(self, piece: ToolCallPiece, chunk: StreamChunk) -> bool:
-        if type(piece.index) is str:
-            piece.index = self._alias.get(piece.index, piece.index)
-        elif piece.item_id is not None and piece.index is not None:
-            self._alias[piece.item_id] = piece.index
+        self._blocks.locate_call(piece)
         if self._alone and piece.in_full is not None:
             return False
         said = self._calls.take(piece, self._frame, self._pieces)
@@ -478,7 +381,7 @@ class Fold:
         A refusal is `content_filter`. A stop with calls is `tool_calls`, and so is an end without a reason after calls
         that are whole.
         """
-        reason = self._unified if self._unified != ERROR else "unknown"
+        reason = self.ending.unified if self.ending.unified != ERROR else "unknown"
         if self._answer_in_call and reason == "tool_calls":
             reason = "stop"
         if self.refusal.entries:
@@ -490,12 +393,7 @@ class Fold:
     @property
     def says_nothing(self) -> bool:
         """Whether there is neither output nor a reason for the end."""
-        return not self.output and (not self.finished or (self._unified in (None, "unknown") and not self._reason))
-
-    @property
-    def is_unclear(self) -> bool:
-        """Whether no known reason for the end was said, or only that it is a failure."""
-        return self.failure is None or self._inferred if self._unified in (None, "unknown", ERROR) else False
+        return not (self.output or self.ending.is_given)
 
     @property
     def _has_called(self) -> bool:
@@ -527,13 +425,13 @@ class Fold:
             usage=self.usage,
             cost=self.cost,
             finish_reason=self.finish_reason if finished else None,
-            raw_finish_reason=self._reason,
+            raw_finish_reason=self.ending.reason,
             provider=provider,
             model=self.meta.model or model,
             id=self.meta.id,
             request_id=self.meta.request_id,
-            logprobs=self.logprobs or None,
-            citations=self.citations or None,
+            logprobs=self._asides.logprobs or None,
+            citations=self._asides.citations or None,
         )
 
 
@@ -562,14 +460,3 @@ def _with(deltas: list[ToolCallDelta], more: ToolCallDelta) -> list[ToolCallDelt
         return [*deltas, more]
     joined = msgspec.structs.replace(said, arguments=said.arguments + more.arguments)
     return [joined if one is said else one for one in deltas]
-
-
-def _spread(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    return [] if value in _NO_VALUE else [value]
-
-
-def _identity(piece: Text | Reasoning) -> str | None:
-    """The provider's id of the piece's block."""
-    return piece.item_id if isinstance(piece, Text) else piece.id

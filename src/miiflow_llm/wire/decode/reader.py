@@ -24,9 +24,10 @@ from ...core.response import ChatResponse, StreamChunk
 from . import errors
 from .compile import READ_ERRORS
 from .decoder import Decoder
+from .ending import BESIDE
 from .eventstream import BrokenStreamError
 from .failures import failure_in, says_anything, under_a_key
-from .fold import BESIDE, Fold
+from .fold import Fold
 from .frames import MAX_FRAME, Frame, is_text, too_large
 from .framings import FRAMINGS, framing_of
 from .tolerant import decode_leniently
@@ -193,6 +194,7 @@ class StreamReader:
 
     def _read_all(self, frames: list[Frame], out: list[StreamChunk]) -> None:
         fold, decoder, done, marks = self.fold, self.decoder, self._done, self._marks
+        ending = fold.ending
         readers = decoder.readers[not fold.named]
         event_of = decoder.event_of if self.dialect.event else None
         event, read = "", readers[""]
@@ -217,7 +219,7 @@ class StreamReader:
             chunk = fold.push(pieces, data)
             if chunk is not None:
                 out.append(chunk)
-            if fold.finished or fold.failure is not None or (event and event in marks):
+            if ending.finished or ending.failure is not None or (event and event in marks):
                 self._settle(event, data, out)
                 if self.ended or self.error is not None:
                     return
@@ -246,7 +248,7 @@ class StreamReader:
         """An end mark that is oddly written, or that the format does not have: gateways add one to any stream."""
         self._mark(self.dialect.done, out)
         if self._done is None:
-            self.complete = self.complete or self.fold.finished
+            self.complete = self.complete or self.fold.ending.finished
             self._end_of_bytes(out)
 
     def beyond(self, frame: Frame, event: str, pieces: list[Piece]) -> list[Piece]:
@@ -297,7 +299,7 @@ class StreamReader:
 
     def _settle(self, event: str, data: bytes, out: list[StreamChunk]) -> None:
         """After a frame that failed, or may have been a mark."""
-        failure = self.fold.failure
+        failure = self.fold.ending.failure
         if failure is not None:
             self._report(failure, data, out)
         else:
@@ -311,7 +313,7 @@ class StreamReader:
 
     def _mark(self, mark: str | None, out: list[StreamChunk]) -> None:
         dialect = self.dialect
-        if mark in dialect.complete or (FINISH in dialect.complete and self.fold.finished):
+        if mark in dialect.complete or (FINISH in dialect.complete and self.fold.ending.finished):
             self.complete = True
         if mark in dialect.end:
             self._end_of_bytes(out)
@@ -359,9 +361,9 @@ class StreamReader:
         except StreamProtocolError as raised:
             self._read_lines(body, raised, out)
             return
-        failure = self.fold.failure
-        if not self.fold.output and self.fold.is_unclear:
-            failure = errors.read_failure(self.dialect, body, sure=not self.fold.finished) or failure
+        failure = self.fold.ending.failure
+        if not self.fold.output and self.fold.ending.is_unclear:
+            failure = errors.read_failure(self.dialect, body, sure=not self.fold.ending.finished) or failure
         if failure is not None:
             self._report(failure, body, out)
             return

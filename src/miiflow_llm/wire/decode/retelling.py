@@ -103,6 +103,15 @@ class Retelling:
         self._fresh[key.kind] += bool(new)
         return new
 
+    def is_all(self, text: str, kind: type, frame: int) -> bool:
+        """Whether a text is all that was said of a kind before this frame, in several pieces."""
+        if self._frame != frame:
+            self._look(-frame)  # not yet the frame's own look: it may say more before it tells something
+        said = self._kinds[kind]
+        if len(said.places) < 2 or said.length != len(text):
+            return False
+        return _Teller(self._texts(said.places)).new_in(text) == ""
+
     def knows(self, kind: type, block: BlockKey, frame: int) -> bool:
         """Whether the block said something of this kind before this frame."""
         self._look(frame)
