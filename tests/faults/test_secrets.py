@@ -8,6 +8,7 @@ import json
 import logging
 import pickle
 import time
+import traceback
 from typing import Any
 from urllib.parse import quote
 
@@ -407,3 +408,64 @@ def test_customers_known_by_a_header_are_not_mixed() -> None:
     assert len(keys) == 6
     bodies = [{"extra_body": {"mcp_servers": [{"authorization_token": f"{KEY}{end}"}]}} for end in "12"]
     assert len({key_of(one, "Hi", parameters, "t") for parameters in bodies}) == 2
+
+
+class Broken(BaseException):
+    """What ends a call from outside: Ctrl-C, a cancellation, a bug in somebody's hook."""
+
+
+def shown_with_variables(raised: BaseException | None) -> str:
+    """The tracebacks of an exception and of all behind it, with the variables of every frame but the test's own."""
+    said = ""
+    while raised is not None:
+        frames = raised.__traceback__.tb_next if raised.__traceback__ is not None else None
+        said += "".join(traceback.TracebackException(type(raised), raised, frames, capture_locals=True).format())
+        raised = raised.__context__ or raised.__cause__
+    return said
+
+
+GIVEN_THREE_TIMES: dict[str, Any] = {"api_key": KEY, "headers": {"x-portkey-api-key": "header-0123456789"}}
+IN_THE_BODY = {"extra_body": {"mcp_servers": [{"authorization_token": "body-0123456789"}]}}
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["http.lean.blocking_connection.BlockingConnection._push", "http.lean.response.ResponseReader.feed",
+     "http.lean_sender.written", "http.lean_sender.header_lines", "http.transport_sync.timeouts_of",
+     "calls.exchange.clock.monotonic"],
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+def test_no_traceback_of_an_interruption_shows_a_credential(
+    place: str, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends a call at any moment, its traceback shows no key, no header and no token in the body."""
+
+    def breaks(*_: object, **__: object) -> None:
+        raise Broken
+
+    with FaultServer([whole(OPENAI_CHAT.answer)]) as server:
+        client = client_of("none", server.url, transport="lean", **GIVEN_THREE_TIMES)
+        with monkeypatch.context() as patch, pytest.raises(Broken) as raised:
+            patch.setattr(f"miiflow_llm.{place}", breaks)
+            list(client.stream_chat("Hi", **IN_THE_BODY)) if stream else client.chat("Hi", **IN_THE_BODY)
+        client.close()
+    said = shown_with_variables(raised.value)
+    assert "Broken" in said
+    assert not [word for word in (KEY, "header-0123456789", "body-0123456789") if word in said]
+
+
+@pytest.mark.parametrize("transport", ["lean", "httpx"])
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_no_traceback_of_a_cancellation_shows_a_credential(loop: str, transport: str) -> None:
+    """A call that its caller's own limit ends leaves a cancellation behind it, with our frames."""
+    import anyio
+
+    async def ask(url: str) -> None:
+        async with client_of(loop, url, transport=transport, **GIVEN_THREE_TIMES) as client:
+            with anyio.fail_after(0.3):
+                await client.chat("Hi", **IN_THE_BODY)
+
+    with FaultServer([[HANG]]) as server, pytest.raises(TimeoutError) as raised:
+        anyio.run(ask, server.url, backend=loop)
+    said = shown_with_variables(raised.value)
+    assert not [word for word in (KEY, "header-0123456789", "body-0123456789") if word in said]

@@ -23,6 +23,7 @@ from ..core.secrets import names_credentials
 from ..core.timeout import Timeout
 from ..core.usage import TokenCount
 from ..http.answer_body import DeadlineError, ReadError
+from ..http.credentials import SecretBytes
 from ..http.transport import timed_out
 from ..wire.decode.headers import request_id
 from ..wire.encode.request import Unsupported
@@ -127,8 +128,9 @@ class Exchange:
         return left
 
     def content(self) -> bytes | None:
-        """The body to send."""
-        return self.plan.content
+        """The body to send; what stands in it, a credential perhaps, shows in no traceback."""
+        content = self.plan.content
+        return None if content is None else SecretBytes(content)
 
     def note_head(self, status: int, headers: Mapping[str, str]) -> bool:
         """The head of an answer came; whether it is one of success."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from .messages import Cache, Message, TextBlock
+from .secrets import Sealed
 
 
 class ToolSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,7 +106,8 @@ class Plan:
     __hash__ = None  # type: ignore[assignment]  # its headers and notes may be changed
 
     def __repr__(self) -> str:
-        return f"Plan({', '.join(f'{name}={value!r}' for name, value in self.to_dict().items())})"
+        said = {name: Sealed(value) if isinstance(value, dict) else value for name, value in self.to_dict().items()}
+        return f"Plan({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
 
 def _said(words: str) -> Meta:

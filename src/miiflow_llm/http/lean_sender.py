@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import httpx
 
+from ..core.secrets import Sealed
 from .answer import Answer, SyncAnswer, by_name
 from .body import decoded
 from .body_sync import decoded_sync
-from .credentials import Unsigned
+from .credentials import SecretBytes, Unsigned
 from .lean import BlockingLeanTransport, LeanTransport
 from .lean.origin import Origin
 from .lean.request import Outgoing, header_lines, written
@@ -72,13 +73,13 @@ def _wire_form(order: Order) -> tuple[_Place, Outgoing]:
     given, body = order.headers, order.body
     added = _added(order, place)
     if any(name in given for name in added):
-        given = {name: value for name, value in given.items() if name not in added}
+        given = Sealed({name: value for name, value in given.items() if name not in added})
     host = b"" if "host" in given else b"host: %s\r\n" % place.host
-    lines = [host, _lines(tuple(given.items()))]
+    lines = [host, SecretBytes(_lines(tuple(given.items())))]
     if added:
-        lines.append(header_lines((name.encode(), value.encode()) for name, value in added.items()))
+        lines.append(SecretBytes(header_lines((name.encode(), value.encode()) for name, value in added.items())))
     keep_alive = "close" not in given.get("connection", "").lower()
-    return place, written(order.method, place.target, b"".join(lines), body, keep_alive=keep_alive)
+    return place, written(order.method, place.target, SecretBytes(b"".join(lines)), body, keep_alive=keep_alive)
 
 
 def _added(order: Order, place: _Place) -> dict[str, str]:
@@ -88,4 +89,4 @@ def _added(order: Order, place: _Place) -> dict[str, str]:
     host = order.headers.get("host") or place.host.decode("ascii")
     kind = order.headers.get("content-type", "")
     unsigned = Unsigned(order.method, host, place.target.decode("ascii"), kind, order.body or b"")
-    return dict(order.credential.headers(unsigned))
+    return Sealed(order.credential.headers(unsigned))
