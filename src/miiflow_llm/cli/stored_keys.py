@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
@@ -108,8 +109,7 @@ def _keyring() -> Any:
     if os.environ.get(WITHOUT):
         return None
     try:
-        import keyring
-
+        keyring: Any = importlib.import_module("keyring")
         return keyring if keyring.get_keyring().priority > 0 else None
     except Exception:  # it is not installed, or its backend cannot start; backends have errors of their own
         return None
