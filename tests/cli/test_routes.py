@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("typer")
 
-from miiflow_llm import LLMClient
+from miiflow_llm import ClientPool, LLMClient
 from miiflow_llm.caching import Cache
 from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.replay.fake import FakeError, fake_pair
@@ -150,6 +150,24 @@ async def test_behind_the_web_service(config: Path, kind: str) -> None:
             assert answer.status_code == 200, answer.text
             assert "salty" in answer.text
         assert (await browser.get("/models")).json()["providers"][0]["name"] == made.provider
+
+
+@pytest.mark.anyio
+async def test_the_page_offers_routes(config: Path) -> None:
+    """`serve` offers the routes of a configuration as models of a provider `route`, beside the providers' own."""
+    from miiflow_llm.cli.serving import Order, allowed, clients_of
+
+    offered = allowed(Order(host="127.0.0.1", port=0, config=str(config)))
+    assert next(iter(offered)) == "route"
+    assert offered["route"] == ["main", "tiers"]
+    async with ClientPool(str(config)) as pool:
+        app = create_app(clients_of(pool, offered, str(config)), models=offered)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as browser:
+            order = {"messages": [{"role": "user", "content": "Why?"}], "provider": "route", "model": "main"}
+            answer = await browser.post("/chat", json=order)
+            assert answer.status_code == 200, answer.text
+            assert "salty" in answer.text
+            assert (await browser.post("/chat", json={**order, "model": "other"})).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ async def test_a_call_may_want_some_of_the_targets() -> None:
         assert response.skipped == {"openai/a": "it is not tagged eu"}
         assert (await router.chat("Hello", model="a")).served_by == "openai/a"
         assert (await router.chat("Hello", model="openai:c")).served_by == "openai/c"
+        assert (await router.chat("Hello", model=router.provider)).served_by == "openai/a"
         with pytest.raises(ConfigurationError, match=r"moon.*openai/a"):
             await router.chat("Hello", tags=["moon"])
         with pytest.raises(ConfigurationError, match=r"gpt-9"):

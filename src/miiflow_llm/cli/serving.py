@@ -107,7 +107,7 @@ async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[
     hosts = hosts_of(order)
     async with ClientPool(settled) as pool:
         if served:
-            clients = _clients(pool, served, order.config)
+            clients = clients_of(pool, served, order.config)
             app = web.create_app(clients, models=served, allow_hosts=hosts, trial_log=order.trial_log)
         else:
             app = _needed("miiflow_llm.web.demo").demo_app(allow_hosts=hosts, trial_log=order.trial_log)
@@ -115,7 +115,7 @@ async def _run(uvicorn: Any, web: Any, listener: socket.socket, served: Mapping[
         await uvicorn.Server(settings).serve(sockets=[listener])
 
 
-def _clients(
+def clients_of(
     pool: ClientPool, served: Mapping[str, Sequence[str]], config: str | None
 ) -> Callable[[str | None, str | None], Chat]:
     """What is asked for a provider's model: a client of the pool, or the route of that name."""

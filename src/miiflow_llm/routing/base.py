@@ -175,13 +175,13 @@ class BaseRouter:
         """
         seal(parameters)
         given = {name: value for name, value in parameters.items() if value is not None}
-        said = as_messages(messages)
+        said, wanted = as_messages(messages), given.pop("model", None)
         limits = self.timeout if timeout is None else Timeout.of(timeout)
         started = clock.monotonic()
         ask = Ask(
             None if self.shared.table.policy == "order" else affinity_key(affinity, said),
             None,
-            left_out(self.shared.aims, tags, given.pop("model", None)),
+            left_out(self.shared.aims, tags, None if wanted == self.shared.name else wanted),
             self.shared.costs(said, given) if self.shared.table.policy == "cheapest" else (),
             self._hedge and may_run_twice(given),
         )

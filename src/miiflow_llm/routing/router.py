@@ -148,7 +148,8 @@ class Router(BaseRouter, FromChat[RoutedStream]):
             tags: only targets with all of these are asked.
             affinity: what the conversation is known by, so that it stays at one target, which has its beginning cached;
                 told from its first turns if `None`, not at all if `False`. The policy `order` has no need of it.
-            parameters: as for `LLMClient.chat`; `model` asks only the targets of that model or label.
+            parameters: as for `LLMClient.chat`; `model` asks only the targets of that model or label; the
+                router's own name stands for all of them.
 
         Raises:
             MiiflowLLMError: the first target's error, with all attempts, if none gave an answer.
