@@ -6,6 +6,8 @@ import functools
 import http.server
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -102,29 +104,28 @@ def serve(cell: Cell, port: int = 8000) -> None:
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(html))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)")
+    print(f"http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)", flush=True)
     before = _state()
     try:
         while True:
             time.sleep(1)
             if (now := _state()) != before:
                 before = now
-                _build_again(cell)
+                _build_apart()
     except KeyboardInterrupt:
         raise SystemExit(0) from None
     finally:
         server.shutdown()
 
 
-def _build_again(cell: Cell) -> None:
-    try:
-        build(cell)
-        print("built again")
-    except SystemExit as reason:
-        print(reason)
+def _build_apart() -> None:
+    """Build in a process of its own, in which changed docstrings and tables are read anew."""
+    done = subprocess.run([sys.executable, str(HERE.parent / "docs.py")], check=False)
+    print("built again" if done.returncode == 0 else "not built, see above", flush=True)
 
 
 def _state() -> dict[Path, float]:
-    folders = (source.DOCS, source.ROOT / "README.md", HERE)
+    """When each file was changed that the site is made of."""
+    folders = (source.DOCS, source.ROOT / "README.md", HERE, source.ROOT / "src")
     files = [path for folder in folders for path in (folder.rglob("*") if folder.is_dir() else (folder,))]
-    return {path: path.stat().st_mtime for path in files if path.is_file()}
+    return {path: path.stat().st_mtime for path in files if path.suffix in (".md", ".py", ".css", ".svg")}
