@@ -15,15 +15,10 @@ from ..tables import Each, First, Rule, RuleLike, const, each, emit, first, othe
 RETOLD: Mapping[str, Any] = {"or_piece": const(True)}
 """What a rule under `message` has: it may say anew what was said, or be a piece itself."""
 
-REASONING = first(
-    "reasoning_content",
-    "reasoning",
-    "reasoning_text",
-    "thinking",
-    "reasoning_details[0].text",
-    "reasoning_details[0].summary",
-)
+NAMES = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """The names that servers give to reasoning."""
+DETAILS = ("reasoning_details[0].text", "reasoning_details[0].summary")
+"""Where some say reasoning again, and some only there."""
 
 TEXT_PARTS = other_than("thinking", "reasoning", "reasoning_text", "summary_text")
 """Parts with a `text` are text, unless they are known to be something else."""
@@ -70,7 +65,7 @@ class Said(NamedTuple):
 def words(said: Said, text: str | First | None = None) -> tuple[RuleLike, ...]:
     """The rules for reasoning, text and refusal, content as a list of parts included; `text` is where text stands."""
     return (
-        said.words("reasoning", REASONING, "reasoning"),
+        said.words("reasoning", first(*NAMES, *DETAILS) if said.in_full else first(*NAMES), "reasoning"),
         said.words("text", text or said.below("content"), "text", inside=True),
         said.words("refusal", "refusal", "refusal"),
         each(
@@ -171,6 +166,7 @@ EVENTS: tuple[RuleLike, ...] = (
     META,
     choices(
         *words(DELTA),
+        emit("reasoning", in_full=DELTA.below(first(*DETAILS)), row="reasoning_again", **RETOLD),
         *calls(DELTA),
         emit("citation", "delta.annotations"),
         *words(RETOLD_MESSAGE),
