@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .client.async_client import LLMClient
     from .client.env import load_env
     from .client.inline import inline
+    from .client.mcp_servers import McpServer, SyncMcpServer
     from .client.normalize import ProviderStreamNormalizer
     from .client.pool import ClientPool, SyncClientPool
     from .client.sync_client import SyncLLMClient
@@ -119,6 +120,7 @@ __all__ = [
     "ImageBlock",
     "InvalidRequestError",
     "LLMClient",
+    "McpServer",
     "Message",
     "Metrics",
     "MiiflowLLMError",
@@ -151,6 +153,7 @@ __all__ = [
     "SyncChatStream",
     "SyncClientPool",
     "SyncLLMClient",
+    "SyncMcpServer",
     "SyncRouter",
     "SyncToolStream",
     "SyncTrial",
@@ -191,6 +194,7 @@ _NAMES = {
     "client.async_client": ("LLMClient",),
     "client.env": ("load_env",),
     "client.inline": ("inline",),
+    "client.mcp_servers": ("McpServer", "SyncMcpServer"),
     "client.normalize": ("ProviderStreamNormalizer",),
     "client.pool": ("ClientPool", "SyncClientPool"),
     "client.sync_client": ("SyncLLMClient",),
