@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_type
+from typing import Any, assert_type
 
 from httpx_sse import ServerSentEvent
 
@@ -58,7 +58,13 @@ async def asynchronous() -> None:
     async with LLMClient.create("openai", model="m", timeout=Timeout(idle=5), max_retries=1) as client:
         assert_type(client, LLMClient)
         response = await client.chat("x", temperature=0.2, stop=["a"], tools=[get_tide], tool_choice="auto")
-        assert_type(response, ChatResponse)
+        assert_type(response, ChatResponse[None])
+        assert_type(response.structured_output, None)
+        analysed = await client.chat("x", schema=Analysis, temperature=0.2)
+        assert_type(analysed, ChatResponse[Analysis])
+        assert_type(analysed.structured_output, Analysis)
+        assert_type((await client.chat("x", schema=list[Analysis])).structured_output, list[Analysis])
+        assert_type((await client.chat("x", schema={"type": "object"})).structured_output, Any)
         assert_type(response.usage, TokenCount)
         assert_type(response.message.tool_calls, list[ToolCall])
         async with client.stream_chat([Message.user("x")], max_tokens=5, timeout=3) as stream:
@@ -72,11 +78,13 @@ async def asynchronous() -> None:
         assert_type(run.usage, TokenCount)
         assert_type(client.get_metrics().success_rate, float)
         assert_type(await client.count_tokens("x"), int)
-        client.chat("x", temprature=1)  # type: ignore[call-arg, unused-coroutine]
+        client.chat("x", temprature=1)  # type: ignore[call-overload]
 
 
 def synchronous() -> None:
     """The synchronous client, and what stands beside both."""
+    answer = SyncLLMClient.create("anthropic", "m").chat("x", schema=Analysis)
+    assert_type(answer.structured_output.mood, str)
     with SyncLLMClient.create("anthropic", "m") as client, client.stream_chat("x") as stream:
         for chunk in stream:
             assert_type(chunk, StreamChunk)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import httpx
 
 from ..calls.chatting import chat
 from ..calls.misuse import NotPlain
-from ..calls.parameters import Messages, Parameters
+from ..calls.parameters import Messages, Parameters, ToolParameters
 from ..calls.players import LoopPlayer, Player
 from ..calls.streams import ChatStream
 from ..core.response import ChatResponse, Embeddings, ModelInfo, RawResponse
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ..calls.raw_request import RawParts
 
 
+T = TypeVar("T")
+
+
 class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream], NotPlain):
     """One provider and, unless a call says otherwise, one model.
 
@@ -39,6 +42,36 @@ class LLMClient(BaseClient[httpx.AsyncClient], FromChat[ChatStream], NotPlain):
     def _connections(cls, http_client: httpx.AsyncClient | None, kind: TransportName) -> Player:
         checked = checked_client(http_client, httpx.AsyncClient, httpx.Client, "LLMClient")
         return LoopPlayer(Transport(checked, kind))
+
+    @overload
+    async def chat(
+        self,
+        messages: Messages,
+        *,
+        schema: None = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatResponse[None]: ...
+
+    @overload
+    async def chat(
+        self,
+        messages: Messages,
+        *,
+        schema: type[T],
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatResponse[T]: ...
+
+    @overload
+    async def chat(
+        self,
+        messages: Messages,
+        *,
+        schema: Any,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatResponse[Any]: ...
 
     async def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]

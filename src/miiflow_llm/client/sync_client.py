@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import httpx
 
 from ..calls.chatting import chat
 from ..calls.misuse import NotInLoops
-from ..calls.parameters import Messages, Parameters
+from ..calls.parameters import Messages, Parameters, ToolParameters
 from ..calls.players import Player, ThreadPlayer, played
 from ..calls.sync_streams import SyncChatStream
 from ..core.response import ChatResponse, Embeddings, ModelInfo, RawResponse
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ..calls.raw_request import RawParts
 
 
+T = TypeVar("T")
+
+
 class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream], NotInLoops):
     """One provider and, unless a call says otherwise, one model, used with blocking calls.
 
@@ -40,6 +43,36 @@ class SyncLLMClient(BaseClient[httpx.Client], FromSyncChat[SyncChatStream], NotI
     def _connections(cls, http_client: httpx.Client | None, kind: TransportName) -> Player:
         checked = checked_client(http_client, httpx.Client, httpx.AsyncClient, "SyncLLMClient")
         return ThreadPlayer(SyncTransport(checked, kind))
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        schema: None = None,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatResponse[None]: ...
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        schema: type[T],
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatResponse[T]: ...
+
+    @overload
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        schema: Any,
+        timeout: Timeout | float | None = None,
+        **parameters: Unpack[ToolParameters],
+    ) -> ChatResponse[Any]: ...
 
     def chat(
         self, messages: Messages, *, timeout: Timeout | float | None = None, **parameters: Unpack[Parameters]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import msgspec
 
@@ -13,6 +13,16 @@ from .plain import plain_struct
 from .price import Cost
 from .transcript import Transcript
 from .usage import TokenCount
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Parsed = TypeVar("Parsed", default=Any)
+    """The type of `structured_output`: the call's `schema`, `None` without one, `Any` if it is not known."""
+else:
+    from typing import TypeVar
+
+    Parsed = TypeVar("Parsed")
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "unknown"]
 Why = Literal["first", "retry", "failover", "hedge", "probe", "panic", "restart", "continue"]
@@ -128,7 +138,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     cost: Cost | None = None
 
 
-class ChatResponse(msgspec.Struct, kw_only=True):
+class ChatResponse(msgspec.Struct, Generic[Parsed], kw_only=True):
     """One whole answer.
 
     `message.content` is its text. `usage` is always there, its fields `None` if nothing was reported.
@@ -153,7 +163,7 @@ class ChatResponse(msgspec.Struct, kw_only=True):
     rate_limit: RateLimit | None = None
     logprobs: list[Any] | None = None
     citations: list[Any] | None = None
-    structured_output: Any = None
+    structured_output: Parsed = None  # type: ignore[assignment]  # `None` unless there was a schema
     latency_ms: float | None = None
     time_to_first_token_ms: float | None = None
     attempts: list[Attempt] = []
