@@ -202,7 +202,7 @@ def test_moving_from_anthropic(provider: ReplayServer) -> None:
     assert (body["system"], body["max_tokens"]) in [("Be brief.", 200), ([{"type": "text", "text": "Be brief."}], 200)]
 
 
-@pytest.mark.parametrize("page", ["litellm", "openai", "anthropic", "pydantic-ai", "langchain"])
+@pytest.mark.parametrize("page", ["litellm", "openai", "anthropic", "pydantic-ai", "langchain", "from-0.5"])
 def test_names_of_ours_are_there(page: str) -> None:
     """Attributes and arguments in the right column of a table of names exist."""
     from miiflow_llm import ChatResponse, StreamChunk
