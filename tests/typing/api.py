@@ -78,6 +78,10 @@ async def asynchronous() -> None:
         assert_type(run.usage, TokenCount)
         assert_type(client.get_metrics().success_rate, float)
         assert_type(await client.count_tokens("x"), int)
+        client.stream_chat("x", tools=[get_tide], tool_choice=get_tide, reasoning="high", verbosity="low")
+        client.stream_chat("x", tools=[get_tide], tool_choice={"type": "function", "function": {"name": "get_tide"}})
+        client.stream_chat("x", tools=[get_tide], tool_choice="sometimes")  # type: ignore[arg-type]
+        client.stream_chat("x", reasoning="hihg")  # type: ignore[arg-type]
         client.chat("x", temprature=1)  # type: ignore[call-overload]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict, get_type_hints
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypedDict, get_type_hints
 
 import msgspec
 
@@ -14,6 +14,10 @@ from ..core.request import OF_A_CALL, ChatRequest, HostedTool, ToolSpec, declare
 from .other_words import NOT_TAKEN
 from .read_again import messages_of, tools_of
 
+ToolChoice = Literal["auto", "none", "required"] | ToolSpec | Callable[..., Any] | Mapping[str, Any]
+"""Whether tools are called: a word, or the tool that must be; a name is taken too, but not by type checkers, so
+that a misspelt word is an error."""
+Effort = Literal["off", "minimal", "low", "medium", "high", "xhigh", "max"]
 Messages = MessageLike | Sequence[MessageLike]
 
 
@@ -31,10 +35,10 @@ class CommonParameters(TypedDict, total=False):
     frequency_penalty: float | None
     logprobs: bool | None
     top_logprobs: int | None
-    tool_choice: str | None
+    tool_choice: ToolChoice | None
     parallel_tool_calls: bool | None
-    reasoning: str | int | None
-    verbosity: str | None
+    reasoning: Effort | int | None
+    verbosity: Literal["low", "medium", "high"] | None
     json_mode: bool | None
     user: str | None
     service_tier: str | None

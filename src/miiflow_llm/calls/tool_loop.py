@@ -22,6 +22,7 @@ from ..core.tool_events import ToolFinished, ToolStarted
 from ..core.usage import TokenCount
 from .crews import Crew, LoopCrew, ThreadCrew
 from .exchange import log
+from .parameters import ToolChoice
 from .players import played
 from .tool_calls import Approve, by_name, refusal, result_of
 from .tool_content import without_media
@@ -61,7 +62,7 @@ class ToolRun(msgspec.Struct):
     cost: Cost | None = None
 
 
-def choice_of(round_is_first: bool, tool_choice: str | None) -> str | None:
+def choice_of(round_is_first: bool, tool_choice: ToolChoice | None) -> ToolChoice | None:
     """The choice of one answer: a call is forced in the first only, or no answer would ever be the last."""
     return tool_choice if round_is_first or tool_choice in (None, "none") else "auto"
 
