@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import os
+import re
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -163,3 +167,16 @@ def test_the_page_of_moving(provider: ReplayServer, capsys: pytest.CaptureFixtur
     assert names["response"].content == TEXT
     assert any("default temperature" in note for note in names["plan"].notes)
     assert "temperature" not in (names["plan"].body or {})
+
+
+def test_the_readme_of_today(tmp_path: Path) -> None:
+    """Its first sample runs in a file without a key; its links work where the index shows them."""
+    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    sample = page.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "sample.py").write_text(sample)
+    bare = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "sample.py")], capture_output=True, text=True, env=bare, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, TEXT), done.stderr
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", page) if not link.startswith(("https://", "#"))] == []
