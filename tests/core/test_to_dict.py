@@ -162,7 +162,11 @@ def test_every_error(name: str) -> None:
     kind = getattr(exceptions, name)
     if not isinstance(kind, type) or not issubclass(kind, MiiflowLLMError):
         return
-    settings: dict[str, Any] = {"TimeoutError": {"phase": "idle"}, "UnsupportedParameterError": {"parameter": "n"}}
+    settings: dict[str, Any] = {
+        "TimeoutError": {"phase": "idle"},
+        "UnsupportedParameterError": {"parameter": "n"},
+        "BudgetExceededError": {"key": "k", "limit": 1.0, "spent": 2.0},
+    }
     error = kind("words", **settings.get(name, {}))
     assert checked(error.to_dict())["type"] == name
     assert checked(error.to_dict(raw=True))["message"] == "words"
