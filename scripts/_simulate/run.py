@@ -27,7 +27,7 @@ from miiflow_llm.routing.simulation.world import World, of_toml, the_ten
 ROOT = Path(__file__).parents[2]
 RATE = 100.0
 POINT = 1.0
-"""How far the played and the real router may differ, in percent of calls served."""
+"""How far the played and the real router may differ beyond chance, in percent of calls served."""
 
 
 def main() -> int:
@@ -99,7 +99,8 @@ def show_real(seed: int, worlds: list[World]) -> bool:
         name, options = virtual_time()
         figures: Figures = anyio.run(really_played, world, "fastest", True, seed, backend=name, backend_options=options)
         real, model = row_of(world, "real", figures), played(world, "router", seed)
-        same = abs(real.served - model.served) <= POINT
+        chance = 2 * (2 * model.served * (100 - model.served) / max(real.calls, 1)) ** 0.5  # two standard errors
+        same = abs(real.served - model.served) <= POINT + chance
         agrees = agrees and same
         print(
             f"  {world.name:34} {real.served:6.2f} {real.p50:.2f}/{real.p99:.2f} {real.attempts:.3f}   "
