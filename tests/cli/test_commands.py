@@ -19,7 +19,7 @@ from .running import COMMAND, KEY, Terminal, environment, plain, run
 
 pytest.importorskip("typer")
 
-from .test_check_servers import older, server
+from .test_check_servers import server, value
 
 
 def test_providers_tell_which_key_is_set_and_never_the_key(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_plan_needs_no_key_and_shows_none() -> None:
 
 def test_models() -> None:
     """Each model is a line; a provider that cannot be reached is exit code 1."""
-    with server(older) as url:
+    with server(lambda path, body: value(200, {"data": [{"id": "tiny"}]})) as url:
         assert run("models", "openai-compatible", "--base-url", url).out == "tiny\n"
     failing = run("models", "openai", "--base-url", "http://127.0.0.1:9/v1")
     assert failing.code == 1
