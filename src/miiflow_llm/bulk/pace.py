@@ -22,6 +22,8 @@ _DOUBLING = 1.4
 """How far above the measured rate the first limit is taken to be."""
 _SOON = 2.0
 """Seconds after a refusal in which another says that the rate is far too high."""
+_LATE = 0.1
+"""Seconds by which turns may be late and still be made up for: timers are, and a busy machine."""
 _CREEP = (0.002, 3.0, 0.2)
 """How much the rate grows in a second without a refusal at first, in how many seconds that doubles, and its most."""
 
@@ -66,9 +68,9 @@ class Pace:
         creep = min(first * 2 ** min((now - self._refused) / doubles, 10), most)
         self._rate *= 1 + creep * min(now - self._rate_since, _WINDOW)
         self._rate_since = now
-        due = max(self._next, self.closed_until, now)
+        due = max(self._next, self.closed_until, now - _LATE)
         self._next = due + 1 / self._rate
-        return due - now
+        return max(0.0, due - now)
 
     def succeeded(self, in_flight: int, now: float = 0.0) -> None:
         """An answer came while so many were on their way, it included."""

@@ -283,6 +283,9 @@ class BulkRun:
             wait = self.pace.closed_until - clock.monotonic()  # it may have been put off meanwhile
 
     async def _ask(self, order: Order, twice: bool) -> None:
+        """Ask until an answer or an error stands; the place is kept until it is written down, so that nothing piles up
+        if whoever reads the results is slow.
+        """
         tries = 0
         try:
             while True:
@@ -291,16 +294,19 @@ class BulkRun:
                 if not again:
                     break
                 await self._wait_for_turn()
+            self._count(outcome)
+            self._finished.append(Finished(order, outcome, tries, twice))
+            if len(self._finished) >= EVERY[0]:
+                await self._write()
         finally:
             self.in_flight -= 1
             self._room.set()
+
+    def _count(self, outcome: ChatResponse | BulkError) -> None:
         if isinstance(outcome, ChatResponse):
             self.tokens += outcome.usage.total_tokens or 0
             if outcome.cost is not None:
                 self.cost = (self.cost or 0.0) + outcome.cost.amount
-        self._finished.append(Finished(order, outcome, tries, twice))
-        if len(self._finished) >= EVERY[0]:
-            await self._write()
 
     async def _try(self, order: Order, tries: int) -> tuple[ChatResponse | BulkError, bool]:
         """One request: what came, and whether to ask again."""
