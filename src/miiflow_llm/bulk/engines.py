@@ -1,4 +1,4 @@
-"""Answers in a column of a data engine's batches: Ray Data, Dask, Spark, or pandas alone."""
+"""Answers in a column of a data engine's batches: Ray Data, Dask, Spark, or plain pandas."""
 
 from __future__ import annotations
 
