@@ -36,7 +36,7 @@ SHORT = {"documents": "PDF", "audio": "audio", "schema": "schema", "embeddings":
 def provider_table() -> str:
     """One row a provider: name, key, and what any of its dialects has of the chosen features."""
     heads = ["provider", "key", *SHORT.values()]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = [f"|{'|'.join(heads)}|", "|-" * len(heads) + "|"]
     lines += [_row(providers.get(name)) for name in providers.names()]
     return "\n".join(lines) + "\n"
 
@@ -49,7 +49,7 @@ def _row(provider: Provider) -> str:
     if provider.key == "optional":
         key += " (optional)"
     marks = [_best(feature, dialects) for feature in SHORT]
-    return f"| {name} | {key} | {' | '.join(marks)} |"
+    return f"|{name}|{key}|{'|'.join(marks)}|"
 
 
 def _best(feature: str, dialects: tuple[Dialect, ...]) -> str:
