@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from miiflow_llm import ClientPool, LLMClient, SyncLLMClient, load_env
+from miiflow_llm.client.pool import SyncClientPool
 from miiflow_llm.core.exceptions import ConfigurationError
 from miiflow_llm.replay.server import ReplayServer
 
@@ -227,3 +228,16 @@ def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OPENAI_API_KEY" in load_env(file, override=True)
     monkeypatch.delenv("A_KEY")
     monkeypatch.delenv("B_KEY")
+
+
+def test_a_pool_says_which_providers_cannot_be_asked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it is made, not at the first call; the others work."""
+    monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "k" * 12)
+    with SyncClientPool({"providers": {"openai": {}, "mistral": {}}}) as pool:
+        assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+            "the pool cannot ask mistral: mistral: no API key; pass api_key=... or set MISTRAL_API_KEY"
+        ]
+        assert pool.get("openai", "m").provider == "openai"

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import httpx
 
+from ..calls.exchange import log
 from ..calls.hooks import Hook, Hooks, as_hooks
 from ..calls.metrics import Metrics, MetricsRecorder, NoMetrics
 from ..calls.misuse import NotInLoops, NotPlain
 from ..calls.players import LoopPlayer, Player, ThreadPlayer, played
 from ..core import forks
+from ..core.exceptions import ConfigurationError
 from ..http.transport import Transport, TransportName
 from ..http.transport_sync import SyncTransport
 from .arguments import checked_client
@@ -52,6 +54,15 @@ class BasePool(Generic[Client]):
         self._budget = shared_budget(self._config.budget if budget is None else budget)
         self._clients: dict[tuple[str, str], Client] = {}
         self._lock = forks.lock()
+        self._look_at_keys()
+
+    def _look_at_keys(self) -> None:
+        """Say now, not at the first call, which configured providers cannot be asked, as without a key."""
+        for name in self._config.providers:
+            try:
+                self._kind.sharing(self._shared, **self._config.arguments(name))
+            except ConfigurationError as reason:
+                log.warning("the pool cannot ask %s: %s", name, reason.message)
 
     def get(self, provider: str | None = None, model: str | None = None) -> Client:
         """The client for them; the configuration's defaults if they are not named. Made once, then the same.
@@ -92,7 +103,8 @@ class BasePool(Generic[Client]):
 class ClientPool(BasePool[LLMClient], NotPlain):
     """Clients by provider and model, over shared connections; `async with` closes them all.
 
-    `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. `prices`
+    `config` is what `LLMClient.from_config` takes; without one every provider is made with its defaults. A configured
+    provider that cannot be asked, as without a key, is told in the log when the pool is made. `prices`
     and `budget` replace the configuration's, and are shared by all. Do not close
     the clients one by one: they share what closing would close.
     """
