@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,9 +154,14 @@ def test_logging(provider: ReplayServer, capsys: pytest.CaptureFixture[str], cap
     assert "finished openai gpt-5" in capsys.readouterr().out
 
 
-def test_telemetry(provider: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_telemetry(provider: ReplayServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The histograms that it names are written, and the span has the words of the conversation."""
-    pytest.importorskip("opentelemetry.sdk", reason="opentelemetry is not installed")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export", reason="opentelemetry is not installed")
+    # the exporter keeps the standard output that there was when its module was loaded, maybe by another test
+    written_to = [
+        sys.stdout if hasattr(one, "write") else one for one in export.ConsoleSpanExporter.__init__.__defaults__
+    ]
+    monkeypatch.setattr(export.ConsoleSpanExporter.__init__, "__defaults__", tuple(written_to))
     names = run("telemetry.md")
     data = names["reader"].get_metrics_data()
     written = {metric.name for scope in data.resource_metrics[0].scope_metrics for metric in scope.metrics}

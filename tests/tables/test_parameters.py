@@ -16,8 +16,15 @@ from miiflow_llm.otel import instrumentation
 from miiflow_llm.web.body import SERVICES_OWN, ChatBody, Limits, read_body
 from miiflow_llm.web.safe_errors import Rejected
 
-WIDER: dict[str, Any] = {"stop": "a string too", "tools": "functions and types too", "schema": "a type too"}
-"""Keyword arguments that take more than the request holds."""
+WIDER: dict[str, Any] = {
+    "stop": "a string too",
+    "tools": "functions and types too",
+    "schema": "a type too",
+    "tool_choice": "the legal words for type checkers, and tools",
+    "reasoning": "the legal words for type checkers",
+    "verbosity": "the legal words for type checkers",
+}
+"""Keyword arguments whose types are others than those that the request holds."""
 
 VALUES: dict[str, Any] = {
     "model": "m",

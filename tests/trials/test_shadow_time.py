@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -15,6 +16,7 @@ from miiflow_llm.trials import Shadow
 from ..caching.ours import TEXT, Upstream
 
 CALLS = 400
+_PAUSES: ContextVar[random.Random] = ContextVar("pauses")
 CANDIDATES = ("answers", "hangs", "fails", "raises", "floods")
 
 
@@ -42,6 +44,7 @@ def measured(backend: str, how: str | None, calls: int = CALLS) -> list[tuple[fl
     name, options = virtual_time(backend)
 
     async def one(chat: Any, number: int, streams: bool) -> None:
+        _PAUSES.set(random.Random(number))
         began = anyio.current_time()
         if streams:
             content = "".join([chunk.delta async for chunk in chat.stream_chat("Hi")])
@@ -51,7 +54,8 @@ def measured(backend: str, how: str | None, calls: int = CALLS) -> list[tuple[fl
 
     async def main() -> None:
         chance = random.Random(7)
-        primary = Upstream(lambda: anyio.sleep(chance.expovariate(20)), lambda place: None)
+        # each call has pauses of its own: trio lets tasks that are ready take turns in any order
+        primary = Upstream(lambda: anyio.sleep(_PAUSES.get().expovariate(20)), lambda place: None)
         pairs = list[Any]()
         shadow = Shadow(primary, Candidate(how or ""), share=0.5, on_pair=pairs.append, max_concurrency=8, seconds=30)
         entered: Any = primary if how is None else shadow

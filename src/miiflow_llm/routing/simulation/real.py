@@ -43,7 +43,7 @@ class Stream:
         if self._said == 0:
             await self._first(self._answer)
         elif self._said == 1:
-            await anyio.sleep(self._answer.end - self._answer.first)
+            await anyio.sleep(max(self._answer.end - self._answer.first, 0.0))
         else:
             self._close()
             raise StopAsyncIteration
@@ -128,7 +128,7 @@ async def really_played(world: World, policy: Policy = "fastest", hedge: bool = 
         began = clock.monotonic()
         at = random.expovariate(world.rate)
         while at < world.seconds:
-            await anyio.sleep(began + at - clock.monotonic())
+            await anyio.sleep(max(began + at - clock.monotonic(), 0.0))
             group.start_soon(_call, world, router, figures)
             at += random.expovariate(world.rate)
     return figures
