@@ -11,12 +11,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import anyio
 import plot
 
 from miiflow_llm.choosing.settings import Settings
 from miiflow_llm.core.exceptions import ConfigurationError
-from miiflow_llm.replay import virtual_time
+from miiflow_llm.replay import run_virtual
 from miiflow_llm.routing.simulation.conversations import bill
 from miiflow_llm.routing.simulation.play import Figures, Play
 from miiflow_llm.routing.simulation.real import really_played
@@ -96,8 +95,7 @@ def show_real(seed: int, worlds: list[World]) -> bool:
     print("\nThe real router in the same worlds, 100 s each; beside it the played one")
     agrees = True
     for world in worlds:
-        name, options = virtual_time()
-        figures: Figures = anyio.run(really_played, world, "fastest", True, seed, backend=name, backend_options=options)
+        figures: Figures = run_virtual(really_played, world, "fastest", True, seed)
         real, model = row_of(world, "real", figures), played(world, "router", seed)
         chance = 2 * (2 * model.served * (100 - model.served) / max(real.calls, 1)) ** 0.5  # two standard errors
         same = abs(real.served - model.served) <= POINT + chance

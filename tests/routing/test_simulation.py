@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import anyio
 import pytest
 
 from miiflow_llm.choosing.health import failed, first_output
@@ -15,7 +14,7 @@ from miiflow_llm.choosing.moves import row_of
 from miiflow_llm.choosing.settings import Settings
 from miiflow_llm.choosing.table import Entry, Table
 from miiflow_llm.core.exceptions import ConfigurationError, TimeoutError
-from miiflow_llm.replay import virtual_time
+from miiflow_llm.replay import run_virtual
 from miiflow_llm.routing.simulation.conversations import bill
 from miiflow_llm.routing.simulation.play import Play
 from miiflow_llm.routing.simulation.real import really_played
@@ -96,8 +95,7 @@ def test_models_of_others_can_be_played() -> None:
 def test_the_real_router_agrees(place: int, backend: str) -> None:
     """Within a point of calls served, in the same world, on either loop."""
     world = the_ten(50.0, 30.0)[place]
-    name, options = virtual_time(backend)
-    real = anyio.run(really_played, world, backend=name, backend_options=options)
+    real = run_virtual(really_played, world, backend=backend)
     model = Play(world, router()(world), 1).run()
     assert real.calls > 400
     assert abs(real.availability - model.availability) <= (1.0 if model.availability == 100 else 5.0)

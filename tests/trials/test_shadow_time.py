@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from miiflow_llm.core.exceptions import ServiceUnavailableError
-from miiflow_llm.replay import virtual_time
+from miiflow_llm.replay import run_virtual
 from miiflow_llm.trials import Shadow
 
 from ..caching.ours import TEXT, Upstream
@@ -41,7 +41,6 @@ class Candidate(Upstream):
 def measured(backend: str, how: str | None, calls: int = CALLS) -> list[tuple[float, str]]:
     """Seconds and answer of each call, some whole and some streamed, of callers that come at random."""
     found: list[tuple[float, str]] = [(0.0, "")] * calls
-    name, options = virtual_time(backend)
 
     async def one(chat: Any, number: int, streams: bool) -> None:
         _PAUSES.set(random.Random(number))
@@ -65,7 +64,7 @@ def measured(backend: str, how: str | None, calls: int = CALLS) -> list[tuple[fl
                 await anyio.sleep(chance.expovariate(100))
         assert len(pairs) <= calls
 
-    anyio.run(main, backend=name, backend_options=options)
+    run_virtual(main, backend=backend)
     return found
 
 

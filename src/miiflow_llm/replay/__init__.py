@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .server import ReplayServer, serving
     from .store import load, load_folder, save
     from .transport import ReplayTransport
-    from .virtual_clock import VirtualTimeLoop, virtual_time
+    from .virtual_clock import VirtualTimeLoop, run_virtual, virtual_time
 
 __all__ = [
     "Capture",
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "load_folder",
     "record",
+    "run_virtual",
     "save",
     "serving",
     "virtual_time",
@@ -58,7 +59,7 @@ _HOMES = {
     "server": ("ReplayServer", "serving"),
     "store": ("load", "load_folder", "save"),
     "transport": ("ReplayTransport",),
-    "virtual_clock": ("VirtualTimeLoop", "virtual_time"),
+    "virtual_clock": ("VirtualTimeLoop", "run_virtual", "virtual_time"),
 }
 
 

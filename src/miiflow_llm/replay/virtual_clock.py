@@ -10,13 +10,18 @@ import asyncio
 import selectors
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+import anyio
 
 from ..core import clock
 
 if TYPE_CHECKING:
     import trio.testing
+
+Args = TypeVarTuple("Args")
+T = TypeVar("T")
 
 
 def virtual_time(backend: str = "asyncio", *, autojump_threshold: float = 0.0) -> tuple[str, dict[str, Any]]:
@@ -34,6 +39,25 @@ def virtual_time(backend: str = "asyncio", *, autojump_threshold: float = 0.0) -
 
         return backend, {"clock": MockClock(autojump_threshold=autojump_threshold)}
     raise ValueError(f'backend={backend!r}: "asyncio" or "trio"')
+
+
+def run_virtual(
+    function: Callable[[Unpack[Args]], Awaitable[T]],
+    *args: *Args,
+    backend: str = "asyncio",
+    autojump_threshold: float = 0.0,
+) -> T:
+    """Run an asynchronous function in virtual time, as `anyio.run` with the options of `virtual_time`.
+
+    anyio 4.11 passes options on to trio only in its pytest plugin: with its `anyio.run` time would be real.
+    """
+    name, options = virtual_time(backend, autojump_threshold=autojump_threshold)
+    if name == "trio":
+        import trio
+
+        found: T = trio.run(function, *args, **options)
+        return found
+    return anyio.run(function, *args, backend=name, backend_options=options)
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
