@@ -28,7 +28,7 @@ BESIDE_THE_LOWEST = {
     "opentelemetry-sdk": "1.30.0",  # goes with the API of the same number
     "trio": "0.31.0",  # no dependency: a caller brings it
 }
-FOLLOW = {"markdown-it-py", "mdurl", "opentelemetry-semantic-conventions", "starlette"}
+FOLLOW = {"importlib-metadata", "markdown-it-py", "mdurl", "opentelemetry-semantic-conventions", "starlette", "zipp"}
 """Packages that take the version that fits the lowest ones, and not the locked one."""
 OLD = ("-W", "ignore:unclosed:ResourceWarning", "--deselect", "tests/test_lock.py")
 """Before 4.16 anyio leaves the socket to the garbage collector if a task is cancelled as it has just connected."""
