@@ -130,6 +130,6 @@ def opened(url: str, path: str) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
     body = msgspec.json.encode(BODY)
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    browser = socket.create_connection((host, int(port)), timeout=10)
+    browser = socket.create_connection((host, int(port)), timeout=60)
     browser.sendall(head.encode() + body)
     return browser
