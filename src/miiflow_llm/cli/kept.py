@@ -163,9 +163,9 @@ class Conversations:
 
 
 def new_id() -> str:
-    """An id for a conversation: 12 letters and digits, later ones after earlier ones."""
-    number = int(datetime.now(UTC).timestamp() * 1000) << 15 | secrets.randbits(15)
-    return "".join(_LETTERS[number >> 5 * place & 31] for place in reversed(range(12)))
+    """An id for a conversation: 16 letters and digits, later ones after earlier ones."""
+    number = int(datetime.now(UTC).timestamp() * 1000) << 35 | secrets.randbits(35)
+    return "".join(_LETTERS[number >> 5 * place & 31] for place in reversed(range(16)))
 
 
 def _turn(row: tuple[str, ...]) -> Kept:
