@@ -63,7 +63,7 @@ class Answers:
 
     @property
     def error_column(self) -> str:
-        """The column that says why there is no answer."""
+        """The column with the reason if a prompt was not answered."""
         return f"{self.into}_error"
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Answers:
         )
 
     def asked(self, prompts: Sequence[Any]) -> tuple[list[str | None], list[str | None]]:
-        """The answers, and the reasons why there is none, each `None` if there is no such."""
+        """Return the answers and the reasons for missing ones: for each prompt one of them is `None`."""
         if not prompts:
             return [], []
         with ThreadPoolExecutor(min(self.concurrency, len(prompts))) as pool:

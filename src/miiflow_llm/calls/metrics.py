@@ -52,7 +52,7 @@ class Metrics(msgspec.Struct, frozen=True):
     """All of a client. `success_rate` is the percentage of finished among finished and failed calls; 100 before any.
 
     `cost` and `unpriced` are the sums of the targets'. `cache` is what a cache before the client has saved
-    (`CacheMetrics`), `None` if there is no cache.
+    (`CacheMetrics`), `None` without a cache.
     """
 
     total_tokens: int

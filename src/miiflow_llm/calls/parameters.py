@@ -113,7 +113,7 @@ def _unknown(name: str) -> str:
 
 
 def _stop_words(given: Any) -> list[Any] | None:
-    """Stop words as a list; no words are no parameter, which providers would refuse."""
+    """Return the stop words as a list, `None` for an empty one: providers refuse that."""
     return [given] if isinstance(given, str) else list(_listed("stop", given, "strings")) or None
 
 

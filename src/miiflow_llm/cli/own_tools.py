@@ -65,7 +65,7 @@ class Approval:
     """Asks before each call, unless `always`; once told so it asks no more for that tool.
 
     Raises:
-        ConfigurationError: it must ask, and there is no terminal.
+        ConfigurationError: a person must be asked, but the command does not run in a terminal.
     """
 
     def __init__(self, *, always: bool) -> None:
