@@ -20,6 +20,7 @@ from ..http.answer_body import READ_ERRORS
 from ..tables import Batch, Outcome, Upload
 from ..wire import batches
 from ..wire.decode.frames import too_large
+from ..wire.plain_answers import at
 from .exchange import Exchange, Setup
 from .players import Player
 from .sending import again, let_go, send, whole
@@ -138,7 +139,7 @@ class BatchApi:
             answer, said = await whole(self.player, exchange)
             exchange.answered(None)
             if answer.status in step.known:
-                return str(batches.at(batches.decoded(said), step.known[answer.status]))
+                return str(at(batches.decoded(said), step.known[answer.status]))
             values.update(batches.taken(step, said, answer.headers))
         return values["file"]
 

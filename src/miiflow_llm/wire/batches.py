@@ -14,11 +14,11 @@ from ..core.batches import FINAL, BatchCounts, BatchState
 from ..core.exceptions import ConfigurationError, StreamProtocolError
 from ..core.text import clean
 from ..tables import Batch, BatchStatus, Outcome, Upload
-from ..tables.paths import steps
 from ..tables.template import NOTHING, attribute, fill
-from .decode.tolerant import decode_leniently
 from .encode.json_bytes import json_bytes
+from .plain_answers import at, read_json, unreadable
 
+_WHAT = "this is not what a batch API answers"
 _COUNTS = ("total", "succeeded", "failed", "pending")
 
 
@@ -254,10 +254,7 @@ def decoded(body: bytes) -> Any:
     Raises:
         StreamProtocolError: it is not JSON.
     """
-    try:
-        return decode_leniently(body)
-    except (msgspec.DecodeError, RecursionError) as reason:
-        raise _unreadable(body, str(reason)) from None
+    return read_json(body, _WHAT)
 
 
 def first(value: Any, paths: Iterable[str]) -> Any:
@@ -269,16 +266,5 @@ def _found(value: Any, paths: Iterable[str]) -> Iterator[Any]:
     return (found for path in paths if (found := at(value, path)) not in (None, "", []))
 
 
-def at(value: Any, path: str) -> Any:
-    """What stands at a path; `None` if there is nothing."""
-    for step in steps(path):
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and len(value) > step else None
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value
-
-
 def _unreadable(body: bytes, detail: str) -> StreamProtocolError:
-    shown = body[:200].decode("utf-8", "replace")
-    return StreamProtocolError(f"this is not what a batch API answers: {detail}; it begins {shown!r}", payload=shown)
+    return unreadable(body, detail, _WHAT)

@@ -18,10 +18,11 @@ from ..core.price import Cost
 from ..core.response import Embeddings, ModelInfo
 from ..core.usage import TokenCount, as_count
 from ..tables import Endpoint
-from ..tables.paths import steps
 from ..tables.template import NOTHING, attribute, fill
-from .decode.tolerant import decode_leniently
 from .encode.json_bytes import json_bytes
+from .plain_answers import at, read_json, unreadable
+
+_WHAT = "the answer is not what this call gives"
 
 
 def write(row: Endpoint, model: str, values: Mapping[str, Any]) -> tuple[str, tuple[bytes, ...] | None]:
@@ -47,7 +48,7 @@ def read_models(row: Endpoint, body: bytes) -> list[ModelInfo]:
     Raises:
         StreamProtocolError: it is no such answer.
     """
-    return [ModelInfo(str(_at(item, row.value)), item) for item in _items(row, body) if isinstance(item, dict)]
+    return [ModelInfo(str(at(item, row.value)), item) for item in _items(row, body) if isinstance(item, dict)]
 
 
 def read_embeddings(row: Endpoint, body: bytes, model: str, texts: Sequence[str]) -> Embeddings:
@@ -60,12 +61,12 @@ def read_embeddings(row: Endpoint, body: bytes, model: str, texts: Sequence[str]
     if all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
         items = sorted(items, key=lambda item: item["index"])
     try:
-        vectors = msgspec.convert([_floats(_at(item, row.value)) for item in items], list[list[float]])
+        vectors = msgspec.convert([_floats(at(item, row.value)) for item in items], list[list[float]])
     except msgspec.ValidationError as reason:
         raise _unreadable(body, str(reason)) from None
     if len(vectors) != len(texts):
         raise _unreadable(body, f"{len(vectors)} vectors for {len(texts)} texts")
-    tokens = as_count(_at(_decoded(body), row.tokens)) if row.tokens else None
+    tokens = as_count(at(_decoded(body), row.tokens)) if row.tokens else None
     return Embeddings(
         vectors, model, TokenCount(prompt_tokens=tokens, total_tokens=tokens), read_cost(row, _decoded(body))
     )
@@ -73,7 +74,7 @@ def read_embeddings(row: Endpoint, body: bytes, model: str, texts: Sequence[str]
 
 def read_cost(row: Endpoint, answer: Any) -> Cost | None:
     """What the provider says that the call cost; `None` if it does not say."""
-    said = _at(answer, row.cost) if row.cost else None
+    said = at(answer, row.cost) if row.cost else None
     if not isinstance(said, (int, float)) or isinstance(said, bool) or said < 0:
         return None
     return Cost(float(said))
@@ -85,7 +86,7 @@ def read_tokens(row: Endpoint, body: bytes) -> int:
     Raises:
         StreamProtocolError: it holds none.
     """
-    number = as_count(_at(_decoded(body), row.tokens))
+    number = as_count(at(_decoded(body), row.tokens))
     if number is None:
         raise _unreadable(body, f"no number at {row.tokens}")
     return number
@@ -100,7 +101,7 @@ def _floats(vector: Any) -> Any:
 
 
 def _items(row: Endpoint, body: bytes) -> list[Any]:
-    found = _at(_decoded(body), row.items)
+    found = at(_decoded(body), row.items)
     if isinstance(found, dict):  # one vector for one text
         found = [found]
     if not isinstance(found, list):
@@ -109,21 +110,8 @@ def _items(row: Endpoint, body: bytes) -> list[Any]:
 
 
 def _decoded(body: bytes) -> Any:
-    try:
-        return decode_leniently(body)
-    except (msgspec.DecodeError, RecursionError) as reason:
-        raise _unreadable(body, str(reason)) from None
-
-
-def _at(value: Any, path: str) -> Any:
-    for step in steps(path):
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and len(value) > step else None
-        else:
-            value = value.get(step) if isinstance(value, dict) else None
-    return value
+    return read_json(body, _WHAT)
 
 
 def _unreadable(body: bytes, detail: str) -> StreamProtocolError:
-    shown = body[:200].decode("utf-8", "replace")
-    return StreamProtocolError(f"the answer is not what this call gives: {detail}; it begins {shown!r}", payload=shown)
+    return unreadable(body, detail, _WHAT)
