@@ -346,11 +346,6 @@ app.add_typer(batch, name="batch")
 BatchId = Annotated[str, typer.Argument(metavar="ID", help="What `batch create` printed.")]
 
 
-def _batch_ask(**given: Any) -> Any:
-    none = dict.fromkeys(("route", "cache", "system", "images", "schema", "temperature", "max_tokens", "reasoning"))
-    return _ask(**{**none, "parameters": "{}", "timeout": None, **given})
-
-
 @batch.command("create", epilog=EPILOG)
 @command
 def batch_create(
@@ -369,7 +364,7 @@ def batch_create(
     """Hand the prompts of a file over, and print the id of their batch."""
     from .batch import create as run
 
-    ask = _batch_ask(
+    ask = _ask(
         model=model,
         config=config,
         base_url=base_url,
@@ -399,7 +394,7 @@ def batch_status(
     """Say how far a batch is."""
     from .batch import status as run
 
-    ask = _batch_ask(model=model, config=config, base_url=base_url, dialect=dialect, env_file=env_file)
+    ask = _ask(model=model, config=config, base_url=base_url, dialect=dialect, env_file=env_file)
     return run(ask, id_, wait=wait, as_json=as_json)
 
 
@@ -418,7 +413,7 @@ def batch_results(
     """Write the answers of a batch that is over; exits with 1 if a request failed."""
     from .batch import results as run
 
-    ask = _batch_ask(model=model, config=config, base_url=base_url, dialect=dialect, schema=schema, env_file=env_file)
+    ask = _ask(model=model, config=config, base_url=base_url, dialect=dialect, schema=schema, env_file=env_file)
     return run(ask, id_, answers)
 
 
@@ -435,7 +430,7 @@ def batch_cancel(
     """End a batch; what was answered until then can be had."""
     from .batch import cancel as run
 
-    run(_batch_ask(model=model, config=config, base_url=base_url, dialect=dialect, env_file=env_file), id_)
+    run(_ask(model=model, config=config, base_url=base_url, dialect=dialect, env_file=env_file), id_)
 
 
 @app.command("bulk-report", epilog=EPILOG)

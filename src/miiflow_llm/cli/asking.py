@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from .. import providers
 from ..client.async_client import LLMClient
-from ..client.chat import SyncChat
+from ..client.base import BaseClient
+from ..client.chat import Chat, SyncChat
 from ..client.config import VARIABLE, Config, load
 from ..client.env import load_env
 from ..client.sync_client import SyncLLMClient
@@ -26,6 +27,8 @@ MODEL = "MIIFLOW_LLM_MODEL"
 
 PRICES = "MIIFLOW_LLM_PRICES"
 """The variable that says what tokens cost: `genai-prices`, or the path of a TOML file."""
+
+Client = TypeVar("Client", bound=BaseClient[Any])
 
 
 class Ask(msgspec.Struct, kw_only=True):
@@ -54,7 +57,7 @@ class Ask(msgspec.Struct, kw_only=True):
         Raises:
             ConfigurationError: no model is named, or the provider is not known or has no key.
         """
-        found = self._routed() if self.route is not None else self._direct()
+        found: SyncChat = self._routed(loop=False) if self.route is not None else self.direct(SyncLLMClient)
         if self.cache is None:
             return found
         from ..caching import SyncCache
@@ -84,26 +87,29 @@ class Ask(msgspec.Struct, kw_only=True):
         there = self.source is not None or os.environ.get(VARIABLE)
         return load(self.source) if there else Config()
 
-    def _routed(self) -> SyncChat:
+    def loop_client(self) -> Chat:
+        """The same for an event loop, without a cache."""
+        return self._routed(loop=True) if self.route is not None else self.direct(LLMClient)
+
+    def _routed(self, *, loop: bool) -> Any:
         """The route, or else the trial, of that name in the configuration."""
         self.prepare()
         name = self.route or ""
         if name in load(self.source).trials:
-            from ..trials import SyncTrial
+            from ..trials import SyncTrial, Trial
 
-            return SyncTrial.from_config(self.source, name)
-        from ..routing import SyncRouter
+            return (Trial if loop else SyncTrial).from_config(self.source, name)
+        from ..routing import Router, SyncRouter
 
-        return SyncRouter.from_config(self.source, name)
+        return (Router if loop else SyncRouter).from_config(self.source, name)
 
-    def _direct(self) -> SyncLLMClient:
+    def direct(self, kind: type[Client]) -> Client:
+        """A client of the model that was chosen."""
         provider, model = self.chosen()
-        if provider is None:
-            return SyncLLMClient.from_config(self.source, model=model)
-        if self.configured:
-            return SyncLLMClient.from_config(self.source, provider, model)
+        if provider is None or self.configured:
+            return kind.from_config(self.source, provider, model)
         prices = os.environ.get(PRICES) or None
-        return SyncLLMClient.create(provider, model, base_url=self.base_url, dialect=self.dialect, prices=prices)
+        return kind.create(provider, model, base_url=self.base_url, dialect=self.dialect, prices=prices)
 
     @property
     def configured(self) -> bool:

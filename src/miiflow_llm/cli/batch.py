@@ -72,10 +72,7 @@ def cancel(ask: Ask, id_: str) -> None:
 def _client(ask: Ask) -> SyncLLMClient:
     if ask.route is not None:
         raise ConfigurationError("batch: -r NAME is a route of several targets; a batch goes to one: -m PROVIDER:MODEL")
-    provider, model = ask.chosen()
-    if provider is None or ask.configured:
-        return SyncLLMClient.from_config(ask.config, provider, model)
-    return SyncLLMClient.create(provider, model, base_url=ask.base_url, dialect=ask.dialect)
+    return ask.direct(SyncLLMClient)
 
 
 def _settings(ask: Ask) -> dict[str, Any]:

@@ -12,8 +12,6 @@ import msgspec
 
 from ..bulk import Bulk, BulkProgress, BulkResult, draw
 from ..bulk import report as report_of
-from ..client.async_client import LLMClient
-from ..client.chat import Chat
 from ..core.exceptions import ConfigurationError
 from .asking import Ask
 from .ending import FAILED, say
@@ -49,7 +47,7 @@ def bulk(ask: Ask, job: Job) -> int:
 async def _run(ask: Ask, job: Job, journal: Path, concurrency: int | str, settings: Mapping[str, Any]) -> int:
     bar = _Bar()
     made = Bulk(
-        asked(ask),
+        ask.loop_client(),
         journal=journal,
         concurrency=concurrency,
         on_progress=bar.show,
@@ -62,22 +60,6 @@ async def _run(ask: Ask, job: Job, journal: Path, concurrency: int | str, settin
             pass
         bar.end()
         return _write(made, job.answers)
-
-
-def asked(ask: Ask) -> Chat:
-    """What to ask: the route or trial that was named, or a client.
-
-    Raises:
-        ConfigurationError: as by `Ask.client`.
-    """
-    if ask.route is not None:
-        from ..routing import Router
-
-        return Router.from_config(ask.config, ask.route)
-    provider, model = ask.chosen()
-    if provider is None or ask.configured:
-        return LLMClient.from_config(ask.config, provider, model)
-    return LLMClient.create(provider, model, base_url=ask.base_url, dialect=ask.dialect)
 
 
 def _write(made: Bulk, path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..client.env import load_env
 from ..routing import SyncRouter
 from ..routing.report import COLUMNS
 from .asking import Ask
@@ -15,9 +14,9 @@ def explain(ask: Ask, prompt: str, *, as_json: bool) -> None:
     Raises:
         ConfigurationError: there is no such route, or the request cannot be made.
     """
-    load_env(ask.env_file)
+    ask.prepare()
     settings = {name: value for name, value in ask.settings().items() if name != "timeout"}
-    with SyncRouter.from_config(ask.config, ask.route or "default") as router:
+    with SyncRouter.from_config(ask.source, ask.route or "default") as router:
         found = router.explain([*ask.opening(), ask.turn(prompt)], **settings)
     if as_json:
         write_json(found.to_dict())
