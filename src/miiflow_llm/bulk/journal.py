@@ -178,14 +178,6 @@ class Journal:
         found = self._connection.execute("SELECT MIN(at), MAX(at) FROM rows WHERE state IN (2, 3)").fetchone()
         return (found[0] or 0.0, found[1] or 0.0)
 
-    def unsent(self, numbers: Sequence[int]) -> None:
-        """These were written down as sent, but did not go out."""
-        with self._lock, self._connection:
-            self._connection.execute("BEGIN")
-            self._connection.executemany(
-                "DELETE FROM rows WHERE number = ? AND state = 1 AND twice = 0", [(number,) for number in numbers]
-            )
-
     def batch_begun(self, orders: Sequence[tuple[Order, bool]]) -> int:
         """Write down that a batch of these is about to be made; the number that it has here."""
         self.sent(orders)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from ..bulk.order import from_file
 from ..calls.batch_job import SyncBatchJob
@@ -14,7 +13,7 @@ from ..core.batches import BatchResult
 from ..core.exceptions import ConfigurationError
 from .asking import Ask
 from .ending import FAILED, say
-from .output import write, write_json
+from .output import write, write_json, write_lines
 
 
 def create(ask: Ask, prompts: Path) -> None:
@@ -39,7 +38,7 @@ def status(ask: Ask, id_: str, *, wait: bool, as_json: bool) -> int:
 
 def results(ask: Ask, id_: str, answers: Path) -> int:
     """Write the answers of a batch, a line each."""
-    failed, half = 0, answers.with_name(f".{answers.name}.part")
+    failed = 0
     with _client(ask) as client:
         job = client.batch_job(id_, **_read(ask))
         job.refresh()
@@ -47,16 +46,14 @@ def results(ask: Ask, id_: str, answers: Path) -> int:
             raise ConfigurationError(
                 f"batch {job.id} is {job.status}: wait for it with miiflow-llm batch status --wait"
             )
-        try:
-            with half.open("wb") as file:
-                for result in job.results():
-                    failed += result.error is not None
-                    file.write(msgspec.json.encode(_written(result)) + b"\n")
-            half.replace(answers)
-        except OSError as reason:
-            raise ConfigurationError(f"{answers} cannot be written: {reason.strerror}") from None
-        finally:
-            half.unlink(missing_ok=True)
+
+        def lines() -> Iterator[dict[str, Any]]:
+            nonlocal failed
+            for result in job.results():
+                failed += result.error is not None
+                yield _written(result)
+
+        write_lines(answers, lines())
     say(f"{answers}: written" + (f"; {failed} failed" if failed else ""))
     return FAILED if failed else 0
 

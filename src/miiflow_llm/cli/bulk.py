@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +12,9 @@ import msgspec
 
 from ..bulk import Bulk, BulkProgress, BulkResult, draw
 from ..bulk import report as report_of
-from ..core.exceptions import ConfigurationError
 from .asking import Ask
 from .ending import FAILED, say
-from .output import write, write_json
+from .output import write, write_json, write_lines
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -63,16 +62,16 @@ async def _run(ask: Ask, job: Job, journal: Path, concurrency: int | str, settin
 
 
 def _write(made: Bulk, path: Path) -> int:
-    """Write every result, a line each, in one go: a reader never meets half a file. How many failed."""
-    failed, half = 0, path.with_name(f".{path.name}.part")
-    try:
-        with half.open("wb") as file:
-            for result in made.results():
-                failed += result.error is not None
-                file.write(msgspec.json.encode(_line(result)) + b"\n")
-        half.replace(path)
-    except OSError as reason:
-        raise ConfigurationError(f"{path} cannot be written: {reason.strerror}") from None
+    """Write every result, a line each. How many failed."""
+    failed = 0
+
+    def lines() -> Iterator[dict[str, Any]]:
+        nonlocal failed
+        for result in made.results():
+            failed += result.error is not None
+            yield _line(result)
+
+    write_lines(path, lines())
     return failed
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..core.exceptions import ConfigurationError, MiiflowLLMError
 from ..core.text import printable
 
 
@@ -34,6 +36,26 @@ def write_json(value: Any, *, indent: int = 0) -> None:
     """A value as a line of JSON, or indented."""
     encoded = msgspec.json.encode(value)
     write((msgspec.json.format(encoded, indent=indent) if indent else encoded).decode() + "\n")
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write each value as a line of JSON, all in one go: a reader never meets half a file.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    half = path.with_name(f".{path.name}.part")
+    try:
+        with half.open("wb") as file:
+            for value in values:
+                file.write(msgspec.json.encode(value) + b"\n")
+        half.replace(path)
+    except MiiflowLLMError:  # of the values; a TimeoutError among them is an OSError too
+        raise
+    except OSError as reason:
+        raise ConfigurationError(f"{path} cannot be written: {reason.strerror}") from None
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

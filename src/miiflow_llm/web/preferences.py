@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from ..core.usage import TokenCount
 from ..trials.logs import Log, open_log
 from ..trials.running import RunningTrial
 from .body import wrong
+
+Sent = TypeVar("Sent")
 
 
 class Side(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -57,10 +59,7 @@ def read_mark(data: bytes) -> Mark:
     Raises:
         Rejected: 422 if it is not one.
     """
-    try:
-        mark = msgspec.json.decode(data, type=Mark)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
-        raise wrong(f"{reason}.", "$") from None
+    mark = _read(data, Mark)
     if not 0 <= mark.value <= 1:
         raise wrong("value is between 0 and 1.", "$.value")
     return mark
@@ -72,13 +71,17 @@ def read_preference(data: bytes) -> Preference:
     Raises:
         Rejected: 422 if it is not one.
     """
-    try:
-        found = msgspec.json.decode(data, type=Preference)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
-        raise wrong(f"{reason}.", "$") from None
+    found = _read(data, Preference)
     if len(found.answers) != 2 or _label(found.answers[0]) == _label(found.answers[1]):
         raise wrong("A comparison has two answers, of two models.", "$.answers")
     return found
+
+
+def _read(data: bytes, kind: type[Sent]) -> Sent:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
+        raise wrong(f"{reason}.", "$") from None
 
 
 class Preferences:
